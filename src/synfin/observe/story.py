@@ -173,9 +173,9 @@ class TcpStory:
     syn_to_synack: int | None  # ns
     sides: tuple[TcpSide, TcpSide]
     final: tuple[EndState, EndState]
-    shape: tuple[
-        str, ...
-    ]  # words such as simultaneous_open simultaneous_close three_segment_close half_close stale_syn syn_cookie_look one_sided starts_late
+    # words: simultaneous_open simultaneous_close three_segment_close half_close stale_syn syn_cookie_look
+    # one_sided starts_late ...
+    shape: tuple[str, ...]
     stalls: tuple[Stall, ...]
     icmp: tuple[IcmpError, ...]
     overlaps: tuple[Overlap, ...]
