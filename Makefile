@@ -1,0 +1,61 @@
+# Two commands do everything on a fresh machine with Python 3.11+, git and make: `make demo` and `make test`.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { command -v $$p; break; }; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+SHARED := ../shared/captures
+
+.PHONY: demo test check format lint types corpus bench examples docs clean
+
+demo: $(VENV)/.ready
+	@$(BIN)/python -m synfin.cli.main read examples/https-tls12.pcapng -c 0
+
+test: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest -n auto
+
+check: lint types test
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff format src tests benches examples fuzz
+	$(BIN)/ruff check --fix src tests benches examples fuzz
+
+lint: $(VENV)/.ready-dev
+	$(BIN)/ruff format --check src tests benches examples fuzz
+	$(BIN)/ruff check src tests benches examples fuzz
+
+types: $(VENV)/.ready-dev
+	$(BIN)/mypy
+
+corpus: $(VENV)/.ready
+	@test -e $(SHARED)/compare.py || { echo "make corpus needs the captures in $(SHARED)" >&2; exit 2; }
+	$(BIN)/python tests/agreement/corpus.py $(SHARED)
+
+bench: $(VENV)/.ready
+	$(BIN)/python benches/read_speed.py
+
+examples: $(VENV)/.ready
+	$(BIN)/python examples/record.py
+
+docs: $(VENV)/.ready
+	$(BIN)/python -m synfin.cli.main rule --markdown > docs/reference/rules.md
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --version >/dev/null 2>&1; } || \
+	  { rm -rf $(VENV); echo "$(PYTHON) has neither venv with pip nor pip: install the packages python3-venv and python3-pip" >&2; exit 2; }
+
+$(VENV)/.ready: pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up in $(VENV) (once)" >&2
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then $(BIN)/python -m pip install -q --disable-pip-version-check -e .; \
+	  else $(PYTHON) -m pip --python $(BIN)/python install -q --disable-pip-version-check -e .; fi
+	@touch $@
+
+$(VENV)/.ready-dev: pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up for development in $(VENV) (once)" >&2
+	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'; \
+	  else $(PYTHON) -m pip --python $(BIN)/python install -q --disable-pip-version-check -e '.[dev]'; fi
+	@touch $@ $(VENV)/.ready
+
+clean:
+	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
