@@ -55,10 +55,10 @@ def traffic(raw: Path, wanted: int) -> None:
         lines.writelines(f"{SERVER_IP} {host}\n" for host in [*hosts, NAME])
     plan = [("https", 443, "200"), ("http", 80, "900"), ("https", 8443, "2000"), ("https", 443, "6000")]
     turn = 0
-    while raw.stat().st_size < wanted * 11 // 20:
+    while raw.stat().st_size < wanted * 3 // 10:
         scheme, port, page = plan[turn % len(plan)]
         url = f"{scheme}://{hosts[turn % len(hosts)]}:{port}/{page}.html"
-        run(*inside(CLIENT, "wrk", "-t1", "-c16", "-d2s", "-H", "Connection: close", url))
+        run(*inside(CLIENT, "wrk", "-t1", "-c16", "-d1s", "-H", "Connection: close", url))
         turn += 1
     while raw.stat().st_size < wanted:
         scheme, port = ("https", 443) if turn % 2 else ("http", 80)
