@@ -409,13 +409,20 @@ class Connection:
     tcp: TcpStory
     streams: tuple[ByteStream, ByteStream]
     tls: TlsStory | None = None
-    http: HttpStory | None = None
+    http: HttpStory | None = None  # the innermost HTTP that could be read
+    outer_http: HttpStory | None = None  # the clear HTTP around it, such as the CONNECT dialogue with a proxy
     preambles: tuple[PreambleFact, ...] = ()
     protocol: str = ""  # what is spoken, by content: tls http h2 ssh smtp ... or ""
     dns: DnsFact | None = None
-    budget: tuple[Phase, ...] = ()
     vlans: tuple[str, ...] = ()
     tunnels: tuple[str, ...] = ()
+
+    @property
+    def budget(self) -> tuple[Phase, ...]:
+        """Where the time went, phase by phase; made when asked."""
+        from synfin.observe.budget import budget
+
+        return budget(self)
 
     @property
     def first_packet(self) -> int:

@@ -1,0 +1,163 @@
+"""Capture to story: the one path from packets to connections.
+
+``Observation`` pulls batches from a capture, lets the collectors (DNS, ICMP, QUIC) look at each, groups TCP segments
+into connections and runs the watchers over every connection that is finished: TCP, then what is spoken on its
+streams, then TLS, then HTTP over the clear or the decrypted streams.  Connections are handed out as they finish and
+are not kept; memory does not grow with the capture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from synfin.capture.keylog import KeyLog
+from synfin.capture.reader import CaptureFile
+from synfin.observe.dnswatch import DnsLog
+from synfin.observe.flows import FlowRows, Flows
+from synfin.observe.httpwatch import watch_http
+from synfin.observe.icmpwatch import IcmpLog
+from synfin.observe.quicwatch import QuicLog
+from synfin.observe.story import A, B, Connection, HttpStory, Quality, TcpStory, TlsStory
+from synfin.observe.stream import ByteStream
+from synfin.observe.tcpwatch import watch_tcp
+from synfin.observe.tlswatch import SessionCache, watch_tls
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+_METHODS = (b"GET ", b"POST", b"HEAD", b"PUT ", b"OPTI", b"DELE", b"CONN", b"PATC", b"TRAC", b"PRI ")
+
+
+class Observation:
+    """The story of one capture: iterate it once for its connections, in the order they finished.
+
+    ``quality`` is complete after the iteration.  ``keylog`` and ``rsa_keys`` open encrypted records; secrets embedded
+    in the capture are used as well.
+    """
+
+    def __init__(
+        self,
+        capture: CaptureFile,
+        *,
+        keylog: KeyLog | None = None,
+        rsa_keys: Sequence[RSAPrivateKey] = (),
+        embedded: bool = True,
+    ) -> None:
+        self.capture = capture
+        self._keylog = KeyLog.parse(b"")
+        if keylog is not None:
+            self._keylog.merge(keylog)
+        self._embedded = embedded
+        self._merged = 0
+        self._rsa_keys = rsa_keys
+        self._sessions = SessionCache()
+        self._dns = DnsLog()
+        self._icmp = IcmpLog()
+        self._quic = QuicLog()
+        self._flows = Flows()
+        self._one_sided = 0
+        self._starts_late = 0
+        self._snaplen_cut = 0
+        self._time_backwards = 0
+        self._last_time = 0
+
+    def __enter__(self) -> Observation:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.capture.__exit__(None, None, None)
+
+    def __iter__(self) -> Iterator[Connection]:
+        for batch in self.capture.batches():
+            self._secrets()
+            self._dns.add(batch)
+            self._icmp.add(batch)
+            self._quic.add(batch)
+            self._look(batch.rows["time"], batch.rows["caplen"], batch.rows["wirelen"])
+            for flow in self._flows.add(batch):
+                yield self._connection(flow)
+        self._secrets()
+        for flow in self._flows.finish():
+            yield self._connection(flow)
+
+    @property
+    def quality(self) -> Quality:
+        """What kind of capture this was."""
+        notes = self.capture.notes
+        return Quality(
+            packets=notes.packets,
+            snaplen_cut=self._snaplen_cut,
+            one_sided=self._one_sided,
+            starts_late=self._starts_late,
+            time_backwards=self._time_backwards,
+            unread=tuple(notes.unread.most_common()),
+            problems=tuple(str(problem) for problem in notes.problems),
+            quic=self._quic.packets,
+        )
+
+    def _secrets(self) -> None:
+        if not self._embedded:
+            return
+        for text in self.capture.secrets[self._merged :]:
+            self._keylog.merge(KeyLog.parse(text))
+        self._merged = len(self.capture.secrets)
+
+    def _look(self, time, caplen, wirelen) -> None:  # type: ignore[no-untyped-def]
+        self._snaplen_cut += int((caplen < wirelen).sum())
+        if len(time):
+            self._time_backwards += int((time[1:] < time[:-1]).sum()) + int(time[0] < self._last_time)
+            self._last_time = int(time[-1])
+
+    def _connection(self, flow: FlowRows) -> Connection:
+        rows = flow.rows
+        icmp = self._icmp.for_connection(flow.a, flow.b, rows.time[0], rows.time[-1])
+        tcp, streams = watch_tcp(flow, icmp)
+        watched = watch_tls(streams, keylog=self._keylog, rsa_keys=self._rsa_keys, sessions=self._sessions)
+        http, outer = _http(tcp, streams, watched.tls, watched.protocol)
+        if not (tcp.sides[A].packets and tcp.sides[B].packets):
+            self._one_sided += 1
+        if tcp.handshake == "none":
+            self._starts_late += 1
+        return Connection(
+            id=flow.id,
+            a=flow.a,
+            b=flow.b,
+            opened_by=flow.opened_by,
+            rows=rows,
+            tcp=tcp,
+            streams=streams,
+            tls=watched.tls,
+            http=http,
+            outer_http=outer,
+            preambles=watched.preambles,
+            protocol=watched.protocol or (http.protocol if http else ""),
+            dns=self._dns.before(flow.a.ip, flow.b.ip, rows.time[0]),
+            vlans=flow.vlans,
+            tunnels=flow.tunnels,
+        )
+
+
+def _http(
+    tcp: TcpStory, streams: tuple[ByteStream, ByteStream], tls: TlsStory | None, protocol: str
+) -> tuple[HttpStory | None, HttpStory | None]:
+    """HTTP inside TLS (or on the clear streams), and the clear HTTP around TLS."""
+    ended = (tcp.sides[A].fins > 0, tcp.sides[B].fins > 0)
+    if tls is None:
+        if protocol not in ("", "http", "h2"):
+            return None, None
+        return watch_http(streams, client=_requester(streams), tls=False, ended=ended), None
+    outer = inner = None
+    if tls.start != (0, 0):
+        outer = watch_http(streams, client=_requester(streams), tls=False, ended=ended)
+    if tls.data is not None:
+        closed = tls.close_notify
+        done = (ended[A] or closed[A] is not None, ended[B] or closed[B] is not None)
+        inner = watch_http(tls.data, client=tls.client, tls=True, alpn=tls.alpn, ended=done)
+    return inner or outer, outer
+
+
+def _requester(streams: tuple[ByteStream, ByteStream]) -> int:
+    """The side whose octets begin like a request; A unless only B's do."""
+    heads = [stream.pieces[0].data[:4] if stream.pieces else b"" for stream in streams]
+    return B if heads[B] in _METHODS and heads[A] not in _METHODS else A
