@@ -20,10 +20,11 @@ Fields (all optional): ``seq`` and ``ack`` (a signed number counts from the defa
 defaults follow the stream: the first segment of an end is 1000 for the end that sends first and 5000 for its peer,
 later ones go on after the highest octet the end has sent; the default acknowledgment is the highest octet its peer
 has sent.  ``win=`` (default 64240), ``len=N`` (that many ``x``), ``data="text with \r\n \x00"``, ``hex=``,
-``ttl=`` (64), ``id=`` (counts up), ``urg=``, ``cut=N`` (only N octets of the frame were captured), ``vlan=N``, ``ecn=N``, and for icmp
-``type``, ``code``, ``mtu`` and ``quote=N`` (the Nth packet of the text, IP header and 8 octets; ``quoted=`` octets
-instead of 8).  Options: ``mss N``, ``sackOK``, ``TS value echo``, ``wscale N``, ``sack L-R L-R``, ``tfo [hex]``,
-``nop``, ``kind N hex`` (written as it stands, so unknown and broken options can be said).
+``ttl=`` (64), ``id=`` (counts up), ``urg=``, ``cut=N`` (only N octets of the frame were captured), ``vlan=N``,
+``ecn=N``, and for icmp ``type``, ``code``, ``mtu`` and ``quote=N`` (the Nth packet of the text, IP header and 8
+octets; ``quoted=`` octets instead of 8).
+Options: ``mss N``, ``sackOK``, ``TS value echo``, ``wscale N``, ``sack L-R L-R``, ``tfo [hex]``, ``nop``,
+``kind N hex`` (written as it stands, so unknown and broken options can be said).
 
 ``frames(text)`` gives ``[(time_ns, frame bytes as captured)]``, ``wire_lengths(text)`` what each frame had on the wire,
 ``pcap(text, path)`` writes a capture, and ``batch(text)`` is the packet table itself, made without any decoder.
