@@ -1,0 +1,280 @@
+"""Print what synfin knows of a capture in the schema by which tools are compared (see the shared compare.py).
+
+    python -m tests.agreement.export CAPTURE [--keylog FILE]
+
+One JSON object per line and TCP connection.  The capture is read once without secrets (the plain fields) and, when
+there are any, once with them (``decrypted``).  ``protocols`` is left out: it lists Wireshark's dissectors, which have
+no counterpart here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+if __package__ in (None, ""):
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from synfin.capture.keylog import KeyLog, read_keylog
+
+from synfin.capture.table import Kind
+from synfin.errors import UsageError
+from synfin.observe import observe
+from synfin.observe.story import ChainFact, Connection, HttpStory, Mark, MessageFact, SynFacts, TcpSide, TlsStory
+
+WAY = ("ab", "ba")
+
+
+def _seconds(time: int) -> str:
+    return f"{time // 10**9}.{time % 10**9:09}"
+
+
+def _syn(syn: SynFacts | None) -> dict[str, Any] | None:
+    if syn is None:
+        return None
+    return {
+        "mss": syn.mss,
+        "wscale": syn.wscale,
+        "sack_permitted": syn.sack_permitted,
+        "timestamps": syn.timestamps,
+        "window": syn.window,
+        "seq": syn.seq,
+        "frame": syn.packet,
+    }
+
+
+def _side(side: TcpSide) -> dict[str, Any]:
+    return {
+        "packets": side.packets,
+        "bytes": side.wire_bytes,
+        "payload": side.payload,
+        "unique_payload": side.unique_payload,
+        "fin": side.fins,
+        "rst": side.rsts,
+        "fin_frame": side.fin_packet,
+        "rst_frame": side.rst_packet,
+        "syn": _syn(side.syn),
+        "flags": dict(side.marks),
+    }
+
+
+def _client_hello(fact: MessageFact | None, tls: TlsStory) -> dict[str, Any] | None:
+    if fact is None or fact.body is None:
+        return None
+    hello = fact.body
+    if tls.sslv2 and not hasattr(hello, "extensions"):
+        return {"legacy_version": hello.version, "ciphers": list(hello.cipher_specs), "sni": None}
+    kinds = [extension.type for extension in hello.extensions or ()]
+    first = tls.client_hello is fact
+    return {
+        "frame": fact.packets[-1] if fact.packets else None,
+        "record_version": next(
+            (r.version for r in tls.records if r.sender == fact.sender and r.offset == fact.offset), None
+        ),
+        "legacy_version": hello.legacy_version,
+        "random": hello.random.hex(),
+        "session_id": hello.session_id.hex(),
+        "session_id_len": len(hello.session_id),
+        "ciphers": list(hello.cipher_suites),
+        "supported_versions": list(hello.supported_versions),
+        "extensions": kinds,
+        "sni": hello.sni,
+        "alpn": list(hello.alpn),
+        "groups": list(hello.groups),
+        "sig_algs": list(hello.signature_algorithms),
+        "key_share_groups": list(hello.key_share_groups),
+        "compression": list(hello.compression_methods),
+        "psk": hello.psk_offered,
+        "early_data": hello.early_data,
+        "ticket_ext": 35 in kinds,
+        "ech": hello.ech,
+        **({"ja3": tls.ja3, "ja3_full": tls.ja3_full, "ja4": tls.ja4} if first else {}),
+    }
+
+
+def _server_hello(fact: MessageFact | None, tls: TlsStory) -> dict[str, Any] | None:
+    if fact is None or fact.body is None or not hasattr(fact.body, "cipher_suite"):
+        return None
+    hello = fact.body
+    return {
+        "frame": fact.packets[-1] if fact.packets else None,
+        "legacy_version": hello.legacy_version,
+        "supported_version": hello.supported_version,
+        "cipher": hello.cipher_suite,
+        "random": hello.random.hex(),
+        "session_id": hello.session_id.hex(),
+        "extensions": [extension.type for extension in hello.extensions or ()],
+        "alpn": hello.alpn,
+        "key_share_group": hello.key_share_group,
+        "psk_selected": hello.psk_selected,
+        **({"ja3s": tls.ja3s, "ja3s_full": tls.ja3s_full} if tls.server_hello is fact else {}),
+    }
+
+
+def _chain(chain: ChainFact) -> dict[str, Any]:
+    told: dict[str, Any] = {"count": len(chain.der), "chain_sha256": [facts.sha256 for facts in chain.facts]}
+    if chain.facts:
+        leaf = chain.facts[0]
+        told["leaf"] = {
+            "sha256": leaf.sha256,
+            "serial": leaf.serial_hex,
+            "not_before": leaf.not_before_text,
+            "not_after": leaf.not_after_text,
+            "subject": [list(pair) for pair in leaf.subject],
+            "issuer": [list(pair) for pair in leaf.issuer],
+            "san_dns": None if leaf.san_dns is None else list(leaf.san_dns),
+            "sig_alg": leaf.signature_oid,
+            "key": [leaf.key_kind, leaf.key_bits],
+            "version": leaf.version,
+            "is_ca": leaf.is_ca,
+        }
+    return told
+
+
+def _tls(tls: TlsStory | None, *, clear: bool) -> dict[str, Any] | None:
+    if tls is None:
+        return None
+    names: dict[str, list[str]] = {"ab": [], "ba": []}
+    for message in tls.messages:
+        if not (clear and message.decrypted):
+            names[WAY[message.sender]].append(message.name)
+    records: dict[str, Counter[str]] = {"ab": Counter(), "ba": Counter()}
+    for record in tls.records:
+        if not tls.sslv2 or record.version != 2:
+            records[WAY[record.sender]][str(record.type)] += 1
+    alerts = [
+        {
+            "from": WAY[alert.sender],
+            "frame": alert.packet,
+            "level": alert.level,
+            "desc": alert.description,
+            "encrypted": alert.description is None,
+        }
+        for alert in tls.alerts
+    ]
+    certs: dict[str, Any] = {}
+    for chain in tls.chains:
+        certs.setdefault(WAY[chain.sender], _chain(chain))
+    return {
+        "client": WAY[tls.client],
+        "version": tls.version,
+        "cipher": tls.cipher,
+        "alpn": tls.alpn,
+        "hrr": tls.hello_retry is not None,
+        "sslv2": tls.sslv2,
+        "client_hello": _client_hello(tls.client_hello, tls),
+        "client_hello_2": _client_hello(tls.client_hello_2, tls),
+        "server_hello": _server_hello(tls.server_hello, tls),
+        "handshake": names,
+        "records": records,
+        "certs": certs,
+        "alerts": alerts,
+        "new_session_ticket": tls.new_session_ticket,
+        "certificate_requested": tls.certificate_requested,
+        "certificate_status": tls.certificate_status,
+    }
+
+
+def _http(*stories: HttpStory | None) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    one: list[dict[str, Any]] = []
+    two: list[dict[str, Any]] = []
+    for story in dict.fromkeys(id(story) for story in stories if story is not None):
+        found = next(item for item in stories if id(item) == story)
+        assert found is not None
+        for message in found.messages:
+            told: dict[str, Any] = {
+                "frame": message.packets[1],
+                "dir": WAY[message.sender],
+                "kind": message.kind,
+                "tls": message.tls,
+            }
+            if message.kind == "request":
+                told["method"] = message.method
+                told["path" if message.version == "2" else "uri"] = message.target
+                told["authority" if message.version == "2" else "host"] = message.authority
+            else:
+                told["status"] = message.status
+            (two if message.version == "2" else one).append(told)
+    return one, {"messages": two} if two else None
+
+
+def _plain(connection: Connection) -> dict[str, Any]:
+    tcp = connection.tcp
+    rows = connection.rows
+    frames: dict[str, list[int]] = {}
+    for number, bits in zip(rows.number, tcp.marks, strict=True):
+        for mark in Mark if bits else ():
+            if bits & mark:
+                frames.setdefault((mark.name or "").lower(), []).append(number)
+    way: dict[int | None, str | None] = {None: None, 0: "ab", 1: "ba"}
+    return {
+        "a": {"ip": connection.a.ip, "port": connection.a.port},
+        "b": {"ip": connection.b.ip, "port": connection.b.port},
+        "a_by": connection.opened_by,
+        "first_frame": connection.first_packet,
+        "last_frame": connection.last_packet,
+        "frames": len(rows),
+        "first_time": _seconds(connection.start),
+        "last_time": _seconds(connection.end),
+        "ab": _side(tcp.sides[0]),
+        "ba": _side(tcp.sides[1]),
+        "flag_frames": {name: numbers[:100] for name, numbers in frames.items()},
+        "handshake": tcp.handshake,
+        "close": tcp.close,
+        "rst_after_fin": tcp.rst_after_fin,
+        "rst_first_by": way[tcp.rst_first_by],
+        "fin_first_by": way[tcp.fin_first_by],
+        "completeness": tcp.completeness,
+        "initial_rtt": None if tcp.initial_rtt is None else tcp.initial_rtt / 1e9,
+        "vlan": list(connection.vlans),
+    }
+
+
+def export(path: Path, keylog: KeyLog | None = None) -> list[dict[str, Any]]:
+    """Every TCP connection of the capture in the schema, in order of first packets."""
+    told: dict[int, dict[str, Any]] = {}
+    with observe(path, embedded=False) as story:
+        for connection in story:
+            if Kind.PDU in connection.rows.kind:
+                continue
+            one, two = _http(connection.outer_http, connection.http)
+            told[connection.id] = {
+                **_plain(connection),
+                "tls": _tls(connection.tls, clear=True),
+                "http1": one,
+                "http2": two,
+                "decrypted": None,
+            }
+        secrets = story.capture.secrets
+    if keylog is not None or secrets:
+        with observe(path, keylog=keylog) as story:
+            for connection in story:
+                if connection.id in told and connection.tls is not None:
+                    one, two = _http(connection.outer_http, connection.http)
+                    seen = {"tls": _tls(connection.tls, clear=False), "http1": one, "http2": two}
+                    told[connection.id]["decrypted"] = seen
+    return [told[number] for number in sorted(told)]
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("capture", type=Path)
+    parser.add_argument("--keylog", type=Path)
+    asked = parser.parse_args()
+    try:
+        keylog = read_keylog(asked.keylog) if asked.keylog else None
+        for line in export(asked.capture, keylog):
+            print(json.dumps(line))
+    except UsageError as error:
+        print(f"export: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
