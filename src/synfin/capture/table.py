@@ -18,6 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synfin.wire.codec import Buffer
+from synfin.wire.tcpflags import ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, URG
+
+
+__all__ = [
+    "ACK", "AE", "CWR", "ECE", "FIN", "PSH", "ROW", "RST", "SYN", "URG", "Batch", "Kind", "Link", "Wrap", "load",
+]  # fmt: skip
 
 
 class Kind(IntEnum):
@@ -66,8 +72,6 @@ ROW = np.dtype(
         ("problem", np.uint8),  # index into ``Batch.problems`` names, 0 = none
     ]
 )
-
-FIN, SYN, RST, PSH, ACK, URG, ECE, CWR, AE = (1 << bit for bit in range(9))
 
 
 @dataclass(frozen=True, slots=True)
