@@ -1,0 +1,75 @@
+"""What HTTP was spoken over two byte streams, clear or decrypted.
+
+Decides by the first octets whether a connection is HTTP at all, and which: HTTP/2 by its preface or by ALPN
+(RFC 9113 3), else HTTP/1.x or 0.9 by a start line.  The reading is done by ``http1`` and ``http2``; an ``Upgrade: h2c``
+hands over from one to the other.  Ports decide nothing.
+"""
+
+from __future__ import annotations
+
+from synfin.observe.http1 import Reader, Side
+from synfin.observe.story import HttpMessage, HttpStory
+from synfin.observe.stream import ByteStream
+from synfin.wire.http1 import looks_like_head, starts_message
+
+#: How many packets of a side are looked at for a start line when its first octets are none.
+_LOOK = 64
+
+
+def watch_http(
+    streams: tuple[ByteStream, ByteStream],
+    *,
+    client: int,
+    tls: bool,
+    alpn: str | None = None,
+    start: tuple[int, int] = (0, 0),
+    ended: tuple[bool, bool] = (False, False),
+) -> HttpStory | None:
+    """The HTTP story of two byte streams, or None when they hold no HTTP.
+
+    ``client`` is the side believed to ask, ``start`` where each stream's HTTP begins (after a proxy's preamble),
+    ``ended`` which sides finished sending (FIN or close_notify).  Never raises on what the streams hold.
+    """
+    first = _opening(streams[client], start[client])
+    second = _opening(streams[1 - client], start[1 - client])
+    if first == "h1-response" or (not first and second == "h1-request"):
+        client = 1 - client
+    elif not first and not second:
+        return None
+    sides = (Side(streams[0], 0, start[0], ended[0]), Side(streams[1], 1, start[1], ended[1]))
+    reader = Reader(sides, tls)
+    reader.run(client)
+    if not reader.messages:
+        return None
+    messages, simple = _in_order(reader.messages)
+    return HttpStory("http/0.9" if simple else "http/1", tls, messages, [], reader.switched, reader.problems)
+
+
+def _opening(stream: ByteStream, start: int) -> str:
+    """What a side begins with: "h1-request", "h1-response" or ""; later packets count when the first is no match."""
+    for at, piece in enumerate(stream.pieces[:_LOOK] if start == 0 else stream.pieces[stream.index(start) :][:_LOOK]):
+        data, begin = piece.data, max(start - piece.offset, 0)
+        octet = data[begin : begin + 1]
+        if octet in (b"\r", b"\n"):
+            begin += len(data) - begin - len(data[begin:].lstrip(b"\r\n"))
+            octet = data[begin : begin + 1]
+        if not octet.isalpha():
+            continue
+        if (at == 0 and looks_like_head(data, begin)) or starts_message(data, begin):
+            return "h1-response" if data.startswith((b"HTTP/", b"ICY "), begin) else "h1-request"
+    return ""
+
+
+def _in_order(messages: list[HttpMessage]) -> tuple[list[HttpMessage], bool]:
+    """Messages by time with their exchanges numbered in that order, and whether all of them are HTTP/0.9."""
+    messages = sorted(messages, key=_started)
+    numbers: dict[int, int] = {}
+    for at, message in enumerate(messages):
+        number = numbers.setdefault(message.stream, len(numbers) + 1)
+        if number != message.stream:
+            messages[at] = message._replace(stream=number)
+    return messages, all(message.version == "0.9" for message in messages)
+
+
+def _started(message: HttpMessage) -> int:
+    return message.start
