@@ -43,13 +43,18 @@ class Hole(NamedTuple):
 class ByteStream:
     """The bytes one side sent, in order.  ``pieces`` are sorted by offset and never overlap."""
 
-    __slots__ = ("_starts", "holes", "overlaps", "pieces")
+    __slots__ = ("_pieces", "_starts", "holes", "overlaps")
 
     def __init__(self, pieces: list[Piece], holes: tuple[Hole, ...] = (), overlaps: tuple[Overlap, ...] = ()) -> None:
-        self.pieces = pieces
+        self._pieces = pieces
         self.holes = holes
         self.overlaps = overlaps
         self._starts: list[int] | None = None
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The pieces with their bytes (``observe.reassemble`` makes them only when asked)."""
+        return self._pieces
 
     @property
     def end(self) -> int:
@@ -79,7 +84,8 @@ class ByteStream:
         parts = [first.data[begin:]]
         got = len(parts[0])
         reached = first.offset + len(first.data)
-        for piece in self.pieces[at + 1 :]:
+        for k in range(at + 1, len(self.pieces)):
+            piece = self.pieces[k]
             if got >= size or piece.offset != reached:
                 break
             parts.append(piece.data[: size - got])
@@ -96,7 +102,8 @@ class ByteStream:
         reached = piece.offset + len(piece.data)
         if reached <= offset:
             return 0
-        for piece in self.pieces[at + 1 :]:
+        for k in range(at + 1, len(self.pieces)):
+            piece = self.pieces[k]
             if piece.offset != reached:
                 break
             reached += len(piece.data)
@@ -106,7 +113,8 @@ class ByteStream:
         """The packets that carried the octets ``offset .. offset + size``, in stream order, each once."""
         at = max(self.index(offset), 0)
         seen: dict[int, None] = {}
-        for piece in self.pieces[at:]:
+        for k in range(at, len(self.pieces)):
+            piece = self.pieces[k]
             if piece.offset >= offset + size:
                 break
             if piece.offset + len(piece.data) > offset:
