@@ -29,13 +29,13 @@ types: $(VENV)/.ready-dev
 
 corpus: $(VENV)/.ready
 	@test -e $(SHARED)/compare.py || { echo "make corpus needs the captures in $(SHARED)" >&2; exit 2; }
-	$(BIN)/python tests/agreement/corpus.py $(SHARED)
+	$(BIN)/python -m tests.agreement.corpus $(SHARED)
 
 bench: $(VENV)/.ready
-	$(BIN)/python benches/read_speed.py
+	$(BIN)/python -m benches.read_speed
 
 examples: $(VENV)/.ready
-	$(BIN)/python examples/record.py
+	$(BIN)/python -m examples.record
 
 docs: $(VENV)/.ready
 	$(BIN)/python -m synfin.cli.main rule --markdown > docs/reference/rules.md

@@ -4,7 +4,7 @@ Needs root (namespaces, packet capture), curl, nginx, openssl, tcpdump, dnsmasq 
 a small CA, certificates, namespaces - is temporary and removed again; what stays are the captures beside this file,
 with the TLS secrets embedded (Decryption Secrets Block), so that synfin and Wireshark can open the encrypted part.
 
-    python examples/record.py [NAME ...]
+    python -m examples.record [NAME ...]
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from synfin.capture import open_capture
 from synfin.capture.writer import PcapngWriter
+
+from synfin.capture import open_capture
 
 HERE = Path(__file__).resolve().parent
 CLIENT, SERVER = "synfin-client", "synfin-server"

@@ -22,7 +22,7 @@ from ipaddress import IPv6Address
 import numpy as np
 from numpy.typing import NDArray
 
-from synfin.capture.table import ACK, FIN, RST, ROW, SYN, Batch, Kind, Link, Wrap
+from synfin.capture.table import ACK, FIN, ROW, RST, SYN, Batch, Kind, Link, Wrap
 from synfin.observe.rows import Rows
 from synfin.observe.story import Endpoint
 from synfin.wire.codec import Buffer
@@ -33,8 +33,10 @@ QUIET = 5 * 10**9  # ns of silence after which a closed connection is handed out
 GONE = 1 << 20  # connections handed out that are remembered
 CHUNK = 1 << 15  # rows turned into lists at once
 
-_KEPT = ("number", "time", "wirelen", "seq", "ack", "flags", "window", "load_len", "load_cap", "load_at", "opt_at")
-_KEPT += ("opt_len", "ttl", "ip_id", "kind")
+_KEPT = (
+    *("number", "time", "wirelen", "seq", "ack", "flags", "window", "load_len", "load_cap", "load_at", "opt_at"),
+    *("opt_len", "ttl", "ip_id", "kind"),
+)
 
 Array = NDArray[np.generic]
 
@@ -53,11 +55,24 @@ class FlowRows:
     early: bool = False  # handed out before it was finished, to bound memory
 
 
+@dataclass(slots=True)
+class FlowTable:
+    """Connections as arrays: ``rows[starts[k] : starts[k] + sizes[k]]`` are the packets of connection ``ids[k]``."""
+
+    rows: NDArray[np.void]
+    sender: NDArray[np.uint8]  # per row: A (0) or B (1)
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    ids: NDArray[np.int64]
+    opened_by: list[str]
+    early: NDArray[np.bool_]
+
+
 class Flows:
     """Streaming grouping: ``add`` each batch, then ``finish``; both yield connections whose packets are complete.
 
     Within one call connections come in order of ``id``; ids count connections in order of first packet over the whole
-    capture.  ``late_rows`` counts packets of connections already handed out, ``early`` connections handed out unfinished.
+    capture.  ``late_rows`` counts packets of connections already handed out, ``early`` those handed out unfinished.
     """
 
     def __init__(self, whole: int = WHOLE, most: int = MOST) -> None:
@@ -76,6 +91,16 @@ class Flows:
 
     def add(self, batch: Batch) -> Iterator[FlowRows]:
         """Take the rows of ``batch``; yield the connections that are finished (none for small captures)."""
+        for table in self.tables(batch):
+            yield from self.connections(table)
+
+    def finish(self) -> Iterator[FlowRows]:
+        """Yield all connections not yet handed out."""
+        for table in self.last_tables():
+            yield from self.connections(table)
+
+    def tables(self, batch: Batch) -> Iterator[FlowTable]:
+        """As ``add``, but the connections stay arrays: for those who list and do not look closer."""
         rows = self._store.take(batch)
         if len(rows):
             self._batches.append(rows)
@@ -83,11 +108,11 @@ class Flows:
         if len(self._rows) + self._waiting > self._sweep_at:
             yield from self._sweep(last=False)
 
-    def finish(self) -> Iterator[FlowRows]:
-        """Yield all connections not yet handed out."""
+    def last_tables(self) -> Iterator[FlowTable]:
+        """As ``finish``, but the connections stay arrays."""
         yield from self._sweep(last=True)
 
-    def _sweep(self, *, last: bool) -> Iterator[FlowRows]:
+    def _sweep(self, *, last: bool) -> Iterator[FlowTable]:
         rows = np.concatenate([self._rows, *self._batches]) if self._batches else self._rows
         ids = np.full(len(rows), -1, np.int64)
         ids[: len(self._ids)] = self._ids
@@ -152,7 +177,7 @@ class Flows:
         ids: NDArray[np.int64],
         early: NDArray[np.bool_],
         chosen: NDArray[np.int64],
-    ) -> Iterator[FlowRows]:
+    ) -> Iterator[FlowTable]:
         ends = np.cumsum(sizes[chosen])
         at = 0
         while at < len(chosen):
@@ -162,24 +187,15 @@ class Flows:
             take = np.concatenate(
                 [groups.order[s : s + n] for s, n in zip(groups.starts[part], sizes[part], strict=True)]
             )
-            yield from self._connections(rows[take], groups.high[take], sizes[part], ids[part], early[part])
+            yield _table(rows[take], groups.high[take], sizes[part], ids[part], early[part])
             at = stop
 
-    def _connections(
-        self,
-        rows: NDArray[np.void],
-        high: NDArray[np.bool_],
-        sizes: NDArray[np.int64],
-        ids: NDArray[np.int64],
-        early: NDArray[np.bool_],
-    ) -> Iterator[FlowRows]:
-        """Connections of ``rows``, which lie one after the other."""
-        starts = np.cumsum(sizes) - sizes
-        opener, opened_by = _openers(rows["flags"], rows["kind"], high, starts, sizes)
-        own = (rows["src_hi"] == rows["dst_hi"]) & (rows["src_lo"] == rows["dst_lo"]) & (rows["sport"] == rows["dport"])
-        sender = ((high != np.repeat(opener, sizes)) & ~own).astype(np.uint8).tolist()
+    def connections(self, table: FlowTable) -> Iterator[FlowRows]:
+        """The connections of ``table``, each with its rows as lists."""
+        rows, starts, sizes = table.rows, table.starts, table.sizes
+        sender = table.sender.tolist()
         head = rows[starts]
-        swap = _by_b(high[starts], opener, own[starts])
+        swap = table.sender[starts] != 0
         src = zip(head["version"].tolist(), head["src_hi"].tolist(), head["src_lo"].tolist(), strict=True)
         dst = zip(head["version"].tolist(), head["dst_hi"].tolist(), head["dst_lo"].tolist(), strict=True)
         sources = [Endpoint(_address(*ip), port) for ip, port in zip(src, head["sport"].tolist(), strict=True)]
@@ -190,7 +206,7 @@ class Flows:
         data, extra = self._store.data, self._store.extra
         begin = 0
         for k, (size, number, by, swapped, hasty) in enumerate(
-            zip(sizes.tolist(), ids.tolist(), opened_by, swap.tolist(), early.tolist(), strict=True)
+            zip(sizes.tolist(), table.ids.tolist(), table.opened_by, swap.tolist(), table.early.tolist(), strict=True)
         ):
             end = begin + size
             number_, time, *rest = [column[begin:end] for column in columns]
@@ -232,7 +248,7 @@ class _Store:
     def take(self, batch: Batch) -> NDArray[np.void]:
         """The TCP rows of ``batch``, renumbered; the bytes of a batch over other data are copied."""
         kind = batch.rows["kind"]
-        rows = batch.rows[(kind == Kind.TCP) | (kind == Kind.CUT) | (kind == Kind.PDU)]
+        rows: NDArray[np.void] = batch.rows[(kind == Kind.TCP) | (kind == Kind.CUT) | (kind == Kind.PDU)]
         if not len(rows):
             return rows
         if self._first:
@@ -370,9 +386,19 @@ def _openers(
     return opener, [("syn", "synack", "first")[h] for h in how]
 
 
-def _by_b(high: NDArray[np.bool_], opener: NDArray[np.bool_], own: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where the first packet of a connection was sent by its side B."""
-    return (high != opener) & ~own
+def _table(
+    rows: NDArray[np.void],
+    high: NDArray[np.bool_],
+    sizes: NDArray[np.int64],
+    ids: NDArray[np.int64],
+    early: NDArray[np.bool_],
+) -> FlowTable:
+    """Connections of ``rows``, which lie one after the other."""
+    starts = np.cumsum(sizes) - sizes
+    opener, opened_by = _openers(rows["flags"], rows["kind"], high, starts, sizes)
+    own = (rows["src_hi"] == rows["dst_hi"]) & (rows["src_lo"] == rows["dst_lo"]) & (rows["sport"] == rows["dport"])
+    sender = ((high != np.repeat(opener, sizes)) & ~own).astype(np.uint8)
+    return FlowTable(rows, sender, starts, sizes, ids, opened_by, early)
 
 
 def _within(keys: NDArray[np.uint64], gone: NDArray[np.uint64]) -> NDArray[np.bool_]:
