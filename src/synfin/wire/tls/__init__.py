@@ -1,0 +1,1 @@
+"""TLS on the wire: records, handshake messages, extensions, their registries and fingerprints."""
