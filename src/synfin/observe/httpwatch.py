@@ -8,7 +8,8 @@ hands over from one to the other.  Ports decide nothing.
 from __future__ import annotations
 
 from synfin.observe.http1 import Reader, Side
-from synfin.observe.story import HttpMessage, HttpStory
+from synfin.observe.http2 import PREFACE, Reader2
+from synfin.observe.story import Evidence, HttpMessage, HttpStory
 from synfin.observe.stream import ByteStream
 from synfin.wire.http1 import looks_like_head, starts_message
 
@@ -30,23 +31,61 @@ def watch_http(
     ``client`` is the side believed to ask, ``start`` where each stream's HTTP begins (after a proxy's preamble),
     ``ended`` which sides finished sending (FIN or close_notify).  Never raises on what the streams hold.
     """
-    first = _opening(streams[client], start[client])
-    second = _opening(streams[1 - client], start[1 - client])
-    if first == "h1-response" or (not first and second == "h1-request"):
-        client = 1 - client
-    elif not first and not second:
+    asking = _opening(streams[client], start[client])
+    answering = _opening(streams[1 - client], start[1 - client])
+    if not asking and not answering and alpn != "h2":
         return None
+    if asking in ("response", "") and answering in ("request", "preface"):
+        client = 1 - client
+        asking, answering = answering, asking
     sides = (Side(streams[0], 0, start[0], ended[0]), Side(streams[1], 1, start[1], ended[1]))
+    if asking == "preface" or (alpn == "h2" and asking != "request"):
+        return _http2(sides, client, tls, late=asking != "preface", answer=answering)
     reader = Reader(sides, tls)
     reader.run(client)
     if not reader.messages:
         return None
     messages, simple = _in_order(reader.messages)
-    return HttpStory("http/0.9" if simple else "http/1", tls, messages, [], reader.switched, reader.problems)
+    story = HttpStory("http/0.9" if simple else "http/1", tls, messages, [], reader.switched, reader.problems)
+    if reader.switched == "h2c":
+        _upgraded(story, sides, client)
+    return story
+
+
+def _http2(sides: tuple[Side, Side], client: int, tls: bool, *, late: bool, answer: str) -> HttpStory | None:
+    """HTTP/2 from the start (``late``: the beginning was not captured); a server may still answer in HTTP/1."""
+    story = HttpStory("h2", tls)
+    server = sides[1 - client]
+    if answer == "response":
+        reader = Reader(sides, tls)
+        while reader.read(server, None) is not None:
+            pass
+        story.messages = reader.messages
+        packet = server.pieces[0].packet
+        story.problems = [(Evidence((packet,), 1 - client, 0, 0, ""), "HTTP/1 answer to an HTTP/2 preface")]
+    frames = Reader2(sides, client, tls)
+    frames.run(late=(late, late))
+    story.messages = sorted(story.messages + frames.messages(), key=_started)
+    story.h2 = frames.events
+    story.problems += reader.problems + frames.problems if answer == "response" else frames.problems
+    return story if story.messages or story.h2 else None
+
+
+def _upgraded(story: HttpStory, sides: tuple[Side, Side], client: int) -> None:
+    """What follows an ``Upgrade: h2c`` (RFC 7540 3.2): the request that asked for it is stream 1."""
+    settings = ""
+    for message in story.messages:
+        if message.kind == "request":
+            settings = next((value for name, value in message.headers if name.lower() == "http2-settings"), settings)
+    frames = Reader2(sides, client, story.tls)
+    frames.run(upgrade=settings)
+    story.messages = sorted(story.messages + frames.messages(), key=_started)
+    story.h2 = frames.events
+    story.problems += frames.problems
 
 
 def _opening(stream: ByteStream, start: int) -> str:
-    """What a side begins with: "h1-request", "h1-response" or ""; later packets count when the first is no match."""
+    """What a side begins with: "request", "response", "preface" or ""; later packets count when the first is none."""
     for at, piece in enumerate(stream.pieces[:_LOOK] if start == 0 else stream.pieces[stream.index(start) :][:_LOOK]):
         data, begin = piece.data, max(start - piece.offset, 0)
         octet = data[begin : begin + 1]
@@ -56,7 +95,9 @@ def _opening(stream: ByteStream, start: int) -> str:
         if not octet.isalpha():
             continue
         if (at == 0 and looks_like_head(data, begin)) or starts_message(data, begin):
-            return "h1-response" if data.startswith((b"HTTP/", b"ICY "), begin) else "h1-request"
+            if data.startswith((b"HTTP/", b"ICY "), begin):
+                return "response"
+            return "preface" if data.startswith(PREFACE[:18], begin) else "request"
     return ""
 
 

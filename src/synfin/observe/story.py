@@ -338,7 +338,7 @@ class HttpMessage(NamedTuple):
     complete: bool
     packets: tuple[int, int]  # first and last packet
     start: int
-    header_end: int  # when the last octet of the header was seen
+    header_end: int  # when the last octet of the header was seen; 0: the header was not captured whole
     end: int
     tls: bool
     offset: int  # where it starts in its sender's (clear or decrypted) stream
@@ -356,6 +356,7 @@ class H2Event:
     detail: str
     packet: int
     time: int
+    until: int = 0  # window_stall: when new credit came (or the capture's end), ns
 
 
 @dataclass(slots=True)

@@ -1,0 +1,630 @@
+"""HTTP/2 over two byte streams: messages, and the frames that matter beyond them (RFC 9113, RFC 7541).
+
+Frame bodies are read by ``hyperframe`` and header blocks by ``hpack``, one decoder per direction; what they refuse
+becomes a fact.  Bodies are counted, never joined.  Frames of both sides are put in order of time, because what one
+side may send depends on what the other allowed: so exhausted windows are found, from the octet that used up the last
+credit to the WINDOW_UPDATE that gave new.
+
+Holes: a hole inside DATA is stepped over by the frame's length.  Where a header block or the framing itself is
+missing, the sender's header table is not known any more: from then on only fields that do not depend on what was
+lost are told, the others are left out and the message says so.  Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import struct
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from operator import attrgetter
+from typing import NamedTuple
+
+from hpack import Decoder, HPACKError, OversizedHeaderListError
+from hpack.table import HeaderTable
+from hyperframe.exceptions import HyperframeError
+from hyperframe.frame import (
+    ContinuationFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PushPromiseFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from synfin.observe.http1 import Side
+from synfin.observe.story import Evidence, H2Event, HttpMessage
+from synfin.wire.http1 import text
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+#: Error codes, RFC 9113 section 7.
+ERRORS = {
+    0: "NO_ERROR",
+    1: "PROTOCOL_ERROR",
+    2: "INTERNAL_ERROR",
+    3: "FLOW_CONTROL_ERROR",
+    4: "SETTINGS_TIMEOUT",
+    5: "STREAM_CLOSED",
+    6: "FRAME_SIZE_ERROR",
+    7: "REFUSED_STREAM",
+    8: "CANCEL",
+    9: "COMPRESSION_ERROR",
+    10: "CONNECT_ERROR",
+    11: "ENHANCE_YOUR_CALM",
+    12: "INADEQUATE_SECURITY",
+    13: "HTTP_1_1_REQUIRED",
+}
+
+#: Settings by number (IANA's HTTP/2 Settings registry).
+SETTINGS = {
+    1: "HEADER_TABLE_SIZE",
+    2: "ENABLE_PUSH",
+    3: "MAX_CONCURRENT_STREAMS",
+    4: "INITIAL_WINDOW_SIZE",
+    5: "MAX_FRAME_SIZE",
+    6: "MAX_HEADER_LIST_SIZE",
+    8: "ENABLE_CONNECT_PROTOCOL",
+    9: "NO_RFC7540_PRIORITIES",
+}
+
+_DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = (
+    range(10)
+)
+_END_STREAM, _ACK, _END_HEADERS, _PADDED = 1, 1, 4, 8
+
+#: The flags each frame type defines (RFC 9113 6), to tell frames from other octets after a hole.
+_FLAGS = (0x09, 0x2D, 0, 0, 0x01, 0x0C, 0x01, 0, 0, 0x04)
+
+#: Payload lengths that are fixed (RFC 9113 6.3, 6.4, 6.7, 6.9).
+_LENGTHS = {_PRIORITY: 5, _RST_STREAM: 4, _PING: 8, _WINDOW_UPDATE: 4}
+
+_HEADER = struct.Struct(">BHBBI")
+_MAX_BLOCK = 64 * 1024  # octets of one header block that are decoded
+_MAX_LIST = 128 * 1024  # octets one header block may become (an HPACK bomb stops here)
+_MOST = 1000  # problems or stalls told of one connection
+
+
+class _Framed(NamedTuple):
+    """One frame as it lies in its sender's stream; ``body`` is empty for DATA and where octets are missing."""
+
+    ready: int
+    packet: int
+    sender: int
+    offset: int
+    type: int
+    flags: int
+    stream: int
+    length: int
+    seen: int  # octets of the payload that were captured
+    body: bytes
+    header: bytes
+    first_time: int
+    first_packet: int
+
+
+class _Held(NamedTuple):
+    """Credit used up: stream (0: connection), since when and which packet, until when and which packet gave new."""
+
+    stream: int
+    since: int
+    packet: int
+    until: int | None = None
+    freed: int = 0
+
+
+class _Lost(HeaderTable):
+    """A header table of which only the newest entries are known: the rest answers with an empty name."""
+
+    def get_by_index(self, index: int) -> tuple[bytes, bytes]:
+        if index > self.STATIC_TABLE_LENGTH + len(self.dynamic_entries):
+            return b"", b""
+        return super().get_by_index(index)
+
+
+class _Open:
+    """A message being read."""
+
+    __slots__ = (
+        "body", "complete", "declared", "end", "fields", "header_end", "kind", "offset", "packets", "problem",
+        "promised", "sender", "start", "stream",
+    )  # fmt: skip
+
+    def __init__(self, frame: _Framed, stream: int, kind: str) -> None:
+        self.sender = frame.sender
+        self.stream = stream
+        self.kind = kind
+        self.fields: tuple[tuple[str, str], ...] = ()
+        self.declared: int | None = None
+        self.body = 0
+        self.complete = False
+        self.packets = (frame.first_packet, frame.packet)
+        self.start = frame.first_time
+        self.header_end = 0
+        self.end = frame.ready
+        self.offset = frame.offset
+        self.problem = ""
+        self.promised = False
+
+    def touch(self, frame: _Framed) -> None:
+        """The message reaches to this frame."""
+        self.packets = (self.packets[0], frame.packet)
+        self.end = frame.ready
+
+
+class Half:
+    """What is known of one sender: header table, windows it may use, streams it has open messages on."""
+
+    __slots__ = (
+        "block", "block_for", "block_frame", "block_push", "block_stream", "decoder", "hopeless", "initial", "open",
+        "overdrawn", "sender", "stalls", "unknown", "window", "windows",
+    )  # fmt: skip
+
+    def __init__(self, sender: int) -> None:
+        self.sender = sender
+        self.decoder = Decoder(_MAX_LIST)
+        self.unknown = False  # octets are missing: the header table is known in part
+        self.hopeless = False  # a header block was too large to go on with
+        self.block: bytearray | None = None  # a header block, until its END_HEADERS
+        self.block_frame: _Framed | None = None  # the frame it began in
+        self.block_stream = 0  # the stream its CONTINUATION frames come on
+        self.block_for = 0  # the stream it is about (another one for PUSH_PROMISE)
+        self.block_push = False
+        self.open: dict[int, _Open] = {}
+        self.window: int | None = 65535  # connection credit; None: not known
+        self.windows: dict[int, int] = {}  # stream -> credit
+        self.initial = 65535
+        self.overdrawn = False
+        self.stalls: dict[int, _Held] = {}  # by stream, 0: the connection
+
+    def lose(self) -> None:
+        """The header table is not known any more."""
+        self.unknown = True
+        self.decoder = Decoder(_MAX_LIST)
+        self.decoder.header_table = _Lost()
+        self.decoder.max_allowed_table_size = 1 << 32
+        self.decoder.header_table.maxsize = 1 << 20
+        self.block = None
+        self.window = None
+
+
+class Reader2:
+    """Reads the frames of both sides; one instance per connection."""
+
+    __slots__ = ("client", "done", "events", "halves", "problems", "sides", "tls")
+
+    def __init__(self, sides: tuple[Side, Side], client: int, tls: bool) -> None:
+        self.sides = sides
+        self.client = client
+        self.tls = tls
+        self.done: list[_Open] = []
+        self.events: list[H2Event] = []
+        self.problems: list[tuple[Evidence, str]] = []
+        self.halves = (Half(0), Half(1))
+
+    def run(self, *, late: tuple[bool, bool] = (False, False), upgrade: str | None = None) -> None:
+        """Read everything.
+
+        ``late`` tells which sides' beginning was not captured; ``upgrade`` is the HTTP2-Settings field of an h2c
+        upgrade, whose request is stream 1 (RFC 7540 3.2).
+        """
+        for sender in (0, 1):
+            if late[sender]:
+                self.halves[sender].lose()
+        if late[0] or late[1]:
+            self.halves[0].window = self.halves[1].window = None
+        if upgrade:
+            self._upgrade_settings(upgrade)
+        frames = self._frames(self.sides[0])
+        frames += self._frames(self.sides[1])
+        frames.sort(key=attrgetter("ready", "packet"))
+        for frame in frames:
+            self._frame(frame)
+        self._finish()
+
+    def messages(self) -> list[HttpMessage]:
+        """The messages read, in the order they began."""
+        return [self._message(told) for told in sorted(self.done, key=attrgetter("start"))]
+
+    # ------------------------------------------------------------ framing
+
+    def _frames(self, side: Side) -> list[_Framed]:
+        frames: list[_Framed] = []
+        if side.peek(len(PREFACE)) == PREFACE:
+            side.seek(side.pos + len(PREFACE))
+        half = self.halves[side.sender]
+        pieces = side.pieces
+        checked = not half.unknown
+        while side.more:
+            header = side.peek(9)
+            if len(header) == 9 and (checked or self._plausible(side, header)):
+                high, low, kind, flags, stream = _HEADER.unpack(header)
+                length = high << 16 | low
+                first, start = side.at, side.pos
+                body = b""
+                if kind != _DATA or flags & _PADDED:
+                    side.seek(start + 9)
+                    body = side.peek(min(length, _MAX_BLOCK) if kind != _DATA else 1)
+                side.seek(start + 9)
+                seen = side.skip(length)
+                last = side.last()
+                framed = _Framed(
+                    pieces[last].ready, pieces[last].packet, side.sender, start, kind, flags, stream & 0x7FFFFFFF,
+                    length, seen, body, header, pieces[first].ready, pieces[first].packet,
+                )  # fmt: skip
+                frames.append(framed)
+                checked = not side.in_hole
+                continue
+            self._lost(side, frames, len(header))
+            checked = False
+        return frames
+
+    def _lost(self, side: Side, frames: list[_Framed], cut: int) -> None:
+        """Nothing that can be a frame is here: go to the next piece that begins with one, and leave a mark."""
+        start = side.pos
+        later = side.at
+        if side.pieces[later].offset < start or (cut == 9 and side.pieces[later].offset == start):
+            later += 1
+        pieces = side.pieces
+        for at in range(later, len(pieces)):
+            side.at, side.pos = at, pieces[at].offset
+            if self._plausible(side, side.peek(9)):
+                break
+        else:
+            side.at, side.pos = len(pieces), side.end
+            if cut < 9 and later == len(pieces):
+                if cut:
+                    self._problem(side.sender, pieces[-1].packet, start, cut, "frame", "frame header cut at the end")
+                return
+        mark = pieces[min(later, len(pieces) - 1)]
+        frames.append(
+            _Framed(mark.ready, mark.packet, side.sender, start, -1, 0, 0, side.pos - start, 0, b"", b"", mark.ready, 0)
+        )
+
+    def _plausible(self, side: Side, header: bytes) -> bool:
+        """Whether ``header`` can be a frame header; where the next one was captured it must be plausible too."""
+        if not _may_be_frame(header):
+            return False
+        mark = side.at, side.pos
+        side.skip(9 + (header[0] << 16 | header[1] << 8 | header[2]))
+        following = side.peek(9)
+        side.at, side.pos = mark
+        return len(following) < 9 or _may_be_frame(following)
+
+    # ------------------------------------------------------------ frames
+
+    def _frame(self, frame: _Framed) -> None:
+        half = self.halves[frame.sender]
+        kind = frame.type
+        if half.block is not None and (kind != _CONTINUATION or frame.stream != half.block_stream):
+            self._problem(
+                frame.sender, frame.packet, frame.offset, 9, "frame", "header block not continued (RFC 9113 6.10)"
+            )
+            half.lose()
+        if kind == _DATA:
+            self._data(half, frame)
+            return
+        if kind < 0:
+            self._problem(frame.sender, frame.packet, frame.offset, frame.length, "", "octets missing or no frames")
+            half.lose()
+            return
+        if len(frame.body) < frame.length:
+            why = "frame too long to be read" if frame.length > _MAX_BLOCK else "frame not captured whole"
+            self._problem(frame.sender, frame.packet, frame.offset, 9 + frame.length, "frame", why)
+            if kind in (_HEADERS, _PUSH_PROMISE, _CONTINUATION):
+                half.lose()
+            return
+        try:
+            parsed, _ = Frame.parse_frame_header(memoryview(frame.header))
+            parsed.parse_body(memoryview(frame.body))
+        except HyperframeError as error:
+            why = f"malformed frame of type {kind}: {str(error) or type(error).__name__}"
+            self._problem(frame.sender, frame.packet, frame.offset, 9 + frame.length, "frame", why)
+            if kind in (_HEADERS, _PUSH_PROMISE):
+                half.lose()
+            return
+        if isinstance(parsed, HeadersFrame):
+            self._block(half, frame, frame.stream, bytes(parsed.data), push=False)
+        elif isinstance(parsed, PushPromiseFrame):
+            self._block(half, frame, parsed.promised_stream_id & 0x7FFFFFFF, bytes(parsed.data), push=True)
+        elif isinstance(parsed, ContinuationFrame):
+            self._continue(half, frame, bytes(parsed.data))
+        elif isinstance(parsed, SettingsFrame):
+            self._settings(frame, parsed)
+        elif isinstance(parsed, WindowUpdateFrame):
+            self._credit(self.halves[1 - frame.sender], frame, parsed.window_increment)
+        elif isinstance(parsed, RstStreamFrame):
+            self._reset(frame, parsed.error_code)
+        elif isinstance(parsed, GoAwayFrame):
+            code = parsed.error_code
+            debug = f", says {text(parsed.additional_data[:200])!r}" if parsed.additional_data else ""
+            detail = f"{error_name(code)}, last stream {parsed.last_stream_id & 0x7FFFFFFF}{debug}"
+            self._event(frame, "goaway", code, detail, stream=parsed.last_stream_id & 0x7FFFFFFF)
+        elif kind == _PING:
+            self._event(frame, "ping", None, "answer" if frame.flags & _ACK else "")
+        elif kind == _PRIORITY:
+            self._event(frame, "priority", None, "")
+
+    def _settings(self, frame: _Framed, parsed: SettingsFrame) -> None:
+        if frame.flags & _ACK:
+            self._event(frame, "settings_ack", None, "")
+            return
+        self._apply(frame.sender, parsed.settings)
+        detail = " ".join(f"{SETTINGS.get(name, name)}={value}" for name, value in parsed.settings.items())
+        self._event(frame, "settings", None, detail)
+
+    def _apply(self, sender: int, settings: dict[int, int]) -> None:
+        """What one side allows the other from now on; a larger table counts at once, a smaller one when it is used."""
+        other = self.halves[1 - sender]
+        size = settings.get(SettingsFrame.HEADER_TABLE_SIZE)
+        if size is not None:
+            other.decoder.max_allowed_table_size = max(other.decoder.max_allowed_table_size, size)
+        initial = settings.get(SettingsFrame.INITIAL_WINDOW_SIZE)
+        if initial is not None:
+            change = initial - other.initial
+            other.initial = initial
+            for stream in other.windows:
+                other.windows[stream] += change
+
+    def _upgrade_settings(self, field: str) -> None:
+        """The settings that an h2c upgrade carried in a field of its request (RFC 7540 3.2.1)."""
+        try:
+            parsed = SettingsFrame()
+            parsed.parse_body(memoryview(urlsafe_b64decode(field + "=" * (-len(field) % 4))))
+        except (HyperframeError, Base64Error, ValueError):
+            packet = self.sides[self.client].pieces[0].packet
+            self._problem(self.client, packet, 0, 0, "HTTP2-Settings", "not readable (RFC 7540 3.2.1)")
+            return
+        self._apply(self.client, parsed.settings)
+
+    def _reset(self, frame: _Framed, code: int) -> None:
+        self._event(frame, "rst_stream", code, error_name(code))
+        for half in self.halves:
+            half.stalls.pop(frame.stream, None)
+            told = half.open.pop(frame.stream, None)
+            if told is not None:
+                who = "sender" if half.sender == frame.sender else "receiver"
+                told.problem = told.problem or f"stream reset by the {who}: {error_name(code)}"
+
+    # ------------------------------------------------------------ header blocks
+
+    def _block(self, half: Half, frame: _Framed, stream: int, data: bytes, *, push: bool) -> None:
+        half.block = bytearray(data)
+        half.block_frame = frame
+        half.block_stream = frame.stream
+        half.block_for = stream
+        half.block_push = push
+        if frame.flags & _END_HEADERS:
+            self._decode(half, frame)
+
+    def _continue(self, half: Half, frame: _Framed, data: bytes) -> None:
+        if half.block is None:
+            if not half.unknown:
+                why = "CONTINUATION without a header block (RFC 9113 6.10)"
+                self._problem(frame.sender, frame.packet, frame.offset, 9, "frame", why)
+                half.lose()
+            return
+        if len(half.block) + len(data) > _MAX_BLOCK:
+            self._problem(frame.sender, frame.packet, frame.offset, 9, "frame", "header block too long to be read")
+            half.lose()
+            return
+        half.block += data
+        if frame.flags & _END_HEADERS:
+            self._decode(half, frame)
+
+    def _decode(self, half: Half, last: _Framed) -> None:
+        """A header block is whole: decode it and begin or continue a message."""
+        block, first = bytes(half.block or b""), half.block_frame
+        half.block = None
+        if first is None:
+            return
+        pairs: list[tuple[bytes, bytes]] = []
+        problem = ""
+        if not half.hopeless:
+            try:
+                pairs = [(bytes(name), bytes(value)) for name, value in half.decoder.decode(block, raw=True)]
+            except OversizedHeaderListError:
+                problem = f"header list larger than {_MAX_LIST} octets"
+                half.hopeless = True
+            except (HPACKError, ValueError, IndexError) as error:
+                problem = f"header block cannot be read (RFC 7541): {str(error)[:100]}"
+        if problem:
+            self._problem(half.sender, first.packet, first.offset, first.length, "headers", problem)
+            half.lose()
+        known = [(name, value) for name, value in pairs if name]
+        if len(known) < len(pairs) or half.hopeless:
+            problem = problem or f"header table unknown: {len(pairs) - len(known)} fields could not be told"
+        self._headers(half, first, last, tuple((text(name), text(value)) for name, value in known), problem)
+
+    def _headers(
+        self, half: Half, first: _Framed, last: _Framed, fields: tuple[tuple[str, str], ...], problem: str
+    ) -> None:
+        stream = half.block_for
+        pseudo = {name for name, _ in fields if name[:1] == ":"}
+        told = half.open.get(stream)
+        if told is None or half.block_push or pseudo:
+            kind = (
+                "request" if half.block_push or (half.sender == self.client and ":status" not in pseudo) else "response"
+            )
+            if ":method" in pseudo:
+                kind = "request"
+            elif ":status" in pseudo:
+                kind = "response"
+            if told is not None:
+                told.complete = told.complete or _informational(told)
+            told = _Open(first, stream, kind)
+            told.promised = half.block_push
+            told.fields = fields
+            told.header_end = last.ready
+            told.declared = _declared(fields)
+            self.done.append(told)
+            half.open[stream] = told
+        told.problem = told.problem or problem
+        told.touch(last)
+        if half.block_push:
+            told.complete = True
+            half.open.pop(stream, None)
+        elif first.flags & _END_STREAM:
+            self._end(half, told)
+
+    def _end(self, half: Half, told: _Open) -> None:
+        told.complete = not told.problem.startswith("octets")
+        if told.declared is not None and told.body not in (told.declared, 0) and not told.problem:
+            told.problem = f"content-length says {told.declared}, DATA held {told.body} (RFC 9113 8.1.1)"
+        half.open.pop(told.stream, None)
+        half.windows.pop(told.stream, None)
+
+    # ------------------------------------------------------------ bodies and credit
+
+    def _data(self, half: Half, frame: _Framed) -> None:
+        size = frame.length
+        padding = 0
+        if frame.flags & _PADDED and frame.body:
+            padding = frame.body[0] + 1
+            if padding > frame.length:
+                self._problem(
+                    frame.sender, frame.packet, frame.offset, 9, "padding", "more padding than frame (RFC 9113 6.1)"
+                )
+                padding = 0
+        told = half.open.get(frame.stream)
+        if told is not None:
+            told.body += max(frame.seen - padding, 0)
+            told.touch(frame)
+            if frame.seen < frame.length and not told.problem:
+                told.problem = f"octets of the body missing: {frame.length - frame.seen}"
+        elif frame.stream == 0:
+            self._problem(frame.sender, frame.packet, frame.offset, 9, "frame", "DATA on stream 0 (RFC 9113 6.1)")
+        ending = frame.flags & _END_STREAM
+        if half.window is not None:
+            self._spend(half, frame, size, bool(ending))
+        if told is not None and ending:
+            self._end(half, told)
+
+    def _spend(self, half: Half, frame: _Framed, size: int, ending: bool) -> None:
+        """Take ``size`` octets of credit; a window that is used up may become a stall."""
+        window = (half.window or 0) - size
+        half.window = window
+        credit = half.windows.get(frame.stream, half.initial) - size
+        half.windows[frame.stream] = credit
+        for stream in (0, frame.stream):
+            held = half.stalls.pop(stream, None)
+            if held is not None and held.until is not None:
+                self._stall(half, held)
+        if size and (window < 0 or credit < 0) and not half.overdrawn:
+            half.overdrawn = True
+            why = "DATA beyond the flow-control window (RFC 9113 6.9.1)"
+            self._problem(frame.sender, frame.packet, frame.offset, 9 + size, "flow control", why)
+        if ending:
+            return
+        if window <= 0:
+            half.stalls[0] = _Held(0, frame.ready, frame.packet)
+        if credit <= 0:
+            half.stalls[frame.stream] = _Held(frame.stream, frame.ready, frame.packet)
+
+    def _credit(self, half: Half, frame: _Framed, increment: int) -> None:
+        """``half`` may send more."""
+        if frame.stream == 0:
+            if half.window is not None:
+                half.window += increment
+        else:
+            half.windows[frame.stream] = half.windows.get(frame.stream, half.initial) + increment
+        held = half.stalls.get(frame.stream)
+        if held is not None and held.until is None:
+            half.stalls[frame.stream] = held._replace(until=frame.ready, freed=frame.packet)
+
+    def _stall(self, half: Half, held: _Held) -> None:
+        """Data followed the new credit, so the sender had been waiting for it."""
+        if len(self.events) >= _MOST:
+            return
+        what = f"stream {held.stream} window" if held.stream else "connection window"
+        until = held.until if held.until is not None else held.since
+        where = f"packets {held.packet} to {held.freed}" if held.freed else f"from packet {held.packet} on"
+        detail = f"{what} used up for {(until - held.since) / 1e6:.3f} ms, {where}"
+        self.events.append(
+            H2Event(half.sender, "window_stall", held.stream, None, detail, held.packet, held.since, until)
+        )
+
+    # ------------------------------------------------------------ ends
+
+    def _finish(self) -> None:
+        for half in self.halves:
+            end = max((side.pieces[-1].ready for side in self.sides if side.pieces), default=0)
+            for held in half.stalls.values():
+                if held.until is None and any(not told.complete for told in half.open.values()):
+                    self._stall(half, held._replace(until=max(end, held.since)))
+            for told in half.open.values():
+                if not told.problem and not told.complete and not _informational(told):
+                    ended = self.sides[half.sender].ended
+                    told.problem = "the sender closed before END_STREAM" if ended else "END_STREAM not captured"
+                elif _informational(told):
+                    told.complete = True
+        self.events.sort(key=attrgetter("time"))
+
+    def _message(self, told: _Open) -> HttpMessage:
+        named = dict(reversed(told.fields))
+        status = named.get(":status", "")
+        return HttpMessage(
+            told.sender,
+            told.kind,
+            "2",
+            told.stream,
+            named.get(":method"),
+            named.get(":path"),
+            named.get(":authority", named.get("host")) if told.kind == "request" else None,
+            int(status) if status.isascii() and status.isdigit() and len(status) == 3 else None,
+            "",
+            told.fields,
+            "h2",
+            told.declared,
+            told.body,
+            told.complete,
+            told.packets,
+            told.start,
+            told.header_end,
+            told.end,
+            self.tls,
+            told.offset,
+            told.problem,
+        )
+
+    def _event(self, frame: _Framed, what: str, code: int | None, detail: str, stream: int | None = None) -> None:
+        if len(self.events) < 10 * _MOST:
+            on = frame.stream if stream is None else stream
+            self.events.append(H2Event(frame.sender, what, on, code, detail, frame.packet, frame.ready))
+
+    def _problem(self, sender: int, packet: int, offset: int, length: int, field: str, why: str) -> None:
+        if len(self.problems) < _MOST:
+            self.problems.append((Evidence((packet,), sender, offset, length, field), why))
+
+
+def error_name(code: int) -> str:
+    """An HTTP/2 error code by name and number."""
+    return f"{ERRORS.get(code, 'unknown error')} ({code})"
+
+
+def _may_be_frame(header: bytes) -> bool:
+    """Whether nine octets can head a frame of a type RFC 9113 defines."""
+    if len(header) < 9:
+        return False
+    high, low, kind, flags, stream = _HEADER.unpack(header)
+    length = high << 16 | low
+    return (
+        kind <= _CONTINUATION
+        and not flags & ~_FLAGS[kind]
+        and length <= 1 << 20
+        and not stream >> 31
+        and ((stream == 0) == (kind in (_SETTINGS, _PING, _GOAWAY)) or kind == _WINDOW_UPDATE)
+        and _LENGTHS.get(kind, length) == length
+    )
+
+
+def _declared(fields: tuple[tuple[str, str], ...]) -> int | None:
+    for name, value in fields:
+        if name == "content-length" and value.isascii() and value.isdigit() and len(value) <= 19:
+            return int(value)
+    return None
+
+
+def _informational(told: _Open) -> bool:
+    """Whether this is a 1xx response: its header block is all of it."""
+    return told.kind == "response" and any(name == ":status" and value[:1] == "1" for name, value in told.fields)
