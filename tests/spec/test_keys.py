@@ -1,0 +1,164 @@
+"""Key schedules and the transcript: RFC values first, then laws."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synfin.spec import keys
+from synfin.spec.transcript import Transcript
+from tests.spec import rfc8448 as rfc
+
+H = "sha256"
+
+
+def _hellos() -> Transcript:
+    transcript = Transcript()
+    transcript.add(rfc.CLIENT_HELLO)
+    transcript.choose(H)
+    transcript.add(rfc.SERVER_HELLO)
+    return transcript
+
+
+def test_rfc8448_secrets_from_the_shared_secret_on() -> None:
+    early = keys.early_secret(H)
+    assert early == rfc.EARLY_SECRET
+    handshake = keys.handshake_secret(H, early, rfc.SHARED)
+    assert handshake == rfc.HANDSHAKE_SECRET
+    assert keys.main_secret(H, handshake) == rfc.MAIN_SECRET
+    hello_hash = _hellos().digest()
+    assert hello_hash == rfc.HELLO_HASH
+    assert keys.derive_secret(H, handshake, "c hs traffic", hello_hash) == rfc.CLIENT_HANDSHAKE
+    assert keys.derive_secret(H, handshake, "s hs traffic", hello_hash) == rfc.SERVER_HANDSHAKE
+
+
+@pytest.mark.parametrize(
+    ("secret", "expected"),
+    [
+        (rfc.CLIENT_HANDSHAKE, rfc.CLIENT_HANDSHAKE_KEYS),
+        (rfc.SERVER_HANDSHAKE, rfc.SERVER_HANDSHAKE_KEYS),
+        (rfc.CLIENT_TRAFFIC, rfc.CLIENT_TRAFFIC_KEYS),
+        (rfc.SERVER_TRAFFIC, rfc.SERVER_TRAFFIC_KEYS),
+    ],
+)
+def test_rfc8448_traffic_keys(secret: bytes, expected: tuple[bytes, bytes]) -> None:
+    assert keys.traffic_keys(H, 16, secret) == expected
+
+
+def test_rfc8448_finished_and_what_follows() -> None:
+    transcript = _hellos()
+    transcript.add(rfc.SERVER_FLIGHT[: -len(rfc.SERVER_FINISHED)])
+    assert keys.finished_key(H, rfc.SERVER_HANDSHAKE) == rfc.SERVER_FINISHED_KEY
+    assert keys.verify_data_13(H, rfc.SERVER_HANDSHAKE, transcript.digest()) == rfc.SERVER_FINISHED[4:]
+    transcript.add(rfc.SERVER_FINISHED)
+    assert transcript.digest() == rfc.FINISHED_HASH
+    for label, secret in (
+        ("c ap traffic", rfc.CLIENT_TRAFFIC),
+        ("s ap traffic", rfc.SERVER_TRAFFIC),
+        ("exp master", rfc.EXPORTER_SECRET),
+    ):
+        assert keys.derive_secret(H, rfc.MAIN_SECRET, label, rfc.FINISHED_HASH) == secret
+    assert keys.verify_data_13(H, rfc.CLIENT_HANDSHAKE, transcript.digest()) == rfc.CLIENT_FINISHED[4:]
+    transcript.add(rfc.CLIENT_FINISHED)
+    resumption = keys.derive_secret(H, rfc.MAIN_SECRET, "res master", transcript.digest())
+    assert resumption == rfc.RESUMPTION_SECRET
+    assert keys.ticket_psk(H, resumption, rfc.TICKET_NONCE) == rfc.TICKET_PSK
+
+
+def test_hkdf_expand_takes_more_than_one_block() -> None:
+    """RFC 5869 appendix A.1."""
+    key = keys.hkdf_extract(H, bytes(range(13)), b"\x0b" * 22)
+    assert key.hex() == "077709362c2e32df0ddc3f0dc47bba6390b6c73bb50f9c3122ec844ad7c2b3e5"
+    info = bytes(range(0xF0, 0xFA))
+    assert keys.hkdf_expand(H, key, info, 42).hex() == (
+        "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865"
+    )
+
+
+def test_exporters_depend_on_label_and_context() -> None:
+    seen = {
+        keys.exporter_13(H, rfc.EXPORTER_SECRET, label, context, 32) for label in ("a", "b") for context in (b"", b"c")
+    }
+    assert len(seen) == 4
+    old = {
+        keys.exporter_12(H, b"m" * 48, "EXPORTER-x", b"c" * 32, b"s" * 32, context, 32) for context in (None, b"", b"c")
+    }
+    assert len(old) == 3
+
+
+# ---------------------------------------------------------------- SSL 3.0 to TLS 1.2
+
+
+def test_tls12_prf_published_value() -> None:
+    """The P_SHA256 test vector that was posted to the TLS working group's list and is used by most stacks."""
+    secret = bytes.fromhex("9bbe436ba940f017b17652849a71db35")
+    seed = bytes.fromhex("a0ba9f936cda311827a6f796ffd5198c")
+    output = keys.prf(keys.TLS12, H, secret, b"test label", seed, 100)
+    assert output.hex() == (
+        "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a6b301791e90d35c9c9a46b4e14baf9af0fa0"
+        "22f7077def17abfd3797c0564bab4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e5a5110fff70187347b66"
+    )
+
+
+@given(secret=st.binary(min_size=1, max_size=70), seed=st.binary(max_size=40), length=st.integers(1, 200))
+@settings(max_examples=50)
+def test_prf_is_prefix_stable_and_splits_the_secret(secret: bytes, seed: bytes, length: int) -> None:
+    for version in (keys.TLS10, keys.TLS12):
+        whole = keys.prf(version, H, secret, b"label", seed, 200)
+        assert keys.prf(version, H, secret, b"label", seed, length) == whole[:length]
+
+
+def test_key_block_is_cut_in_the_rfc_order() -> None:
+    parts = keys.key_block(keys.TLS10, "", b"m" * 48, b"c" * 32, b"s" * 32, mac_length=20, key_length=16, iv_length=16)
+    assert [len(part) for part in parts] == [20, 20, 16, 16, 16, 16]
+    whole = keys.prf(keys.TLS10, "", b"m" * 48, b"key expansion", b"s" * 32 + b"c" * 32, 104)
+    assert b"".join(parts) == whole
+
+
+def test_ssl3_expansion_starts_as_rfc_6101_says() -> None:
+    premaster, client, server = b"p" * 48, b"c" * 32, b"s" * 32
+    first = hashlib.md5(premaster + hashlib.sha1(b"A" + premaster + client + server).digest()).digest()
+    third = hashlib.md5(premaster + hashlib.sha1(b"CCC" + premaster + client + server).digest()).digest()
+    master = keys.master_secret(keys.SSL30, "", premaster, client, server)
+    assert (master[:16], master[32:], len(master)) == (first, third, 48)
+
+
+# ---------------------------------------------------------------- transcript
+
+
+@given(messages=st.lists(st.binary(max_size=60), max_size=8), chosen_after=st.integers(0, 8))
+def test_transcript_hashes_all_messages_whenever_the_hash_is_chosen(messages: list[bytes], chosen_after: int) -> None:
+    transcript = Transcript(keep=True)
+    for at, message in enumerate(messages):
+        if at == chosen_after:
+            transcript.choose("md5", "sha1")
+        transcript.add(message)
+    if not transcript.chosen:
+        transcript.choose("md5", "sha1")
+    whole = b"".join(messages)
+    assert transcript.digest() == hashlib.md5(whole).digest() + hashlib.sha1(whole).digest()
+    assert transcript.messages() == whole
+    fork = transcript.fork()
+    fork.add(b"more")
+    assert transcript.digest() != fork.digest()
+    transcript.forget()
+    with pytest.raises(ValueError, match="keep"):
+        transcript.messages()
+
+
+def test_transcript_replaces_the_first_hello_after_a_retry() -> None:
+    """RFC 8446 4.4.1: Hash(message_hash || 00 00 Hash.length || Hash(ClientHello1) || HelloRetryRequest ...)."""
+    transcript = Transcript()
+    transcript.add(b"hello 1")
+    with pytest.raises(ValueError, match="not chosen"):
+        transcript.digest()
+    transcript.choose("sha384")
+    transcript.retry()
+    transcript.add(b"retry")
+    expected = b"\xfe\x00\x00\x30" + hashlib.sha384(b"hello 1").digest() + b"retry"
+    assert transcript.digest() == hashlib.sha384(expected).digest()
+    with pytest.raises(ValueError, match="already"):
+        transcript.choose("sha384")
