@@ -67,6 +67,16 @@ class FlowTable:
     opened_by: list[str]
     early: NDArray[np.bool_]
 
+    def only(self, chosen: NDArray[np.int64]) -> FlowTable:
+        """The table of the connections ``chosen`` (indices) alone."""
+        sizes = self.sizes[chosen]
+        ends = np.cumsum(sizes)
+        take = np.arange(int(ends[-1])) + np.repeat(self.starts[chosen] - (ends - sizes), sizes)
+        opened = [self.opened_by[k] for k in chosen.tolist()]
+        return FlowTable(
+            self.rows[take], self.sender[take], ends - sizes, sizes, self.ids[chosen], opened, self.early[chosen]
+        )
+
 
 class Flows:
     """Streaming grouping: ``add`` each batch, then ``finish``; both yield connections whose packets are complete.
@@ -75,11 +85,12 @@ class Flows:
     capture.  ``late_rows`` counts packets of connections already handed out, ``early`` those handed out unfinished.
     """
 
-    def __init__(self, whole: int = WHOLE, most: int = MOST) -> None:
+    def __init__(self, whole: int = WHOLE, most: int = MOST, chunk: int = CHUNK) -> None:
         self.late_rows = 0
         self.early = 0
         self._whole = whole
         self._most = max(most, 2 * whole)
+        self._chunk = chunk
         self._sweep_at = whole
         self._batches: list[NDArray[np.void]] = []
         self._waiting = 0
@@ -182,7 +193,7 @@ class Flows:
         at = 0
         while at < len(chosen):
             base = int(ends[at - 1]) if at else 0
-            stop = max(at + 1, int(np.searchsorted(ends, base + CHUNK, "right")))
+            stop = max(at + 1, int(np.searchsorted(ends, base + self._chunk, "right")))
             part = chosen[at:stop]
             take = np.concatenate(
                 [groups.order[s : s + n] for s, n in zip(groups.starts[part], sizes[part], strict=True)]
@@ -194,23 +205,17 @@ class Flows:
         """The connections of ``table``, each with its rows as lists."""
         rows, starts, sizes = table.rows, table.starts, table.sizes
         sender = table.sender.tolist()
-        head = rows[starts]
-        swap = table.sender[starts] != 0
-        src = zip(head["version"].tolist(), head["src_hi"].tolist(), head["src_lo"].tolist(), strict=True)
-        dst = zip(head["version"].tolist(), head["dst_hi"].tolist(), head["dst_lo"].tolist(), strict=True)
-        sources = [Endpoint(_address(*ip), port) for ip, port in zip(src, head["sport"].tolist(), strict=True)]
-        targets = [Endpoint(_address(*ip), port) for ip, port in zip(dst, head["dport"].tolist(), strict=True)]
         wraps = self._distinct(rows["wrap"], starts, sizes)
         links = self._distinct(rows["link"], starts, sizes)
         columns = [rows[name].tolist() for name in _KEPT]
         data, extra = self._store.data, self._store.extra
         begin = 0
-        for k, (size, number, by, swapped, hasty) in enumerate(
-            zip(sizes.tolist(), table.ids.tolist(), table.opened_by, swap.tolist(), table.early.tolist(), strict=True)
+        ends = self.endpoints(table, np.arange(len(sizes)))
+        for k, (size, number, by, (a, b), hasty) in enumerate(
+            zip(sizes.tolist(), table.ids.tolist(), table.opened_by, ends, table.early.tolist(), strict=True)
         ):
             end = begin + size
             number_, time, *rest = [column[begin:end] for column in columns]
-            a, b = (targets[k], sources[k]) if swapped else (sources[k], targets[k])
             yield FlowRows(
                 number,
                 a,
@@ -222,6 +227,24 @@ class Flows:
                 hasty,
             )
             begin = end
+
+    @property
+    def data(self) -> Buffer:
+        """The bytes that rows refer to."""
+        return self._store.data
+
+    @staticmethod
+    def endpoints(table: FlowTable, chosen: NDArray[np.int64]) -> list[tuple[Endpoint, Endpoint]]:
+        """Sides A and B of the connections ``chosen`` (indices) of ``table``."""
+        first = table.starts[chosen]
+        head = table.rows[first]
+        swapped = (table.sender[first] != 0).tolist()
+        version, sport, dport = head["version"].tolist(), head["sport"].tolist(), head["dport"].tolist()
+        src = zip(version, head["src_hi"].tolist(), head["src_lo"].tolist(), strict=True)
+        dst = zip(version, head["dst_hi"].tolist(), head["dst_lo"].tolist(), strict=True)
+        sources = [Endpoint(_address(*ip), port) for ip, port in zip(src, sport, strict=True)]
+        targets = [Endpoint(_address(*ip), port) for ip, port in zip(dst, dport, strict=True)]
+        return [(b, a) if swap else (a, b) for a, b, swap in zip(sources, targets, swapped, strict=True)]
 
     @staticmethod
     def _distinct(column: Array, starts: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[tuple[int, ...]]:

@@ -11,8 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from synfin.capture.keylog import KeyLog
 from synfin.capture.reader import CaptureFile
+from synfin.capture.table import Batch
 from synfin.observe.dnswatch import DnsLog
 from synfin.observe.flows import FlowRows, Flows
 from synfin.observe.httpwatch import watch_http
@@ -69,17 +73,22 @@ class Observation:
         self.capture.__exit__(None, None, None)
 
     def __iter__(self) -> Iterator[Connection]:
-        for batch in self.capture.batches():
+        for batch in self.look(self.capture.batches()):
+            for flow in self._flows.add(batch):
+                yield self.connection(flow)
+        for flow in self._flows.finish():
+            yield self.connection(flow)
+
+    def look(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Pass ``batches`` on, each after all that is not TCP in it was noted."""
+        for batch in batches:
             self._secrets()
             self._dns.add(batch)
             self._icmp.add(batch)
             self._quic.add(batch)
-            self._look(batch.rows["time"], batch.rows["caplen"], batch.rows["wirelen"])
-            for flow in self._flows.add(batch):
-                yield self._connection(flow)
+            self._count(batch.rows["time"], batch.rows["caplen"], batch.rows["wirelen"])
+            yield batch
         self._secrets()
-        for flow in self._flows.finish():
-            yield self._connection(flow)
 
     @property
     def quality(self) -> Quality:
@@ -103,13 +112,14 @@ class Observation:
             self._keylog.merge(KeyLog.parse(text))
         self._merged = len(self.capture.secrets)
 
-    def _look(self, time, caplen, wirelen) -> None:  # type: ignore[no-untyped-def]
+    def _count(self, time: NDArray[np.int64], caplen: NDArray[np.int32], wirelen: NDArray[np.int32]) -> None:
         self._snaplen_cut += int((caplen < wirelen).sum())
         if len(time):
             self._time_backwards += int((time[1:] < time[:-1]).sum()) + int(time[0] < self._last_time)
             self._last_time = int(time[-1])
 
-    def _connection(self, flow: FlowRows) -> Connection:
+    def connection(self, flow: FlowRows) -> Connection:
+        """The story of one finished connection."""
         rows = flow.rows
         icmp = self._icmp.for_connection(flow.a, flow.b, rows.time[0], rows.time[-1])
         tcp, streams = watch_tcp(flow, icmp)
@@ -133,8 +143,8 @@ class Observation:
             preambles=watched.preambles,
             protocol=watched.protocol or (http.protocol if http else ""),
             dns=self._dns.before(flow.a.ip, flow.b.ip, rows.time[0]),
-            vlans=flow.vlans,
-            tunnels=flow.tunnels,
+            vlans=tuple(str(vlan) for vlan in dict.fromkeys(v for wrap in flow.wraps for v in wrap.vlans)),
+            tunnels=tuple(dict.fromkeys(name for wrap in flow.wraps for name in wrap.tunnels)),
         )
 
 
