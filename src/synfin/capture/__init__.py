@@ -1,0 +1,6 @@
+"""Captures: bytes of files in, columns of packets out."""
+
+from synfin.capture.notes import Problem, ReadNotes
+from synfin.capture.reader import CaptureFile, open_capture
+
+__all__ = ["CaptureFile", "Problem", "ReadNotes", "open_capture"]
