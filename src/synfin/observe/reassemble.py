@@ -1,0 +1,320 @@
+"""Payload of one direction put back in order (RFC 9293 3.4, 3.10.7.4), each octet still knowing its packet.
+
+The first copy of an octet wins; a later copy that differs leaves an ``Overlap``.  What no captured packet carries is a
+``Hole``, also where the snap length cut a payload.  Octets are placed by unwrapped sequence number, so transfers over
+4 GiB stay right.  Left out, because they are not part of the stream: payload of RST segments (RFC 9293 3.5.3 allows a
+text there), octets at or before the SYN's number and after the FIN's, the garbage octet of a keep-alive (RFC 9293
+3.8.4), and numbers more than ``REACH`` away from what was seen, which no window can cover.
+
+Payload stays in the file: a ``RowStream`` knows where its octets lie and copies them when they are read.  In-order
+traffic, the usual case, is placed without sorting; anything else costs O(n log n).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from heapq import heappop, heappush
+
+from synfin.capture.table import load
+from synfin.observe.rows import Rows
+from synfin.observe.stream import ByteStream, Hole, Overlap, Piece
+
+REACH = 1 << 30  # the largest window there is (RFC 7323 2.3)
+_M = 0xFFFFFFFF
+_HALF = 1 << 31
+_BUDGET = 1 << 22  # steps spent on comparing repeated octets of one stream
+
+
+class RowStream(ByteStream):
+    """A byte stream over captured packets: bytes are copied from the file when read, not before."""
+
+    __slots__ = ("_at", "_length", "_row", "_rows")
+
+    def __init__(
+        self,
+        rows: Rows,
+        starts: list[int],
+        length: list[int],
+        row: list[int],
+        at: list[int],
+        holes: tuple[Hole, ...] = (),
+        overlaps: tuple[Overlap, ...] = (),
+    ) -> None:
+        super().__init__([], holes, overlaps)
+        self._rows = rows
+        self._starts = starts
+        self._length = length
+        self._row = row  # the packet (its index in ``rows``) that brought each piece
+        self._at = at  # where its octets lie, by the address rule of ``capture.table.ROW``
+
+    def __len__(self) -> int:
+        return len(self._length)
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """The pieces with their bytes; made at the first call, then kept."""
+        if not self._pieces and self._length:
+            rows, ready = self._rows, 0
+            data, extra, number, times = rows.data, rows.extra, rows.number, rows.time
+            starts = self._starts or []
+            out = []
+            for start, length, row, at in zip(starts, self._length, self._row, self._at, strict=True):
+                time = times[row]
+                if time > ready:
+                    ready = time
+                out.append(Piece(start, load(data, extra, at, length), number[row], time, ready))
+            self._pieces = out
+        return self._pieces
+
+    @property
+    def end(self) -> int:
+        """The offset after the last captured octet."""
+        return self._starts[-1] + self._length[-1] if self._starts else 0
+
+    def index(self, offset: int) -> int:
+        """Index of the piece that holds ``offset``, or of the last piece before it (-1: none)."""
+        return bisect_right(self._starts or (), offset) - 1
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The octets from ``offset`` up to ``size`` of them, stopping at the first hole or the end."""
+        starts = self._starts
+        if not starts or size <= 0:
+            return b""
+        i = bisect_right(starts, offset) - 1
+        if i < 0:
+            return b""
+        skip = offset - starts[i]
+        if skip >= self._length[i]:
+            return b""
+        data, extra = self._rows.data, self._rows.extra
+        parts = []
+        reached, stop = offset, offset + size
+        for i in range(i, len(starts)):  # noqa: B020 - goes on from the piece found
+            if starts[i] > reached or reached >= stop:
+                break
+            take = min(starts[i] + self._length[i], stop) - reached
+            at = self._at[i]
+            parts.append(load(data, extra, at + skip if at >= 0 else at - skip, take))
+            reached += take
+            skip = 0
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def contiguous(self, offset: int) -> int:
+        """How many octets can be read from ``offset`` before a hole or the end."""
+        starts = self._starts
+        at = self.index(offset)
+        if at < 0 or not starts:
+            return 0
+        reached = starts[at] + self._length[at]
+        if reached <= offset:
+            return 0
+        if not self.holes:
+            return self.end - offset
+        for i in range(at + 1, len(starts)):
+            if starts[i] != reached:
+                break
+            reached += self._length[i]
+        return reached - offset
+
+    def packets(self, offset: int, size: int) -> tuple[int, ...]:
+        """The packets that carried the octets ``offset .. offset + size``, in stream order, each once."""
+        starts = self._starts or []
+        number, seen = self._rows.number, {}
+        for i in range(max(self.index(offset), 0), len(starts)):
+            if starts[i] >= offset + size:
+                break
+            if starts[i] + self._length[i] > offset:
+                seen[number[self._row[i]]] = None
+        return tuple(seen)
+
+    def ready(self, offset: int, size: int) -> int:
+        """When the last octet of ``offset .. offset + size`` could be read in order, ns (0: never captured)."""
+        at = self.index(offset + size - 1)
+        if at < 0:
+            return 0
+        return self.pieces[at].ready
+
+
+def in_order(rows: Rows, chosen: list[int]) -> RowStream:
+    """The stream of packets that carry it in order, completely and once (the caller has checked that)."""
+    sizes, places = rows.load_cap, rows.load_at
+    length = [sizes[i] for i in chosen]
+    starts = []
+    reached = 0
+    for size in length:
+        starts.append(reached)
+        reached += size
+    return RowStream(rows, starts, length, chosen, [places[i] for i in chosen])
+
+
+def of_pdus(rows: Rows, side: int) -> RowStream:
+    """The stream of exported PDUs: what ``side`` sent, in the order it stands in the file."""
+    return in_order(
+        rows,
+        [i for i, (who, size) in enumerate(zip(rows.sender, rows.load_cap, strict=True)) if who == side and size > 0],
+    )
+
+
+def reassemble(
+    rows: Rows, side: int, start: int | None, garbage: frozenset[int] = frozenset()
+) -> tuple[RowStream, int]:
+    """The stream that ``side`` sent, and how many octets of sequence space its payload covers.
+
+    ``start`` is the number of the first octet (after the SYN), None where the start was not captured; ``garbage`` holds
+    the packets (indexes) whose octet is a keep-alive's.
+    """
+    arrivals, fin, acked = _place(rows, side, start)
+    if not arrivals:
+        return RowStream(rows, [], [], [], []), 0
+    base = 0 if start is not None else min(offset for offset, _, _ in arrivals)
+    space = sorted((offset - base, offset - base + rows.load_len[i]) for offset, _, i in arrivals)
+    covered = _covered(space)
+    usable = []
+    for offset, captured, i in arrivals:
+        if i in garbage:
+            continue
+        skip = max(0, base - offset)
+        end = offset + captured if fin is None else min(offset + captured, fin)
+        if end > offset + skip:
+            usable.append((offset + skip - base, end - base, i, skip))
+    starts, length, row, at, overlaps = _first_wins(rows, usable)
+    told = max((end for _, end in space), default=0)
+    if fin is not None:
+        told = min(told, fin - base)
+    holes = _holes(starts, length, max(told, 0), None if acked is None else acked - base)
+    return RowStream(rows, starts, length, row, at, holes, overlaps), covered
+
+
+def _place(rows: Rows, side: int, start: int | None) -> tuple[list[tuple[int, int, int]], int | None, int | None]:
+    """Payloads as (offset, captured octets, index) by unwrapped number; the FIN's offset; the highest acknowledged."""
+    arrivals: list[tuple[int, int, int]] = []
+    origin = start
+    high = 0
+    fin: int | None = None
+    acked: int | None = None
+    for i, (who, flags, seq, ack, size, captured, kind) in enumerate(
+        zip(rows.sender, rows.flags, rows.seq, rows.ack, rows.load_len, rows.load_cap, rows.kind, strict=True)
+    ):
+        if kind != 1:
+            continue
+        if who != side:
+            if flags & 16 and origin is not None:
+                offset = high + ((ack - origin - high + _HALF) & _M) - _HALF
+                if -REACH < offset - high < REACH and (acked is None or offset > acked):
+                    acked = offset
+            continue
+        if origin is None:
+            origin = seq
+        offset = high + ((seq - origin - high + _HALF) & _M) - _HALF
+        if flags & 2:
+            offset += 1
+        if not -REACH < offset - high < REACH or flags & 4:
+            continue
+        if size > 0:
+            arrivals.append((offset, captured, i))
+        if offset + size > high:
+            high = offset + size
+        if flags & 1 and fin is None:
+            fin = offset + size
+    return arrivals, fin, acked
+
+
+def _covered(space: list[tuple[int, int]]) -> int:
+    total = reached = 0
+    reached = space[0][0]
+    for begin, end in space:
+        if end > reached:
+            total += end - max(begin, reached)
+            reached = end
+    return total
+
+
+def _first_wins(
+    rows: Rows, usable: list[tuple[int, int, int, int]]
+) -> tuple[list[int], list[int], list[int], list[int], tuple[Overlap, ...]]:
+    """Cut arrivals (begin, end, index, octets skipped) into disjoint pieces, the earliest arrival winning."""
+    starts: list[int] = []
+    length: list[int] = []
+    row: list[int] = []
+    at: list[int] = []
+
+    def emit(begin: int, end: int, arrival: tuple[int, int, int, int]) -> None:
+        i = arrival[2]
+        if row and row[-1] == i and starts[-1] + length[-1] == begin:
+            length[-1] += end - begin
+            return
+        place = rows.load_at[i]
+        skip = begin - arrival[0] + arrival[3]
+        starts.append(begin)
+        length.append(end - begin)
+        row.append(i)
+        at.append(place + skip if place >= 0 else place - skip)
+
+    ordered = sorted(usable)
+    waiting: list[tuple[int, tuple[int, int, int, int]]] = []  # by arrival, those that cover the place reached
+    reached = 0
+    repeated = False
+    for k, arrival in enumerate(ordered):
+        heappush(waiting, (arrival[2], arrival))
+        reached = max(reached, arrival[0]) if len(waiting) == 1 else reached
+        limit = ordered[k + 1][0] if k + 1 < len(ordered) else None
+        while waiting:
+            best = waiting[0][1]
+            if best[1] <= reached:
+                heappop(waiting)
+                repeated = True
+                continue
+            if limit is not None and limit <= reached:
+                break
+            begin = max(reached, best[0])
+            end = best[1] if limit is None else min(best[1], limit)
+            emit(begin, end, best)
+            reached = end
+            if end == best[1]:
+                heappop(waiting)
+        if waiting:
+            repeated = True
+    overlaps = _disagreements(rows, ordered, starts, length, row, at) if repeated else ()
+    return starts, length, row, at, overlaps
+
+
+def _disagreements(
+    rows: Rows,
+    arrivals: list[tuple[int, int, int, int]],
+    starts: list[int],
+    length: list[int],
+    row: list[int],
+    at: list[int],
+) -> tuple[Overlap, ...]:
+    """Where a later copy of octets differs from the copy that won."""
+    out: list[Overlap] = []
+    budget = _BUDGET
+    data, extra = rows.data, rows.extra
+    for begin, end, i, skip in arrivals:
+        k = max(bisect_right(starts, begin) - 1, 0)
+        while k < len(starts) and starts[k] < end and budget > 0:
+            low, high = max(starts[k], begin), min(starts[k] + length[k], end)
+            if row[k] != i and low < high:
+                place = rows.load_at[i]
+                mine = skip + low - begin
+                theirs = low - starts[k]
+                one = load(data, extra, place + mine if place >= 0 else place - mine, high - low)
+                two = load(data, extra, at[k] + theirs if at[k] >= 0 else at[k] - theirs, high - low)
+                if one != two:
+                    out.append(Overlap(low, high - low, rows.number[row[k]], rows.number[i]))
+            budget -= 1 + ((high - low) >> 8 if high > low else 0)
+            k += 1
+    return tuple(sorted(out))
+
+
+def _holes(starts: list[int], length: list[int], told: int, acked: int | None) -> tuple[Hole, ...]:
+    """What is missing up to ``told``, the highest octet a packet claimed, and up to what the peer acknowledged."""
+    out = []
+    reached = 0
+    for begin, size in zip(starts, length, strict=True):
+        if begin > reached:
+            out.append((reached, begin))
+        reached = begin + size
+    if told > reached:
+        out.append((reached, told))
+    return tuple([Hole(begin, end - begin, acked is not None and acked >= end) for begin, end in out])

@@ -1,0 +1,424 @@
+"""The TCP story of one connection: what each side sent, how it opened and closed, what went wrong on the way.
+
+Facts only, from the packets of one vantage point.  The marks of single segments are made in ``tcpwatch_marks``, the
+states in ``tcpstates``, the byte streams in ``reassemble``; here they are put together and counted.  Sources: RFC 9293
+(TCP), RFC 7323 (window scale, timestamps), RFC 2018 (SACK), RFC 7413 (Fast Open), RFC 6298 section 3 (Karn's rule).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import lru_cache
+from statistics import median_low
+
+from synfin.observe.flows import FlowRows
+from synfin.observe.reassemble import RowStream, in_order, of_pdus, reassemble
+from synfin.observe.rows import Rows
+from synfin.observe.story import (
+    EndState,
+    IcmpError,
+    Knowledge,
+    Mark,
+    Stall,
+    SynFacts,
+    TcpOption,
+    TcpSide,
+    TcpStory,
+)
+from synfin.observe.stream import ByteStream
+from synfin.observe.tcpstates import follow
+from synfin.observe.tcpwatch_marks import marks as segment_marks
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+_M = 0xFFFFFFFF
+_TCP, _PDU = 1, 4
+_H = 1 << 31
+RTO_LEAST = 150_000_000  # ns of silence before a repeat that make it a timeout rather than a fast repeat
+
+_NAMES = {int(mark): (mark.name or "").lower() for mark in Mark}
+_REPEATED = int(Mark.RETRANSMISSION | Mark.OUT_OF_ORDER | Mark.KEEP_ALIVE | Mark.ZERO_WINDOW_PROBE)
+_GARBAGE = int(Mark.KEEP_ALIVE)
+_NOTHING = EndState("CLOSED", Knowledge.ASSUMED)
+_NO_SIDE = TcpSide(0, 0, 0, 0, 0, None, 0, None, None, 0, {}, 0, 0, None, None, None, None)
+
+
+class Options:
+    """The TCP options of one segment (RFC 9293 3.1): what they say, and all of them as they stood."""
+
+    __slots__ = ("all", "fast_open", "mss", "sack", "sack_permitted", "timestamps", "wscale")
+
+    def __init__(self, data: bytes) -> None:
+        self.mss: int | None = None
+        self.wscale: int | None = None
+        self.sack_permitted = False
+        self.timestamps: tuple[int, int] | None = None
+        self.fast_open: bytes | None = None
+        self.sack: tuple[tuple[int, int], ...] = ()
+        found: list[TcpOption] = []
+        at = 0
+        while at < len(data):
+            kind = data[at]
+            if kind == 0:
+                found.append(TcpOption(0, b""))
+                break
+            if kind == 1:
+                found.append(TcpOption(1, b""))
+                at += 1
+                continue
+            size = data[at + 1] if at + 1 < len(data) else 0
+            if size < 2 or at + size > len(data):
+                break  # broken: what comes after cannot be found
+            body = data[at + 2 : at + size]
+            found.append(TcpOption(kind, body))
+            if kind == 2 and size == 4:
+                self.mss = int.from_bytes(body, "big")
+            elif kind == 3 and size == 3:
+                self.wscale = body[0]
+            elif kind == 4 and size == 2:
+                self.sack_permitted = True
+            elif kind == 5 and size % 8 == 2:
+                self.sack = tuple(
+                    [
+                        (int.from_bytes(body[k : k + 4], "big"), int.from_bytes(body[k + 4 : k + 8], "big"))
+                        for k in range(0, len(body), 8)
+                    ]
+                )
+            elif kind == 8 and size == 10:
+                self.timestamps = (int.from_bytes(body[:4], "big"), int.from_bytes(body[4:], "big"))
+            elif kind == 34:
+                self.fast_open = body
+            at += size
+        self.all = tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def options(data: bytes) -> Options:
+    """The options in ``data``; never raises."""
+    return Options(data)
+
+
+def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory, tuple[ByteStream, ByteStream]]:
+    """The TCP story of ``flow`` and the byte streams of A and B; ``icmp`` are the errors that quote its segments."""
+    rows = flow.rows
+    if rows.kind[0] == _PDU:
+        return _pdu_story(icmp), (of_pdus(rows, 0), of_pdus(rows, 1))
+    syns = (_syn_facts(rows, 0), _syn_facts(rows, 1))
+    marks = segment_marks(rows, syns)
+    plain = not any(marks)
+    final, shape = follow(rows)
+    streams: list[RowStream] = []
+    unique = [0, 0]
+    for side in (0, 1):
+        stream, unique[side] = _stream(rows, side, syns[side], marks, plain)
+        streams.append(stream)
+    sides = (_side(rows, 0, syns, marks, unique[0]), _side(rows, 1, syns, marks, unique[1]))
+    handshake = _handshake(rows, sides)
+    words = list(shape)
+    if not (sides[0].packets and sides[1].packets):
+        words.append("one_sided")
+    if syns[0] is None or flow.opened_by == "first":
+        words.append("starts_late")
+    if _cookie_look(syns):
+        words.append("syn_cookie_look")
+    if handshake == "syn_synack":
+        words.append("stale_syn" if sides[0].rsts else "half_open")
+    close, rst_after_fin, rst_by, fin_by = _close(rows, sides)
+    initial_rtt, syn_to_synack = _round_trip(rows)
+    story = TcpStory(
+        source="packets",
+        handshake=handshake,
+        close=close,
+        rst_after_fin=rst_after_fin,
+        rst_first_by=rst_by,
+        fin_first_by=fin_by,
+        completeness=_completeness(rows),
+        initial_rtt=initial_rtt,
+        syn_to_synack=syn_to_synack,
+        sides=sides,
+        final=final,
+        shape=tuple(words),
+        stalls=() if plain else tuple(_stalls(rows, marks)),
+        icmp=tuple(icmp),
+        overlaps=streams[0].overlaps + streams[1].overlaps,
+        reused_ports=any(mark & Mark.REUSED_PORTS for mark in marks),
+        marks=marks,
+    )
+    return story, (streams[0], streams[1])
+
+
+def _pdu_story(icmp: Sequence[IcmpError]) -> TcpStory:
+    return TcpStory(
+        source="pdu",
+        handshake="none",
+        close="open",
+        rst_after_fin=False,
+        rst_first_by=None,
+        fin_first_by=None,
+        completeness=0,
+        initial_rtt=None,
+        syn_to_synack=None,
+        sides=(_NO_SIDE, _NO_SIDE),
+        final=(_NOTHING, _NOTHING),
+        shape=(),
+        stalls=(),
+        icmp=tuple(icmp),
+        overlaps=(),
+        reused_ports=False,
+        marks=[],
+    )
+
+
+def _syn_facts(rows: Rows, side: int) -> SynFacts | None:
+    """What ``side`` said in its first SYN or SYN-ACK."""
+    for i, (flags, sender) in enumerate(zip(rows.flags, rows.sender, strict=True)):
+        if flags & SYN and sender == side and rows.kind[i] == _TCP:
+            said = options(rows.options(i))
+            return SynFacts(
+                rows.number[i],
+                rows.time[i],
+                rows.seq[i],
+                rows.window[i],
+                said.mss,
+                said.wscale,
+                said.sack_permitted,
+                said.timestamps is not None,
+                said.fast_open,
+                said.all,
+                rows.ttl[i],
+            )
+    return None
+
+
+def _stream(rows: Rows, side: int, syn: SynFacts | None, marks: list[int], plain: bool) -> tuple[RowStream, int]:
+    start = None if syn is None else (syn.seq + 1) & _M
+    chosen = [
+        i for i, (who, size) in enumerate(zip(rows.sender, rows.load_len, strict=True)) if size > 0 and who == side
+    ]
+    if plain:
+        expect = rows.seq[chosen[0]] if start is None and chosen else start
+        for i in chosen:
+            if rows.seq[i] != expect or rows.load_cap[i] != rows.load_len[i] or rows.flags[i] & 7:
+                break
+            expect = (expect + rows.load_len[i]) & _M
+        else:
+            stream = in_order(rows, chosen)
+            return stream, stream.end
+    garbage = frozenset(i for i in chosen if marks[i] & _GARBAGE)
+    return reassemble(rows, side, start, garbage)
+
+
+def _side(
+    rows: Rows, side: int, syns: tuple[SynFacts | None, SynFacts | None], marks: list[int], unique: int
+) -> TcpSide:
+    mine = [i for i, who in enumerate(rows.sender) if who == side]
+    flags, number, load_len = rows.flags, rows.number, rows.load_len
+    sizes = [load_len[i] for i in mine]
+    carrying = [i for i in mine if load_len[i] > 0]
+    fins = [i for i in mine if flags[i] & FIN]
+    rsts = [i for i in mine if flags[i] & RST]
+    peer, own = syns[1 - side], syns[side]
+    largest = max(sizes, default=0)
+    mss = peer.mss if peer is not None else None
+    counted: dict[str, int] = {}
+    if any(marks):
+        for mark, count in Counter([marks[i] for i in mine]).items():
+            for bit, name in _NAMES.items():
+                if mark & bit:
+                    counted[name] = counted.get(name, 0) + count
+    shift = (
+        min(own.wscale, 14) if own is not None and own.wscale and peer is not None and peer.wscale is not None else 0
+    )
+    window = rows.window
+    return TcpSide(
+        packets=len(mine),
+        wire_bytes=sum([rows.wirelen[i] for i in mine]),
+        payload=sum(sizes),
+        unique_payload=unique,
+        fins=len(fins),
+        fin_packet=number[fins[0]] if fins else None,
+        rsts=len(rsts),
+        rst_packet=number[rsts[0]] if rsts else None,
+        syn=own,
+        syns=sum([1 for i in mine if flags[i] & SYN]),
+        marks=counted,
+        max_segment=largest,
+        over_mss=sum([1 for size in sizes if size > mss]) if mss and largest > mss else 0,
+        smallest_window=min([window[i] << shift for i in mine if not flags[i] & 6], default=None),
+        first_payload_packet=number[carrying[0]] if carrying else None,
+        last_payload_packet=number[carrying[-1]] if carrying else None,
+        rtt=_rtt(rows, side, marks),
+    )
+
+
+def _rtt(rows: Rows, side: int, marks: list[int]) -> tuple[int, int, int] | None:
+    """Minimum, median and maximum time from the other side's data to ``side``'s acknowledgment of it, ns.
+
+    Karn's rule: while a repeated segment waits for its acknowledgment nothing is measured.
+    """
+    samples: list[int] = []
+    waiting: list[tuple[int, int]] = []
+    barrier: int | None = None
+    done = 0
+    for sender, time, seq, ack, flags, size, mark in zip(
+        rows.sender, rows.time, rows.seq, rows.ack, rows.flags, rows.load_len, marks, strict=True
+    ):
+        if sender != side:
+            if size:
+                end = (seq + size) & _M
+                if mark & _REPEATED:
+                    barrier = waiting[-1][0] if len(waiting) > done else end
+                    waiting, done = [], 0
+                else:
+                    waiting.append((end, time))
+        elif flags & ACK and len(waiting) > done:
+            if barrier is not None:
+                if (ack - barrier) & _M >= _H:
+                    continue
+                barrier = None
+            when = None
+            while done < len(waiting) and (ack - waiting[done][0]) & _M < _H:
+                when = waiting[done][1]
+                done += 1
+            if when is not None:
+                samples.append(time - when)
+    if not samples:
+        return None
+    return min(samples), median_low(samples), max(samples)
+
+
+def _handshake(rows: Rows, sides: tuple[TcpSide, TcpSide]) -> str:
+    syn = synack = None
+    for i, flags in enumerate(rows.flags):
+        if flags & SYN:
+            if flags & ACK:
+                synack = i if synack is None else synack
+            else:
+                syn = i if syn is None else syn
+    if syn is None:
+        return "none" if synack is None else "synack_only"
+    if synack is not None:
+        for i in range(synack + 1, len(rows)):
+            if rows.flags[i] & (ACK | SYN | RST) == ACK and rows.sender[i] == 0:
+                return "complete"
+        return "syn_synack"
+    if sides[1].packets and sides[1].packets == sides[1].rsts and sides[0].packets == sides[0].syns:
+        return "refused"
+    if len(rows) == sides[0].syns + sides[1].syns:
+        return "syn_only"
+    return "syn_no_synack"
+
+
+def _close(rows: Rows, sides: tuple[TcpSide, TcpSide]) -> tuple[str, bool, int | None, int | None]:
+    """How it ended, whether both FINs came before the first RST, and who sent the first RST and the first FIN."""
+    fins = [side.fin_packet for side in sides]
+    rsts = [side.rst_packet for side in sides]
+    fin_by = _first(fins)
+    rst_by = _first(rsts)
+    if rst_by is not None:
+        first = rsts[rst_by]
+        orderly = all([fin is not None and first is not None and fin < first for fin in fins])
+        return "rst", orderly, rst_by, fin_by
+    if fins[0] is not None and fins[1] is not None:
+        return "fin", False, None, fin_by
+    if fin_by is not None:
+        return ("half_a", "half_b")[fin_by], False, None, fin_by
+    return "open", False, None, None
+
+
+def _first(packets: list[int | None]) -> int | None:
+    one, two = packets
+    if one is None:
+        return None if two is None else 1
+    return 0 if two is None or one <= two else 1
+
+
+def _completeness(rows: Rows) -> int:
+    """Wireshark's sum of what was captured: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32."""
+    done = 0
+    for flags, size in zip(rows.flags, rows.load_len, strict=True):
+        if flags & SYN:
+            done |= 2 if flags & ACK else 1
+        elif flags & ACK:
+            done |= 4
+        if size:
+            done |= 8
+        if flags & FIN:
+            done |= 16
+        if flags & RST:
+            done |= 32
+    return done
+
+
+def _round_trip(rows: Rows) -> tuple[int | None, int | None]:
+    """SYN to the ACK that ends the handshake, and SYN to SYN-ACK, ns."""
+    syn = synack = None
+    for flags, time in zip(rows.flags, rows.time, strict=True):
+        if flags & SYN:
+            if not flags & ACK:
+                syn = time
+            elif synack is None:
+                synack = time
+        elif flags & ACK and syn is not None and synack is not None:
+            return time - syn, synack - syn
+        elif syn is None or synack is None:
+            break
+    return None, synack - syn if syn is not None and synack is not None else None
+
+
+def _cookie_look(syns: tuple[SynFacts | None, SynFacts | None]) -> bool:
+    """Whether B answered as SYN cookies make it: much was offered, only one of the few encodable MSS came back."""
+    a, b = syns
+    if a is None or b is None or a.wscale is None or not a.sack_permitted:
+        return False
+    return b.wscale is None and not b.sack_permitted and not b.timestamps and b.mss in (536, 1300, 1440, 1460)
+
+
+def _stalls(rows: Rows, marks: list[int]) -> list[Stall]:
+    """Stretches in which a side was held up: closed windows, timeouts, unanswered SYNs."""
+    out: list[Stall] = []
+    closed: list[tuple[int, list[int]] | None] = [None, None]
+    last_sent: list[int | None] = [None, None]
+    timeout: list[tuple[int, list[int]] | None] = [None, None]
+    syn_times: list[list[int]] = [[], []]
+    for i, (sender, time, flags, window, mark) in enumerate(
+        zip(rows.sender, rows.time, rows.flags, rows.window, marks, strict=True)
+    ):
+        number = rows.number[i]
+        if flags & SYN:
+            syn_times[sender].append(i)
+        held = closed[sender]
+        if mark & Mark.ZERO_WINDOW:
+            if held is None:
+                closed[sender] = (time, [number])
+            else:
+                held[1].append(number)
+        elif held is not None and (window or flags & RST):
+            out.append(Stall("zero_window", 1 - sender, held[0], time, (*held[1], number)))
+            closed[sender] = None
+        if rows.load_len[i] or flags & (SYN | FIN):
+            before = last_sent[sender]
+            again = timeout[sender]
+            slow = mark & Mark.RETRANSMISSION and not mark & (Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION)
+            if slow and not flags & SYN and before is not None and time - rows.time[before] >= RTO_LEAST:
+                if again is None:
+                    again = timeout[sender] = (rows.time[before], [rows.number[before]])
+                again[1].append(number)
+            elif again is not None:
+                out.append(Stall("retransmission_timeout", sender, again[0], rows.time[before or 0], tuple(again[1])))
+                timeout[sender] = None
+            last_sent[sender] = i
+    end = rows.time[-1]
+    for side in (0, 1):
+        held, again = closed[side], timeout[side]
+        if held is not None:
+            out.append(Stall("zero_window", 1 - side, held[0], end, tuple(held[1])))
+        if again is not None:
+            out.append(
+                Stall("retransmission_timeout", side, again[0], rows.time[last_sent[side] or 0], tuple(again[1]))
+            )
+        tries = syn_times[side]
+        if len(tries) > 1:
+            packets = tuple([rows.number[i] for i in tries])
+            out.append(Stall("syn_retry", side, rows.time[tries[0]], rows.time[tries[-1]], packets))
+    return sorted(out, key=lambda stall: stall.start)

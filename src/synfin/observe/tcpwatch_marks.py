@@ -1,0 +1,140 @@
+"""What each segment is beside its plain meaning: repeats, gaps, duplicate acknowledgments, window trouble.
+
+The marks carry the names and the meaning of Wireshark's ``tcp.analysis.*`` (User's Guide, "TCP Analysis"); where the
+guide is silent the rule was found by experiment with generated flows.  They are judgements from one vantage point: a
+segment below what was seen is a retransmission if it comes late, out of order if it comes within a round trip.
+``docs/differences.md`` says where the rest of synfin reads the packets otherwise.
+
+Numbers are compared modulo 2**32 (RFC 9293 3.4).  One pass, constant memory per connection.
+"""
+
+from __future__ import annotations
+
+from synfin.observe.rows import Rows
+from synfin.observe.story import Mark, SynFacts
+
+M = 0xFFFFFFFF
+H = 1 << 31
+
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+CONTROL = FIN | SYN | RST
+
+FAST_WITHIN = 20_000_000  # ns after the last duplicate ACK
+REORDER_WITHIN = 3_000_000  # ns, where no handshake round trip is known
+
+_RETRANSMISSION = int(Mark.RETRANSMISSION)
+_FAST = int(Mark.FAST_RETRANSMISSION)
+_SPURIOUS = int(Mark.SPURIOUS_RETRANSMISSION)
+_OUT_OF_ORDER = int(Mark.OUT_OF_ORDER)
+_REUSED = int(Mark.REUSED_PORTS)
+_LOST = int(Mark.LOST_SEGMENT)
+_ACK_LOST = int(Mark.ACK_LOST_SEGMENT)
+_UPDATE = int(Mark.WINDOW_UPDATE)
+_FULL = int(Mark.WINDOW_FULL)
+_KEEP_ALIVE = int(Mark.KEEP_ALIVE)
+_KEEP_ALIVE_ACK = int(Mark.KEEP_ALIVE_ACK)
+_DUPLICATE = int(Mark.DUPLICATE_ACK)
+_PROBE = int(Mark.ZERO_WINDOW_PROBE)
+_ZERO = int(Mark.ZERO_WINDOW)
+_PROBE_ACK = int(Mark.ZERO_WINDOW_PROBE_ACK)
+_TFO_SYN = int(Mark.TFO_SYN)
+_TFO_ACK = int(Mark.TFO_ACK)
+_TFO_IGNORED = int(Mark.TFO_IGNORED)
+
+
+class _Side:
+    """What is remembered of one sender."""
+
+    __slots__ = ("base", "dup", "flags", "lastack", "lastack_time", "maxack", "next", "next_time", "scale", "window")
+
+    def __init__(self) -> None:
+        self.base: int | None = None
+        self.next: int | None = None
+        self.next_time = 0
+        self.maxack: int | None = None  # the highest number of this sender that its peer may acknowledge
+        self.lastack: int | None = None
+        self.lastack_time = 0
+        self.window = -1
+        self.scale = -1
+        self.dup = 0
+        self.flags = 0
+
+
+def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None]) -> list[int]:
+    """The ``Mark`` bits of each packet; ``syns`` are what A and B said in their first SYN."""
+    sides = (_Side(), _Side())
+    scales = [syn.wscale if syn is not None else -1 for syn in syns]
+    if None in scales:
+        scales = [0 if scale is None else 0 if scale >= 0 else -1 for scale in scales]
+    sides[0].scale, sides[1].scale = [-1 if scale is None else scale for scale in scales]
+    out: list[int] = []
+    first_rtt = 0
+    for sender, time, seq, ack, flags, window, size in zip(
+        rows.sender, rows.time, rows.seq, rows.ack, rows.flags, rows.window, rows.load_len, strict=True
+    ):
+        fwd = sides[sender]
+        rev = sides[1 - sender]
+        mark = 0
+        length = size
+        if flags & (SYN | FIN):
+            length += 1
+        nxt = fwd.next
+        control = flags & CONTROL
+        if length == 1 and nxt == seq and rev.window == 0:
+            mark = _PROBE
+        else:
+            if window == 0 and not control:
+                mark |= _ZERO
+            if nxt is not None and seq != nxt and (seq - nxt) & M < H and not flags & RST:
+                mark |= _LOST
+            if length <= 1 and nxt is not None and seq == (nxt - 1) & M and not control:
+                mark |= _KEEP_ALIVE
+            if length == 0 and not control and seq == nxt and ack == fwd.lastack:
+                if window != fwd.window:
+                    if window:
+                        mark |= _UPDATE
+                elif window:
+                    if rev.flags & _KEEP_ALIVE:
+                        mark |= _KEEP_ALIVE_ACK
+                    else:
+                        fwd.dup += 1
+                        mark |= _DUPLICATE
+                elif rev.flags & _PROBE:
+                    mark |= _PROBE_ACK
+        if (
+            length
+            and not control
+            and rev.window >= 0
+            and rev.scale >= 0
+            and rev.lastack is not None
+            and not mark & _PROBE
+        ):
+            if (seq + length) & M == (rev.lastack + (rev.window << rev.scale)) & M:
+                mark |= _FULL
+        if flags & ACK and rev.maxack is not None and ack != rev.maxack and (ack - rev.maxack) & M < H:
+            mark |= _ACK_LOST
+            rev.maxack = ack
+        if length and nxt is not None and seq != nxt and (nxt - seq) & M < H and not mark & _KEEP_ALIVE:
+            after = (seq + length) & M
+            if rev.lastack is not None and (rev.lastack - after) & M < H and size:
+                mark |= _SPURIOUS | _RETRANSMISSION
+            elif rev.dup >= 2 and rev.lastack == seq and time - rev.lastack_time < FAST_WITHIN:
+                mark |= _FAST | _RETRANSMISSION
+            elif nxt != after and time - fwd.next_time < (first_rtt or REORDER_WITHIN):
+                mark |= _OUT_OF_ORDER
+            else:
+                mark |= _RETRANSMISSION
+        after = (seq + length) & M
+        if nxt is None or (after != nxt and (after - nxt) & M < H):
+            fwd.next = after
+            fwd.next_time = time
+            fwd.maxack = after
+        if flags & ACK:
+            if ack != fwd.lastack:
+                fwd.dup = 0
+            fwd.lastack = ack
+            fwd.lastack_time = time
+        fwd.window = window
+        fwd.flags = mark
+        out.append(mark)
+    return out
