@@ -75,6 +75,7 @@ _TABLE: tuple[tuple[int, str, tuple[tuple[tuple[str, ...], type[b.Body]], ...]],
     (28, "RFC 8449 4", (((_CH, *_ANSWER), b.RecordSizeLimit),)),
     (34, "RFC 9345 4.1", (((_CH, _CR), b.SignatureAlgorithms), ((_CT,), b.DelegatedCredential))),
     (35, "RFC 5077 3.2", (((_CH, *_ANSWER), b.SessionTicket),)),
+    (40, "draft-ietf-tls-tls13-22 4.2.7", (((_CH,), b.KeyShares), ((_SH,), b.KeyShare), ((_HRR,), b.SelectedGroup))),
     (41, "RFC 8446 4.2.11", (((_CH,), b.PreSharedKey), ((_SH,), b.SelectedPsk))),
     (42, "RFC 8446 4.2.10", (((_CH, _EE), b.Empty), ((_NST,), b.MaxEarlyData))),
     (43, "RFC 8446 4.2.1", (((_CH,), b.SupportedVersions), ((_SH, _HRR), b.SelectedVersion))),
@@ -109,7 +110,7 @@ _BODIES: dict[tuple[int, str], type[b.Body]] = {
 REFS: dict[int, str] = {number: ref for number, ref, _ in _TABLE}
 
 # Different in every connection: a cache would only fill with them.
-_FRESH = frozenset({35, 41, 44, 51, 0xFE0D})
+_FRESH = frozenset({35, 40, 41, 44, 51, 0xFE0D})
 _LONG = 512
 
 

@@ -61,6 +61,12 @@ def _decoded(extensions: tuple[Extension, ...] | None, number: int, context: str
         return None
 
 
+def _key_share(extensions: tuple[Extension, ...] | None) -> bytes | None:
+    """The body of key_share, which had number 40 in the TLS 1.3 drafts up to 22."""
+    body = find_extension(extensions, 51)
+    return find_extension(extensions, 40) if body is None else body
+
+
 def draft_server_hello(version: int) -> bool:
     """Whether a ServerHello of ``version`` has the short form of the TLS 1.3 drafts up to 21."""
     return 0x7F01 <= version <= 0x7F15
@@ -191,7 +197,7 @@ class ClientHello:
     @property
     def key_share_groups(self) -> tuple[int, ...]:
         """Groups of the key shares, as sent."""
-        body = self.ext(51)
+        body = _key_share(self.extensions)
         if body is None or len(body) < 2 or body[0] << 8 | body[1] != len(body) - 2:
             return ()
         groups = []
@@ -328,7 +334,7 @@ class ServerHello:
     @property
     def key_share_group(self) -> int | None:
         """The group of the server's key share, or the one a HelloRetryRequest asks for."""
-        body = self.ext(51)
+        body = _key_share(self.extensions)
         return body[0] << 8 | body[1] if body is not None and len(body) >= 2 else None
 
     @property

@@ -173,6 +173,11 @@ class Suite(NamedTuple):
         return self.kex == "TLS13" or self.kex.startswith(("DHE", "ECDHE", "DH_anon", "ECDH_anon", "SRP", "ECCPWD"))
 
     @property
+    def prf_hash(self) -> str:
+        """The hash of HKDF in TLS 1.3, of the PRF in TLS 1.2: SHA256 unless the name says another (RFC 5246 5)."""
+        return "SHA256" if self.hash in ("MD5", "SHA", "NULL") else self.hash
+
+    @property
     def mode(self) -> str:
         """How records are protected: "aead", "cbc", "stream" or "null"."""
         if self.aead:
@@ -195,6 +200,7 @@ _KEY_LENGTHS = {
     "SM4_CCM": 16,
     "28147_CNT_IMIT": 32,
 }
+_DRAFT = "_DRAFT"
 _AEAD = ("GCM", "CCM", "POLY1305", "AEGIS", "MGM")
 _SINCE_TLS10 = ("AES", "CAMELLIA", "SEED", "ARIA")
 
@@ -233,7 +239,7 @@ def suite(code: int) -> Suite | None:
     name = SUITES.get(code)
     if name is None or code in SIGNALS:
         return None
-    exchange, _, cipher = name[4:].removesuffix("_DRAFT").rpartition("_WITH_")
+    exchange, _, cipher = name[4:].removesuffix(_DRAFT).rpartition("_WITH_")
     kex = exchange or "TLS13"
     if "_MGM" in cipher:
         kex = "TLS13"  # RFC 9367: the name keeps the hash where others have the key exchange
@@ -247,6 +253,9 @@ def suite(code: int) -> Suite | None:
         digest = "GOSTR3411"
     if kex == "TLS13" and cipher.startswith("SHA"):
         cipher = "NULL"  # RFC 9150: integrity only
+    key_length = _key_length(cipher)
     aead = any(word in cipher for word in _AEAD)
     version = _min_version(kex, cipher, digest, aead)
-    return Suite(code, name, kex, _authentication(kex), cipher, _key_length(cipher), digest, aead, version)
+    if name.endswith(_DRAFT):
+        cipher += _DRAFT
+    return Suite(code, name, kex, _authentication(kex), cipher, key_length, digest, aead, version)
