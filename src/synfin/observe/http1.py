@@ -188,16 +188,8 @@ class Reader:
         while True:
             gate = self._requests(asking)
             self._responses(answering, gate)
-            if self.switched == "tunnel":
-                if self._inside(asking) or self._inside(answering):
-                    continue
-                break
             if self.switched is not None or not (asking.more or answering.more):
                 break
-
-    def _inside(self, side: Side) -> bool:
-        """Whether HTTP goes on inside a tunnel (CONNECT to a plain HTTP port)."""
-        return side.more and not side.in_hole and wire.starts_message(side.pieces[side.at].data, _begin(side))
 
     def _requests(self, side: Side) -> bool:
         """Read one side until its end or a request that may change the protocol (then True)."""
@@ -254,7 +246,7 @@ class Reader:
             if not side.more:
                 return None
             first, start = side.at, side.pos
-            if asked and asked[0].version == "0.9" and not side.pieces[first].data.startswith(b"HTTP/", _begin(side)):
+            if asked and asked[0].version == "0.9" and side.peek(5) != b"HTTP/":
                 return self._simple_response(side, asked)
             data, whole = side.until(b"", MAX_HEAD)
             head = wire.read_head(data)
@@ -303,10 +295,24 @@ class Reader:
             return _Fixed("length", head.length, seen, whole, why)
         if head.kind == "request" or head.version == "0.9":
             return _Fixed("none", None, 0, True)
-        size = max(side.end - side.pos, 0)
+        follows = self._follows(side)
+        size = (side.end if follows is None else follows) - side.pos
         seen = side.skip(size)
+        if follows is not None:
+            return _Fixed("close", None, seen, seen == size, "body without a length, yet another response follows")
         whole = side.ended and seen == size
         return _Fixed("close", head.length, seen, whole, "" if seen == size else _short(side, size - seen))
+
+    def _follows(self, side: Side) -> int | None:
+        """Where the next response begins, when a body without a length was no reason for the peer to stop asking."""
+        if len(self.pending) < 2:
+            return None
+        asked = self.pending[1][0].end
+        for at in range(side.at, len(side.pieces)):
+            piece = side.pieces[at]
+            if piece.offset > side.pos and piece.ready >= asked and piece.data.startswith(b"HTTP/1."):
+                return piece.offset
+        return None
 
     def _chunks(self, side: Side, declared: int | None) -> _Fixed:
         """Step over a chunked body and its trailer section (RFC 9112 7.1)."""

@@ -22,7 +22,7 @@ class Fault(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Start line and fields of one message.  ``length`` is the Content-Length when there is exactly one value."""
+    """Start line and fields of one message.  ``length`` is the Content-Length, the least of several."""
 
     kind: str  # "request" or "response"
     version: str  # "1.1", "1.0", "0.9", or what was written
@@ -44,17 +44,21 @@ _MOST_FAULTS = 16
 
 #: The methods that may open a Simple-Request (HTTP/0.9 has GET only; others are seen in the wild).
 _SIMPLE = re.compile(rb"(GET|POST|HEAD|PUT)[ \t]+(/\S*|https?://\S*)[ \t]*\r?\n?")
+#: A request line with something else where the version belongs; other protocols borrow the form and are told apart.
+_LOOSE = re.compile(rb"(?:GET|POST|HEAD|PUT|OPTIONS|DELETE)[ \t]+(?:/|https?://)\S*[ \t]+(?!RTSP/|SIP/|ICAP/|DAAP/)\S")
 _TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}")
 _VERSION = re.compile(rb"([0-9]{1,8})\.([0-9]{1,8})")
-_STATUS = re.compile(rb"(?:HTTP/([0-9]{1,8})\.([0-9]{1,8})|ICY)[ \t]+([0-9]{3})(?![0-9])")
+_STATUS = re.compile(rb"(?:HTTP/(?:([0-9]{1,8})\.([0-9]{1,8})|[^ \t\r\n]{0,16})|ICY)[ \t]+([0-9]{3})([0-9]*)")
 
 #: What a message may begin with, to find the next one after octets that are missing or senseless.
 METHODS = (
     b"GET ", b"POST ", b"HEAD ", b"PUT ", b"DELETE ", b"OPTIONS ", b"CONNECT ", b"TRACE ", b"PATCH ", b"PROPFIND ",
     b"PROPPATCH ", b"MKCOL ", b"COPY ", b"MOVE ", b"LOCK ", b"UNLOCK ", b"REPORT ", b"SEARCH ", b"SUBSCRIBE ",
-    b"NOTIFY ", b"M-SEARCH ", b"PURGE ",
+    b"UNSUBSCRIBE ", b"NOTIFY ", b"M-SEARCH ", b"PURGE ", b"MERGE ", b"MKACTIVITY ", b"MKWORKSPACE ", b"CHECKOUT ",
+    b"CHECKIN ", b"UNCHECKOUT ", b"BIND ", b"UNBIND ", b"REBIND ", b"LINK ", b"UNLINK ", b"ACL ", b"MKCALENDAR ",
+    b"RPC_IN_DATA ", b"RPC_OUT_DATA ", b"RPC_CONNECT ", b"BITS_POST ", b"QUERY ",
 )  # fmt: skip
-_STARTS = (b"HTTP/1.", *METHODS)
+_STARTS = (b"HTTP/1.", b"ICY ", *METHODS)
 
 
 def starts_message(data: bytes, at: int = 0) -> bool:
@@ -63,20 +67,20 @@ def starts_message(data: bytes, at: int = 0) -> bool:
         return False
     end = data.find(b"\n", at, at + 65536)
     line = data[at : end + 1] if end >= 0 else data[at : at + 65536]
-    if line.startswith(b"HTTP/1."):
+    if line.startswith((b"HTTP/", b"ICY ")):
         return _STATUS.match(line) is not None
     return _request_line(line) is not None
 
 
 def looks_like_head(data: bytes, at: int = 0) -> bool:
     """Whether a message of any method, or an HTTP/0.9 request, begins at ``at``; the line may be cut at the end."""
-    if data.startswith(b"HTTP/", at):
+    if data.startswith((b"HTTP/", b"ICY "), at):
         return True
     end = data.find(b"\n", at, at + 65536)
     if end < 0:
         return data.startswith(METHODS, at)
     line = data[at : end + 1]
-    return _request_line(line) is not None or _SIMPLE.fullmatch(line) is not None
+    return _request_line(line) is not None or _SIMPLE.fullmatch(line) is not None or _LOOSE.match(line) is not None
 
 
 def read_head(data: bytes) -> Head:
@@ -86,17 +90,9 @@ def read_head(data: bytes) -> Head:
     return _read(data)
 
 
-def simple_request(line: bytes) -> bool:
-    """Whether ``line`` is an HTTP/0.9 Simple-Request (RFC 1945 4.1): a method and a path, no version."""
-    return _SIMPLE.fullmatch(line) is not None
-
-
 def text(data: bytes) -> str:
-    """Octets of a head as text: UTF-8 where they are that, else ISO-8859-1 (RFC 9110 5.5)."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
+    """Octets of a head as text, one character for each octet (ISO-8859-1, RFC 9110 5.5), so that nothing is lost."""
+    return data.decode("latin-1")
 
 
 def _request_line(line: bytes) -> tuple[bytes, bytes, str] | None:
@@ -125,8 +121,10 @@ def _read(data: bytes) -> Head:
             version = f"{int(match[1])}.{int(match[2])}" if match[1] else "1.0"
             status = int(match[3])
             reason = text(line[match.end() :].strip(b"\r\n \t"))
-            if status < 100:
-                faults.append(Fault(0, "status-line", "status code below 100 (RFC 9110 15)"))
+            if status < 100 or match[4]:
+                faults.append(Fault(0, "status-line", "status code not of three digits from 100 on (RFC 9110 15)"))
+            if not match[1] and line[0] == 72:
+                faults.append(Fault(0, "status-line", "bad version (RFC 9112 2.3)"))
         else:
             version = "1.1"
             faults.append(Fault(0, "status-line", "bad status line (RFC 9112 4)"))
@@ -137,21 +135,25 @@ def _read(data: bytes) -> Head:
             method = found[0].decode()
             target = text(found[1])
             version = found[2]
-            if not target or target.strip() != target or " " in target or "\t" in target:
+            words = target.split(None, 1)
+            if words != [target]:
                 faults.append(Fault(0, "request-line", "white space where none may be (RFC 9112 3)"))
-                target = target.strip()
+                target = words[0] if words else ""
         else:
             version = "0.9"
-            words = line.split(None, 2)
-            method = text(words[0]) if words else ""
-            target = text(words[1]) if len(words) > 1 else ""
+            method, _, target = text(line).strip().partition(" ")
+            target = target.strip().partition(" ")[0]
             if not _SIMPLE.fullmatch(line):
+                version = "1.0" if end < len(data) else "0.9"
                 faults.append(Fault(0, "request-line", "bad request line (RFC 9112 3)"))
     if b"\x00" in data:
         faults.append(Fault(data.find(b"\x00"), "head", "NUL in the head (RFC 9110 5.5)"))
     if line.endswith(b"\n") and not line.endswith(b"\r\n"):
         faults.append(Fault(len(line) - 1, "start-line", "line ends with LF alone (RFC 9112 2.2)"))
     fields = _fields(data, end, faults)
+    if version == "0.9" and fields:
+        version = "1.0"
+        faults.append(Fault(0, "request-line", "no version in the request line (RFC 9112 3)"))
     return Head(kind, version, method, target, status, reason, fields, *_meaning(fields, faults), tuple(faults))
 
 
@@ -215,7 +217,8 @@ def _meaning(
         elif len({int(part) for part in good}) > 1:
             faults.append(Fault(0, "Content-Length", "different lengths (RFC 9112 6.3)"))
         if good:
-            length = int(good[0])
+            length = min(int(part) for part in good)  # of different ones the least: what follows it stays visible
+    codings = [coding for coding in codings if coding and coding != "identity"]  # RFC 2616's word for none
     chunked = bool(codings) and codings[-1] == "chunked"
     if codings and lengths:
         faults.append(Fault(0, "Content-Length", "Content-Length beside Transfer-Encoding (RFC 9112 6.1)"))
