@@ -257,5 +257,5 @@ def suite(code: int) -> Suite | None:
     aead = any(word in cipher for word in _AEAD)
     version = _min_version(kex, cipher, digest, aead)
     if name.endswith(_DRAFT):
-        cipher += _DRAFT
+        cipher = f"DRAFT_{cipher}"  # same name, another construction
     return Suite(code, name, kex, _authentication(kex), cipher, key_length, digest, aead, version)
