@@ -229,6 +229,7 @@ class AlertFact:
     decrypted: bool
     packet: int
     time: int
+    guessed: bool = False  # an alert by the size of an encrypted TLS 1.3 record only
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,633 @@
+"""The TLS story of two walked streams: whose record means what, as far as can be seen from between the ends.
+
+``Watch`` takes the records of both sides in the order of time and keeps, per side, what an observer can know: whether
+it has switched on encryption, a handshake message not yet whole, its last record.  Handshake messages are put
+together across records (RFC 8446 5.1, RFC 5246 6.2.1); those after ChangeCipherSpec, and all but the hellos in TLS
+1.3, are seen only where ``Keys`` opens them.  A message or record that cannot be read is a fact with its place;
+nothing raises.
+
+What cannot be known without keys is told by its look, and only where the look is good: a TLS 1.3 record of an alert's
+exact size as a side's last one is taken for close_notify, as a client's first one for a fatal alert (``guessed``); a
+handshake is done when both sides sent a protected record where Finished belongs.
+
+Where we differ from Wireshark 4.0: a record with a hole in it does not end the story of its side, and messages that
+were captured whole inside such a record are told; a ChangeCipherSpec of a client whose server was not captured
+does not hide a second ClientHello.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synfin.errors import WireError
+from synfin.observe.decrypt import CLIENT, SERVER, Keys
+from synfin.observe.story import (
+    AlertFact,
+    ChainFact,
+    Decryption,
+    Evidence,
+    MessageFact,
+    Opened,
+    RecordFact,
+    TlsStory,
+)
+from synfin.observe.stream import ByteStream, Hole, Piece
+from synfin.observe.tlswatch_records import SSLV2, Fault, Record, fragment, walk, walk_sslv2
+from synfin.spec.certificates import certificate_facts
+from synfin.wire.tls import sslv2
+from synfin.wire.tls.fingerprint import ja3, ja3s, ja4
+from synfin.wire.tls.messages import (
+    Certificate,
+    CertificateStatus,
+    ClientHello,
+    ClientKeyExchange,
+    CompressedCertificate,
+    EncryptedExtensions,
+    HelloRetryRequest,
+    Message,
+    NewSessionTicket,
+    ServerHello,
+    ServerKeyExchange,
+    is_tls13,
+    parse_handshake,
+)
+from synfin.wire.tls.registry import HANDSHAKES, suite
+
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
+CCM_8 = 0x1305
+#: Server messages that a resumed handshake never has: Certificate, ServerKeyExchange, ServerHelloDone.
+FULL_HANDSHAKE = {11, 12, 14}
+CLIENT_HELLO, SERVER_HELLO, FINISHED, KEY_UPDATE, END_OF_EARLY_DATA = 1, 2, 20, 24, 5
+
+#: Secrets a watch may use come as ``Keys``; without any, this is what a side with protected records says.
+_NO_KEYS = Decryption(Opened.NO_SECRET, "no key log or key was given")
+_NOTHING = Decryption(Opened.NOTHING)
+_END: Record = Record(1 << 127, 0, 0, 0, 0, 0, 0, False, 0)
+
+
+class _Side:
+    """What is known of one sender."""
+
+    __slots__ = (
+        "alert",
+        "at",
+        "clear",
+        "data",
+        "data_end",
+        "encrypted",
+        "finished",
+        "first",
+        "got",
+        "last",
+        "need",
+        "next",
+        "offset",
+        "opened",
+        "parts",
+        "protected",
+    )
+
+    def __init__(self, start: int) -> None:
+        self.encrypted = False  # ChangeCipherSpec was sent (not TLS 1.3)
+        self.protected = 0  # protected records
+        self.first: Record | None = None  # first protected record
+        self.last: Record | None = None
+        self.finished: int | None = None  # when Finished was sent, known or by its place
+        self.alert: AlertFact | None = None  # the last alert
+        self.next = start  # where the next record should start
+        # a handshake message not yet whole
+        self.parts: list[bytes] = []
+        self.got = 0
+        self.need = 0
+        self.at = 0  # where its first octet is
+        self.offset = 0  # where the record of its first octet starts
+        self.clear = True
+        # decrypted application data
+        self.data: list[Piece] = []
+        self.data_end = 0
+        self.opened = False  # its last protected record was opened
+
+
+class Watch:
+    """Builds one ``TlsStory`` from the streams of A and B, whose TLS part starts at ``start``."""
+
+    def __init__(
+        self, streams: tuple[ByteStream, ByteStream], start: tuple[int, int], client: int, keys: Keys | None
+    ) -> None:
+        self.story = TlsStory(client=client, start=start)
+        self._streams = streams
+        self._start = start
+        self._keys = keys
+        self._sides = (_Side(start[0]), _Side(start[1]))
+        self._faults: tuple[list[Fault], list[Fault]] = ([], [])
+        self._version: int | None = None
+        self._tls13 = False
+        self._kex: str | None = None
+        self._holes: tuple[list[Hole], list[Hole]] = ([], [])
+
+    def run(self, sslv2_hello: bool = False) -> TlsStory:
+        """The whole story."""
+        walks: list[Iterator[Record]] = []
+        for side in (0, 1):
+            stream, start, faults = self._streams[side], self._start[side], self._faults[side]
+            walks.append((walk_sslv2 if sslv2_hello else walk)(stream, start, faults))
+        one, two = walks
+        a, b = next(one, _END), next(two, _END)
+        while True:
+            if a[:2] <= b[:2]:
+                if a is _END:
+                    break
+                self._record(0, a)
+                a = next(one, _END)
+            else:
+                self._record(1, b)
+                b = next(two, _END)
+        self._finish()
+        return self.story
+
+    # ------------------------------------------------------------ records
+
+    def _record(self, sender: int, record: Record) -> None:
+        side = self._sides[sender]
+        time, packet, offset, kind, version, length, header, complete, _ = record
+        if offset != side.next:
+            self._gap(sender)
+        side.next = offset + header + length
+        side.last = record
+        protected = kind == APPLICATION_DATA or side.encrypted
+        inner: int | None = None
+        if version == SSLV2:
+            protected = self._sslv2_record(sender, record)
+        elif not protected:
+            if kind == HANDSHAKE:
+                protected = self._handshake(sender, fragment(self._streams[sender], record), record, clear=True)
+            elif kind == CHANGE_CIPHER_SPEC:
+                self._change_cipher_spec(sender)
+            elif kind == ALERT:
+                protected = self._alert(sender, record)
+        elif kind == HANDSHAKE and self._version is None and self._clear_hello(sender, record):
+            side.encrypted = protected = False
+            self._handshake(sender, fragment(self._streams[sender], record), record, clear=True)
+        else:
+            inner = self._protected(sender, side, record)
+        self.story.records.append(
+            RecordFact(sender, offset, kind, version, length, packet, time, protected, inner, complete)
+        )
+
+    def _gap(self, sender: int) -> None:
+        """Octets before this record are missing or were no records: a message begun is lost."""
+        side = self._sides[sender]
+        if side.parts:
+            self._unfinished(sender)
+        if self._keys is not None:
+            self._keys.gap(self._role(sender))
+
+    def _role(self, sender: int) -> int:
+        return CLIENT if sender == self.story.client else SERVER
+
+    def _change_cipher_spec(self, sender: int) -> None:
+        if self._tls13:
+            return  # only there for middleboxes (RFC 8446 D.4)
+        side = self._sides[sender]
+        if side.parts:
+            self._unfinished(sender)
+        side.encrypted = True
+        if self._keys is not None:
+            self._keys.change_cipher_spec(self._role(sender))
+
+    def _clear_hello(self, sender: int, record: Record) -> bool:
+        """Whether a handshake record after ChangeCipherSpec is a second ClientHello after all (RFC 8446 D.4)."""
+        head = fragment(self._streams[sender], record)
+        return len(head) > 40 and head[0] == CLIENT_HELLO and 4 + int.from_bytes(head[1:4], "big") == record.length
+
+    def _protected(self, sender: int, side: _Side, record: Record) -> int | None:
+        """A protected record: count it, open it where there are keys.  The TLS 1.3 content type inside, or None."""
+        side.protected += 1
+        if side.first is None:
+            side.first = record
+        kind = record.type
+        if self._keys is not None:
+            side.opened = False
+            found = self._open(self._keys, sender, record)
+            if found is not None:
+                side.opened = True
+                self._content(sender, found[0], found[1], record)
+                return found[0] if self._tls13 else None
+        if side.finished is None and self._looks_finished(sender, record):
+            side.finished = record.time
+        if kind == ALERT:
+            self._alert_fact(sender, record, None, None, protected=True)
+        elif kind == CHANGE_CIPHER_SPEC:
+            self._change_cipher_spec(sender)
+        return None
+
+    def _open(self, keys: Keys, sender: int, record: Record) -> tuple[int, bytes] | None:
+        role = self._role(sender)
+        found: tuple[int, bytes] | None = None
+        if not keys.live(role):
+            keys.unopened(role, record.packet)
+        elif record.complete:
+            content = fragment(self._streams[sender], record)
+            found = keys.open(role, record.type, record.version, content, record.packet)
+        else:
+            keys.lost(role, record.packet)
+        if found is None and record.type == APPLICATION_DATA and self._sides[sender].data:
+            self._data_hole(sender, record.length)
+        return found
+
+    def _looks_finished(self, sender: int, record: Record) -> bool:
+        """Whether a record nobody opened is where Finished must be: the first protected one of a handshake."""
+        if not self._tls13:
+            return record.type == HANDSHAKE
+        if sender != self.story.client:
+            return True
+        return self._sides[1 - sender].first is not None and record.length > self._alert_size()
+
+    def _alert_size(self) -> int:
+        """Octets of a TLS 1.3 record with an alert in it: two, the content type, the tag."""
+        return 11 if self.story.cipher == CCM_8 else 19
+
+    def _content(self, sender: int, kind: int, content: bytes, record: Record) -> None:
+        """What was inside a record that could be opened."""
+        side = self._sides[sender]
+        if kind == APPLICATION_DATA:
+            if content:
+                side.data.append(Piece(side.data_end, content, record.packet, record.time, record.time))
+                side.data_end += len(content)
+        elif kind == HANDSHAKE:
+            self._handshake(sender, content, record, clear=False)
+        elif kind == ALERT and len(content) >= 2:
+            self._alert_fact(sender, record, content[0], content[1], protected=True, decrypted=True)
+        elif kind == CHANGE_CIPHER_SPEC:
+            self._change_cipher_spec(sender)
+
+    def _data_hole(self, sender: int, length: int) -> None:
+        """Application data that did not open is a hole in the decrypted stream, about as long as its record."""
+        side, holes = self._sides[sender], self._holes[sender]
+        if holes and holes[-1].offset + holes[-1].length == side.data_end:
+            holes[-1] = Hole(holes[-1].offset, holes[-1].length + length, True)
+        else:
+            holes.append(Hole(side.data_end, length, True))
+        side.data_end += length
+
+    # ------------------------------------------------------------ alerts
+
+    def _alert(self, sender: int, record: Record) -> bool:
+        """An alert record of a sender that has not switched on encryption; True where it looks encrypted."""
+        content = fragment(self._streams[sender], record)
+        pairs = [content[i : i + 2] for i in range(0, len(content) - 1, 2)]
+        readable = len(content) == 2 or (0 < len(pairs) <= 4 and all(pair[0] in (1, 2) for pair in pairs))
+        if not readable or len(content) % 2:
+            self._alert_fact(sender, record, None, None, protected=True)
+            return True
+        for level, description in pairs:
+            self._alert_fact(sender, record, level, description, protected=False)
+        return False
+
+    def _alert_fact(
+        self,
+        sender: int,
+        record: Record,
+        level: int | None,
+        description: int | None,
+        *,
+        protected: bool = False,
+        decrypted: bool = False,
+        guessed: bool = False,
+    ) -> None:
+        fact = AlertFact(sender, level, description, protected, decrypted, record.packet, record.time, guessed)
+        self.story.alerts.append(fact)
+        self._sides[sender].alert = fact
+
+    # ------------------------------------------------------------ handshake messages
+
+    def _handshake(self, sender: int, data: bytes, record: Record, *, clear: bool) -> bool:
+        """Feed the handshake octets of one record; True where they are no handshake in clear."""
+        side = self._sides[sender]
+        base = record.offset + record.header
+        carried = 0
+        at, offset = base, record.offset
+        if side.parts:
+            if side.clear != clear:
+                self._unfinished(sender)
+            else:
+                side.parts.append(data)
+                side.got += len(data)
+                if side.got < side.need and record.complete:
+                    return False
+                carried = side.got - len(data)
+                data = b"".join(side.parts)
+                at, offset = side.at, side.offset
+                side.parts = []
+        pos, size = 0, len(data)
+        while size - pos >= 4:
+            kind = data[pos]
+            stop = pos + 4 + (data[pos + 1] << 16 | data[pos + 2] << 8 | data[pos + 3])
+            if clear and (kind not in HANDSHAKES or self._absurd(kind, stop - pos, size - pos, record)):
+                return self._unreadable(sender, record, at)
+            if stop > size:
+                break
+            end = base + stop - carried if clear else record.offset + record.header + record.length
+            self._message(sender, kind, data[pos:stop], offset, (at, end), record, clear)
+            pos, offset = stop, record.offset
+            at = base + pos - carried if clear else record.offset
+        if pos < size or not record.complete:
+            side.parts = [data[pos:]]
+            side.got = size - pos
+            side.need = 4 + int.from_bytes(data[pos + 1 : pos + 4], "big") if size - pos >= 4 else 4
+            side.at, side.offset, side.clear = at, offset, clear
+        return False
+
+    def _absurd(self, kind: int, size: int, have: int, record: Record) -> bool:
+        """Whether a message cannot be one: octets that are encrypted, but whose ChangeCipherSpec was not captured."""
+        if kind in (CLIENT_HELLO, SERVER_HELLO):
+            return size < 38
+        return size > have and self.story.client_hello is None and self.story.server_hello is None
+
+    def _unreadable(self, sender: int, record: Record, at: int) -> bool:
+        """A handshake record that is none in clear: most likely encrypted, with its ChangeCipherSpec not captured."""
+        self._problem(
+            sender,
+            at,
+            record.offset + record.header + record.length - at,
+            record.packet,
+            "handshake octets that are no message: encrypted, or damaged",
+        )
+        side = self._sides[sender]
+        side.protected += 1
+        return True
+
+    def _unfinished(self, sender: int) -> None:
+        """The message begun will never be whole."""
+        side = self._sides[sender]
+        raw = b"".join(side.parts)
+        side.parts = []
+        if not raw:
+            return
+        stream = self._streams[sender]
+        kind = raw[0]
+        packets = stream.packets(side.at, len(raw))
+        why = f"{len(raw)} of {side.need if side.need > 4 else '?'} octets"
+        when = stream.ready(side.at, 1)
+        if len(raw) < 4:
+            self._problem(sender, side.at, len(raw), packets[-1] if packets else 0, f"a handshake message: {why}")
+            return
+        name = HANDSHAKES.get(kind, f"unknown_{kind}")
+        fact = MessageFact(
+            sender, kind, name, side.offset, side.need, packets, when, not side.clear, None, raw, f"cut off: {why}"
+        )
+        self.story.messages.append(fact)
+
+    def _message(
+        self, sender: int, kind: int, raw: bytes, offset: int, span: tuple[int, int], record: Record, clear: bool
+    ) -> None:
+        """One whole handshake message: parse it, keep it, take from it what the story tells."""
+        stream = self._streams[sender]
+        first = stream.pieces[record.piece]
+        if offset == record.offset and first.packet == record.packet:
+            packets: tuple[int, ...] = (record.packet,)
+            time = record.time
+        else:
+            packets = stream.packets(span[0], span[1] - span[0])
+            time = stream.ready(span[0], span[1] - span[0]) if clear else record.time
+        body: Message | None
+        problem = ""
+        try:
+            body = parse_handshake(kind, raw[4:], version=self._version, kex=self._kex)
+        except WireError as error:
+            body, problem = None, str(error)
+        name = HANDSHAKES.get(kind, f"unknown_{kind}")
+        if kind == SERVER_HELLO and isinstance(body, ServerHello) and body.is_hello_retry_request:
+            name = "hello_retry_request"
+        fact = MessageFact(sender, kind, name, offset, len(raw), packets, time, not clear, body, raw, problem)
+        self.story.messages.append(fact)
+        if body is not None:
+            self._meaning(sender, fact, body)
+        elif kind == CLIENT_HELLO and self.story.client_hello is None:
+            self.story.client = sender
+            self.story.client_hello = fact
+
+    def _meaning(self, sender: int, fact: MessageFact, body: Message) -> None:
+        story = self.story
+        if isinstance(body, ClientHello):
+            self._client_hello(sender, fact, body)
+        elif isinstance(body, ServerHello):
+            self._server_hello(sender, fact, body)
+        elif isinstance(body, Certificate):
+            self._chain(sender, fact, body)
+        elif isinstance(body, ServerKeyExchange):
+            story.group = story.group or body.group
+        elif isinstance(body, ClientKeyExchange):
+            if self._keys is not None:
+                self._keys.key_exchange(body.exchange, self._kex or "", self._transcript, self._server_spki())
+        elif isinstance(body, EncryptedExtensions):
+            story.alpn = body.alpn or story.alpn
+            if story.early_data is not None:
+                story.early_data = "accepted" if body.early_data else "rejected"
+        elif isinstance(body, NewSessionTicket):
+            story.new_session_ticket = True
+            if self._keys is not None and not self._tls13:
+                self._keys.ticket(body.ticket)
+        elif isinstance(body, CertificateStatus):
+            story.certificate_status = True
+        elif isinstance(body, CompressedCertificate):
+            try:
+                self._chain(sender, fact, body.certificate())
+            except WireError as error:
+                self._problem(sender, fact.offset, fact.length, fact.packets[-1], str(error))
+        elif isinstance(body, HelloRetryRequest):
+            story.hello_retry = story.hello_retry or fact
+            story.client = 1 - sender
+        elif fact.type == 13:
+            story.certificate_requested = True
+        elif fact.type == FINISHED:
+            if self._sides[sender].finished is None:
+                self._sides[sender].finished = fact.time
+            if self._keys is not None and self._tls13:
+                self._keys.finished(self._role(sender))
+        elif self._keys is not None and fact.type == KEY_UPDATE:
+            self._keys.key_update(self._role(sender))
+        elif self._keys is not None and fact.type == END_OF_EARLY_DATA:
+            self._keys.end_of_early_data()
+
+    def _client_hello(self, sender: int, fact: MessageFact, hello: ClientHello) -> None:
+        story = self.story
+        if story.client_hello is None:
+            story.client_hello = fact
+            story.client = sender
+            story.sni = hello.sni
+            if hello.early_data:
+                story.early_data = "offered"
+            story.ja3, story.ja3_full = ja3(hello)
+            story.ja4 = ja4(hello)
+        elif sender == story.client and story.client_hello_2 is None and story.server_hello is None:
+            story.client_hello_2 = fact
+            return
+        if self._keys is not None:
+            self._keys.client_hello(hello)
+
+    def _server_hello(self, sender: int, fact: MessageFact, hello: ServerHello) -> None:
+        story = self.story
+        if hello.is_hello_retry_request:
+            if story.hello_retry is None:
+                story.hello_retry = fact
+                story.early_data = "rejected" if story.early_data else None
+            if story.client_hello is None:
+                story.client = 1 - sender
+            self._negotiated(hello)
+            return
+        self._negotiated(hello)
+        if story.server_hello is None:
+            story.server_hello = fact
+            if story.client_hello is None:
+                story.client = 1 - sender
+            story.version = self._version
+            story.cipher = hello.cipher_suite
+            story.group = hello.key_share_group
+            story.alpn = hello.alpn
+            story.ja3s, story.ja3s_full = ja3s(hello)
+        if self._keys is not None and self._version is not None:
+            self._keys.server_hello(hello, self._version)
+
+    def _negotiated(self, hello: ServerHello) -> None:
+        self._version = hello.selected_version
+        self._tls13 = is_tls13(self._version)
+        chosen = suite(hello.cipher_suite)
+        self._kex = chosen.kex if chosen is not None else None
+        if self._tls13:
+            for side in self._sides:
+                side.encrypted = False
+
+    def _chain(self, sender: int, fact: MessageFact, body: Certificate) -> None:
+        der = body.certificates
+        facts = tuple([certificate_facts(one) for one in der])
+        self.story.chains.append(ChainFact(sender, fact.packets, fact.time, der, facts, len(fact.packets)))
+
+    def _server_spki(self) -> bytes | None:
+        for chain in self.story.chains:
+            if chain.sender != self.story.client and chain.facts:
+                return chain.facts[0].spki or None
+        return None
+
+    def _transcript(self) -> bytes:
+        """The messages of the handshake that is under way, for the extended master secret (RFC 7627 3)."""
+        begin = 0
+        for i, message in enumerate(self.story.messages):
+            if message.type == CLIENT_HELLO:
+                begin = i
+        return b"".join(message.raw for message in self.story.messages[begin:] if message.type != 0)
+
+    # ------------------------------------------------------------ SSL 2.0
+
+    def _sslv2_record(self, sender: int, record: Record) -> bool:
+        """A record in SSL 2.0's framing; whether it is encrypted: all are after the client's master key."""
+        story = self.story
+        story.sslv2 = True
+        kind = record.type
+        if kind == 1:
+            clear = story.client_hello is None
+        elif kind == 4:
+            clear = story.server_hello is None
+        else:
+            clear = kind in (0, 2) and not self._sides[story.client].encrypted
+        if not clear or not record.complete:
+            return not clear
+        stream = self._streams[sender]
+        raw = fragment(stream, record)
+        packets = stream.packets(record.offset, record.header + record.length)
+        body: sslv2.Message | None
+        problem = ""
+        try:
+            body = sslv2.parse_message(raw)
+        except WireError as error:
+            body, problem = None, str(error)
+        name = sslv2.message_name(kind)
+        fact = MessageFact(sender, kind, name, record.offset, len(raw), packets, record.time, False, body, raw, problem)
+        story.messages.append(fact)
+        if kind == 1:
+            story.client, story.client_hello = sender, fact
+        elif kind == 2:
+            self._sides[sender].encrypted = True
+        elif isinstance(body, sslv2.ServerHello):
+            story.server_hello = fact
+            story.version = self._version = body.version
+            if body.certificate:
+                chain = (certificate_facts(body.certificate),)
+                story.chains.append(ChainFact(sender, packets, fact.time, (body.certificate,), chain, len(packets)))
+        return False
+
+    # ------------------------------------------------------------ the end
+
+    def _problem(self, sender: int, offset: int, length: int, packet: int, why: str) -> None:
+        self.story.problems.append((Evidence((packet,), sender, offset, length), why))
+
+    def _finish(self) -> None:
+        for sender, side in enumerate(self._sides):
+            if side.parts:
+                self._unfinished(sender)
+            for fault in self._faults[sender]:
+                self._problem(sender, fault.offset, fault.length, fault.packet, fault.why)
+        self._resumption()
+        self._done()
+        self._closing()
+        self._decryption()
+
+    def _resumption(self) -> None:
+        story = self.story
+        hello = story.client_hello.body if story.client_hello is not None else None
+        answer = story.server_hello.body if story.server_hello is not None else None
+        if not isinstance(answer, ServerHello):
+            return
+        if self._tls13:
+            story.resumed = "psk" if answer.psk_selected is not None else None
+            if story.early_data == "offered" and answer.psk_selected is None:
+                story.early_data = "rejected"
+            return
+        server = 1 - story.client
+        sent = {message.type for message in story.messages if message.sender == server and not message.decrypted}
+        if sent & FULL_HANDSHAKE:
+            return
+        same = bool(answer.session_id) and isinstance(hello, ClientHello) and hello.session_id == answer.session_id
+        if same or self._sides[server].encrypted:
+            ticket = isinstance(hello, ClientHello) and bool(hello.session_ticket)
+            story.resumed = "ticket" if ticket or not same else "session_id"
+
+    def _done(self) -> None:
+        one, two = self._sides[0].finished, self._sides[1].finished
+        if one is not None and two is not None:
+            self.story.handshake_done = True
+            self.story.handshake_done_time = max(one, two)
+
+    def _closing(self) -> None:
+        """Each side's close_notify: read, or by the look of its last record."""
+        closed: list[int | None] = [None, None]
+        for sender, side in enumerate(self._sides):
+            last = side.last
+            if last is None:
+                continue
+            if self._tls13 and last is not _END and last.type == APPLICATION_DATA and not side.opened:
+                if last.length == self._alert_size():
+                    self._alert_fact(sender, last, None, None, protected=True, guessed=True)
+                    if last is not side.first:
+                        closed[sender] = last.packet
+                continue
+            for alert in self.story.alerts:
+                if alert.sender == sender and alert.description == 0:
+                    closed[sender] = alert.packet
+            if closed[sender] is None and last.type == ALERT and side.alert is not None and side.alert.level is None:
+                closed[sender] = last.packet
+        self.story.alerts.sort(key=lambda alert: (alert.time, alert.packet))
+        self.story.close_notify = (closed[0], closed[1])
+
+    def _decryption(self) -> None:
+        story = self.story
+        if self._keys is None:
+            first, second = (_NO_KEYS if side.protected else _NOTHING for side in self._sides)
+            story.decryption = (first, second)
+            return
+        story.decryption = (self._keys.decryption(self._role(0)), self._keys.decryption(self._role(1)))
+        if any(told.records for told in story.decryption):
+            sent, received = (
+                ByteStream(side.data, tuple(holes)) for side, holes in zip(self._sides, self._holes, strict=True)
+            )
+            story.data = (sent, received)
