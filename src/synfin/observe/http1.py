@@ -40,16 +40,17 @@ _Read = tuple[HttpMessage, wire.Head]
 class Side:
     """One side's stream and a place in it; ``at`` is the first piece that ends after ``pos``."""
 
-    __slots__ = ("at", "end", "ended", "gaps", "pieces", "pos", "sender", "stream")
+    __slots__ = ("at", "count", "end", "ended", "gaps", "lengths", "pos", "sender", "starts", "stream")
 
     def __init__(self, stream: ByteStream, sender: int, start: int, ended: bool) -> None:
         self.stream = stream
-        self.pieces = stream.pieces
+        self.starts, self.lengths = stream.layout()
+        self.count = len(self.starts)
         self.sender = sender
         self.ended = ended
         self.end = stream.end
-        first = self.pieces[0].offset if self.pieces else 0
-        self.gaps = bool(self.pieces) and sum(len(piece.data) for piece in self.pieces) != self.end - first
+        first = self.starts[0] if self.starts else 0
+        self.gaps = sum(self.lengths) != self.end - first
         self.at = 0
         self.pos = start
         self.seek(max(start, first))
@@ -57,28 +58,26 @@ class Side:
     def seek(self, pos: int) -> None:
         """Move to ``pos``; past the last octet nothing is left (``more`` is false)."""
         self.pos = pos
-        pieces = self.pieces
-        count = len(pieces)
-        at = self.at
+        starts, lengths, at, count = self.starts, self.lengths, self.at, self.count
         for _ in range(4):
-            if at >= count or pos < pieces[at].offset + len(pieces[at].data):
+            if at >= count or pos < starts[at] + lengths[at]:
                 self.at = at
                 return
             at += 1
         at = max(self.stream.index(pos), 0)
-        while at < count and pos >= pieces[at].offset + len(pieces[at].data):
+        while at < count and pos >= starts[at] + lengths[at]:
             at += 1
         self.at = at
 
     @property
     def more(self) -> bool:
         """Whether captured octets are left."""
-        return self.at < len(self.pieces)
+        return self.at < self.count
 
     @property
     def in_hole(self) -> bool:
         """Whether the octet at ``pos`` was not captured, though later ones were."""
-        return self.at < len(self.pieces) and self.pieces[self.at].offset > self.pos
+        return self.at < self.count and self.starts[self.at] > self.pos
 
     def until(self, stop: bytes, limit: int) -> tuple[bytes, bool]:
         """The octets from here through ``stop`` (an end of line; ``b""``: the blank line of a head).
@@ -87,21 +86,20 @@ class Side:
         """
         if not self.more or self.in_hole:
             return b"", False
-        piece = self.pieces[self.at]
-        data = piece.data
-        begin = self.pos - piece.offset
+        starts = self.starts
+        data = self.stream.octets(self.at)
+        begin = self.pos - starts[self.at]
         end = _find(data, stop, begin)
         if end >= 0:
             return data[begin:end], True
         parts = bytearray(data[begin:])
-        reached = piece.offset + len(data)
-        for later in range(self.at + 1, len(self.pieces)):
-            piece = self.pieces[later]
-            if piece.offset != reached or len(parts) > limit:
+        reached = starts[self.at] + len(data)
+        for later in range(self.at + 1, self.count):
+            if starts[later] != reached or len(parts) > limit:
                 break
             seen = max(len(parts) - 3, 0)
-            parts += piece.data
-            reached += len(piece.data)
+            parts += self.stream.octets(later)
+            reached += self.lengths[later]
             end = _find(parts, stop, seen)
             if end >= 0:
                 return bytes(parts[:end]), True
@@ -111,10 +109,6 @@ class Side:
         """The next ``size`` octets, fewer where a hole or the end comes first."""
         if not self.more or self.in_hole:
             return b""
-        piece = self.pieces[self.at]
-        begin = self.pos - piece.offset
-        if begin + size <= len(piece.data):
-            return piece.data[begin : begin + size]
         return self.stream.read(self.pos, size)
 
     def skip(self, size: int) -> int:
@@ -124,18 +118,18 @@ class Side:
             self.seek(stop)
             return max(min(stop, self.end) - start, 0)
         seen = 0
-        for later in range(self.at, len(self.pieces)):
-            piece = self.pieces[later]
-            if piece.offset >= stop:
+        for later in range(self.at, self.count):
+            begin = self.starts[later]
+            if begin >= stop:
                 break
-            seen += min(stop, piece.offset + len(piece.data)) - max(start, piece.offset)
+            seen += min(stop, begin + self.lengths[later]) - max(start, begin)
         self.seek(stop)
         return seen
 
     def last(self) -> int:
         """Index of the piece that holds the octet before ``pos``, or the last captured one before it."""
         at = self.at
-        if at == len(self.pieces) or self.pieces[at].offset >= self.pos:
+        if at == self.count or self.starts[at] >= self.pos:
             at -= 1
         return max(at, 0)
 
@@ -143,14 +137,13 @@ class Side:
         """Move to the next piece that plainly begins with a start line; octets passed over, None when none comes."""
         start = self.pos
         later = self.at
-        if self.more and self.pieces[later].offset < start:
+        if self.more and self.starts[later] < start:
             later += 1
-        for at in range(later, len(self.pieces)):
-            piece = self.pieces[at]
-            if wire.starts_message(piece.data):
-                self.at, self.pos = at, piece.offset
-                return piece.offset - start
-        self.at, self.pos = len(self.pieces), self.end
+        for at in range(later, self.count):
+            if wire.starts_message(self.stream.octets(at)):
+                self.at, self.pos = at, self.starts[at]
+                return self.pos - start
+        self.at, self.pos = self.count, self.end
         return None
 
 
@@ -210,7 +203,7 @@ class Reader:
             if gate and not self.pending:
                 return
             asked = self.pending[0] if self.pending else None
-            if asked and not self.answered and side.pieces[side.at].ready < asked[0].start:
+            if asked and not self.answered and side.stream.origin(side.at)[1] < asked[0].start:
                 asked = None  # it answers a request from before the capture
             read = self.read(side, asked)
             if read is None:
@@ -237,7 +230,7 @@ class Reader:
             if side.in_hole or not self._begins(side, asked):
                 from_, at = side.pos, side.at
                 skipped = side.resume()
-                hole = at < len(side.pieces) and side.pieces[at].offset > from_
+                hole = at < side.count and side.starts[at] > from_
                 lost = (skipped if skipped is not None else side.end - from_) or 0
                 why = "octets missing before the next message" if hole else "octets that are no HTTP message"
                 self._problem(side, at, from_, lost, "", why)
@@ -264,7 +257,7 @@ class Reader:
     def _begins(self, side: Side, asked: _Read | None) -> bool:
         """Step over blank lines (RFC 9112 2.2) and say whether a message begins here."""
         while side.more and not side.in_hole:
-            data, begin = side.pieces[side.at].data, _begin(side)
+            data, begin = side.stream.octets(side.at), side.pos - side.starts[side.at]
             if data[begin] in b"\r\n":
                 side.seek(side.pos + 1)
                 continue
@@ -308,10 +301,11 @@ class Reader:
         if len(self.pending) < 2:
             return None
         asked = self.pending[1][0].end
-        for at in range(side.at, len(side.pieces)):
-            piece = side.pieces[at]
-            if piece.offset > side.pos and piece.ready >= asked and piece.data.startswith(b"HTTP/1."):
-                return piece.offset
+        stream = side.stream
+        for at in range(side.at, side.count):
+            offset = side.starts[at]
+            if offset > side.pos and stream.read(offset, 7) == b"HTTP/1." and stream.origin(at)[1] >= asked:
+                return offset
         return None
 
     def _chunks(self, side: Side, declared: int | None) -> _Fixed:
@@ -381,7 +375,8 @@ class Reader:
         start: int,
         asked: _Read | None,
     ) -> _Read:
-        pieces = side.pieces
+        origin = side.stream.origin
+        (packet, begun), (last_packet, ended) = origin(first), origin(last)
         problem = fixed.problem
         for fault in head.faults:
             self._problem(side, first, start + fault.offset, 0, fault.field, fault.why)
@@ -407,10 +402,10 @@ class Reader:
             fixed.declared,
             fixed.seen,
             fixed.complete,
-            (pieces[first].packet, pieces[last].packet),
-            pieces[first].ready,
-            0 if header_at is None else pieces[header_at].ready,
-            pieces[last].ready,
+            (packet, last_packet),
+            begun,
+            0 if header_at is None else origin(header_at)[1],
+            ended,
             self.tls,
             start,
             problem,
@@ -420,12 +415,8 @@ class Reader:
 
     def _problem(self, side: Side, at: int, offset: int, length: int, field: str, why: str) -> None:
         if len(self.problems) < _MOST_PROBLEMS:
-            packet = (side.pieces[min(at, len(side.pieces) - 1)].packet,)
+            packet = (side.stream.origin(min(at, side.count - 1))[0],)
             self.problems.append((Evidence(packet, side.sender, offset, length, field), why))
-
-
-def _begin(side: Side) -> int:
-    return side.pos - side.pieces[side.at].offset
 
 
 def _hex(digits: bytes) -> int | None:

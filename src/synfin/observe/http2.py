@@ -233,7 +233,7 @@ class Reader2:
         if side.peek(len(PREFACE)) == PREFACE:
             side.seek(side.pos + len(PREFACE))
         half = self.halves[side.sender]
-        pieces = side.pieces
+        origin = side.stream.origin
         checked = not half.unknown
         while side.more:
             header = side.peek(9)
@@ -248,9 +248,10 @@ class Reader2:
                 side.seek(start + 9)
                 seen = side.skip(length)
                 last = side.last()
+                (first_packet, first_time), (packet, ready) = origin(first), origin(last)
                 framed = _Framed(
-                    pieces[last].ready, pieces[last].packet, side.sender, start, kind, flags, stream & 0x7FFFFFFF,
-                    length, seen, body, header, pieces[first].ready, pieces[first].packet,
+                    ready, packet, side.sender, start, kind, flags, stream & 0x7FFFFFFF,
+                    length, seen, body, header, first_time, first_packet,
                 )  # fmt: skip
                 frames.append(framed)
                 checked = not side.in_hole
@@ -263,22 +264,21 @@ class Reader2:
         """Nothing that can be a frame is here: go to the next piece that begins with one, and leave a mark."""
         start = side.pos
         later = side.at
-        if side.pieces[later].offset < start or (cut == 9 and side.pieces[later].offset == start):
+        if side.starts[later] < start or (cut == 9 and side.starts[later] == start):
             later += 1
-        pieces = side.pieces
-        for at in range(later, len(pieces)):
-            side.at, side.pos = at, pieces[at].offset
+        for at in range(later, side.count):
+            side.at, side.pos = at, side.starts[at]
             if self._plausible(side, side.peek(9)):
                 break
         else:
-            side.at, side.pos = len(pieces), side.end
-            if cut < 9 and later == len(pieces):
-                if cut:
-                    self._problem(side.sender, pieces[-1].packet, start, cut, "frame", "frame header cut at the end")
+            side.at, side.pos = side.count, side.end
+            if cut < 9 and later == side.count:
+                packet, _ = side.stream.origin(side.count - 1)
+                self._problem(side.sender, packet, start, cut, "frame", "frame header cut at the end")
                 return
-        mark = pieces[min(later, len(pieces) - 1)]
+        packet, ready = side.stream.origin(min(later, side.count - 1))
         frames.append(
-            _Framed(mark.ready, mark.packet, side.sender, start, -1, 0, 0, side.pos - start, 0, b"", b"", mark.ready, 0)
+            _Framed(ready, packet, side.sender, start, -1, 0, 0, side.pos - start, 0, b"", b"", ready, packet)
         )
 
     def _plausible(self, side: Side, header: bytes) -> bool:
@@ -372,7 +372,7 @@ class Reader2:
             parsed = SettingsFrame()
             parsed.parse_body(memoryview(urlsafe_b64decode(field + "=" * (-len(field) % 4))))
         except (HyperframeError, Base64Error, ValueError):
-            packet = self.sides[self.client].pieces[0].packet
+            packet = self.sides[self.client].stream.origin(0)[0]
             self._problem(self.client, packet, 0, 0, "HTTP2-Settings", "not readable (RFC 7540 3.2.1)")
             return
         self._apply(self.client, parsed.settings)
@@ -548,7 +548,7 @@ class Reader2:
 
     def _finish(self) -> None:
         for half in self.halves:
-            end = max((side.pieces[-1].ready for side in self.sides if side.pieces), default=0)
+            end = max((side.stream.origin(side.count - 1)[1] for side in self.sides if side.count), default=0)
             for held in half.stalls.values():
                 if held.until is None and any(not told.complete for told in half.open.values()):
                     self._stall(half, held._replace(until=max(end, held.since)))

@@ -61,7 +61,7 @@ def _http2(sides: tuple[Side, Side], client: int, tls: bool, *, late: bool, answ
         while reader.read(server, None) is not None:
             pass
         story.messages = reader.messages
-        packet = server.pieces[0].packet
+        packet = server.stream.origin(0)[0]
         story.problems = [(Evidence((packet,), 1 - client, 0, 0, ""), "HTTP/1 answer to an HTTP/2 preface")]
     frames = Reader2(sides, client, tls)
     frames.run(late=(late, late))
@@ -86,15 +86,17 @@ def _upgraded(story: HttpStory, sides: tuple[Side, Side], client: int) -> None:
 
 def _opening(stream: ByteStream, start: int) -> str:
     """What a side begins with: "request", "response", "preface" or ""; later packets count when the first is none."""
-    for at, piece in enumerate(stream.pieces[:_LOOK] if start == 0 else stream.pieces[stream.index(start) :][:_LOOK]):
-        data, begin = piece.data, max(start - piece.offset, 0)
+    starts, _ = stream.layout()
+    first = max(stream.index(start), 0)
+    for at in range(first, min(first + _LOOK, len(starts))):
+        data, begin = stream.octets(at), max(start - starts[at], 0)
         octet = data[begin : begin + 1]
         if octet in (b"\r", b"\n"):
             begin += len(data) - begin - len(data[begin:].lstrip(b"\r\n"))
             octet = data[begin : begin + 1]
         if not octet.isalpha():
             continue
-        if (at == 0 and looks_like_head(data, begin)) or starts_message(data, begin):
+        if (at == first and looks_like_head(data, begin)) or starts_message(data, begin):
             if data.startswith((b"HTTP/", b"ICY "), begin):
                 return "response"
             return "preface" if data.startswith(PREFACE[:18], begin) else "request"

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from heapq import heappop, heappush
+from itertools import accumulate
 
 from synfin.capture.table import load
 from synfin.observe.rows import Rows
@@ -28,7 +29,7 @@ _BUDGET = 1 << 22  # steps spent on comparing repeated octets of one stream
 class RowStream(ByteStream):
     """A byte stream over captured packets: bytes are copied from the file when read, not before."""
 
-    __slots__ = ("_at", "_length", "_row", "_rows")
+    __slots__ = ("_at", "_length", "_ready", "_row", "_rows")
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class RowStream(ByteStream):
         self._length = length
         self._row = row  # the packet (its index in ``rows``) that brought each piece
         self._at = at  # where its octets lie, by the address rule of ``capture.table.ROW``
+        self._ready: list[int] | None = None  # when each piece could be read in order
 
     def __len__(self) -> int:
         return len(self._length)
@@ -65,6 +67,21 @@ class RowStream(ByteStream):
                 out.append(Piece(start, load(data, extra, at, length), number[row], time, ready))
             self._pieces = out
         return self._pieces
+
+    def layout(self) -> tuple[list[int], list[int]]:
+        """Where each piece starts and how many octets it has, without touching the octets."""
+        return self._starts or [], self._length
+
+    def octets(self, at: int) -> bytes:
+        """The octets of piece ``at``."""
+        return load(self._rows.data, self._rows.extra, self._at[at], self._length[at])
+
+    def origin(self, at: int) -> tuple[int, int]:
+        """The packet that brought piece ``at``, and when the piece could be read in order, ns."""
+        if self._ready is None:
+            times = self._rows.time
+            self._ready = list(accumulate((times[row] for row in self._row), max))
+        return self._rows.number[self._row[at]], self._ready[at]
 
     @property
     def end(self) -> int:
@@ -130,9 +147,7 @@ class RowStream(ByteStream):
     def ready(self, offset: int, size: int) -> int:
         """When the last octet of ``offset .. offset + size`` could be read in order, ns (0: never captured)."""
         at = self.index(offset + size - 1)
-        if at < 0:
-            return 0
-        return self.pieces[at].ready
+        return self.origin(at)[1] if at >= 0 else 0
 
 
 def in_order(rows: Rows, chosen: list[int]) -> RowStream:

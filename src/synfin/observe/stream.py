@@ -64,6 +64,22 @@ class ByteStream:
         last = self.pieces[-1]
         return last.offset + len(last.data)
 
+    def layout(self) -> tuple[list[int], list[int]]:
+        """Where each piece starts and how many octets it has, without touching the octets."""
+        pieces = self.pieces
+        if self._starts is None:
+            self._starts = [piece.offset for piece in pieces]
+        return self._starts, [len(piece.data) for piece in pieces]
+
+    def octets(self, at: int) -> bytes:
+        """The octets of piece ``at``."""
+        return self.pieces[at].data
+
+    def origin(self, at: int) -> tuple[int, int]:
+        """The packet that brought piece ``at``, and when the piece could be read in order, ns."""
+        piece = self.pieces[at]
+        return piece.packet, piece.ready
+
     def index(self, offset: int) -> int:
         """Index of the piece that holds ``offset``, or of the last piece before it (-1: none)."""
         if self._starts is None:
