@@ -1,0 +1,108 @@
+"""The ``synfin`` command: which commands there are, and how every one of them fails.
+
+One file per command, imported only when it is asked for, so that ``synfin --help`` stays quick; what a command needs to
+do its work it imports inside its function.  Whatever goes wrong at the keyboard ends as one line on stderr that says
+what, where and what to do, and exit code 2; Ctrl-C is 130; a reader that closed the pipe gets silence.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+
+import typer
+
+from synfin import __version__
+from synfin.errors import UsageError
+
+#: Command -> its module; the function has the command's name.
+COMMANDS = {
+    "read": "synfin.cli.read",
+    "check": "synfin.cli.check",
+    "rule": "synfin.cli.rule",
+}
+
+#: The base of everything typer says about a command line, whichever click it brings along.
+_Complaint: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"synfin {__version__}")
+        raise typer.Exit
+
+
+def _top(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", callback=_version, is_eager=True
+    ),
+) -> None:
+    """See, make and judge HTTP and HTTPS connections, from the first SYN to the last FIN."""
+
+
+def build(names: list[str]) -> typer.Typer:
+    """The application with the commands ``names``, their modules imported."""
+    app = typer.Typer(
+        name="synfin",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_top)
+    for name in names:
+        function = getattr(import_module(COMMANDS[name]), name)
+        app.command(name)(function)
+    return app
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line ``arguments`` (without the program's name); the exit code."""
+    asked = next((word for word in arguments if not word.startswith("-")), "")
+    if asked and asked not in COMMANDS:
+        return complain(f"no command {asked!r}; there are {', '.join(COMMANDS)}")
+    try:
+        app = build([asked] if asked else list(COMMANDS))
+        return int(app(arguments, standalone_mode=False, prog_name="synfin") or 0)
+    except UsageError as error:
+        return complain(str(error))
+    except _Complaint as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            return 2
+        said = getattr(error, "format_message", error.__str__)()
+        where = f"synfin {asked} --help" if asked else "synfin --help"
+        return complain(f"{_one_line(said)} (see {where})")
+    except typer.Abort:
+        return 130
+
+
+def complain(text: str) -> int:
+    """One line on stderr; the exit code of a mistake at the keyboard."""
+    sys.stderr.write(f"synfin: {_one_line(text)}\n")
+    return 2
+
+
+def _one_line(text: str) -> str:
+    from synfin.views.words import clean
+
+    return clean(" ".join(text.split())).rstrip(".")
+
+
+def run() -> None:
+    """Entry point: runs the command line and leaves the process with its exit code."""
+    try:
+        code = main(sys.argv[1:])
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = 130
+    except BrokenPipeError:
+        # The reader is gone; what is still buffered must not complain either when the interpreter closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,210 @@
+"""``synfin read``: what happened in a capture, as a table of its connections or as the whole story of one.
+
+Everything is streamed: a connection becomes a line of text and is dropped, except those whose verdict depends on the
+rest of the capture (``judge.engine``), which wait for its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from synfin.cli.inputs import Filter
+    from synfin.observe.observer import Observation
+    from synfin.views.paint import Paint
+
+FilesArgument = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="pcap or pcapng, plain, gzip or zstd; - is standard input.")
+]
+KeylogOption = Annotated[
+    list[Path], typer.Option("--keylog", metavar="FILE", help="TLS secrets (SSLKEYLOGFILE); repeatable.")
+]
+RsaOption = Annotated[
+    list[Path],
+    typer.Option("--rsa-key", metavar="PEM", help="Server's RSA key, for handshakes with static RSA; repeatable."),
+]
+WidthOption = Annotated[
+    int | None, typer.Option("--width", metavar="N", help="Columns to use instead of the terminal's.")
+]
+ColorOption = Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal takes.")]
+
+
+def read(
+    files: FilesArgument,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only the table, from headers and hellos: no findings, no decryption.")
+    ] = False,
+    connection: Annotated[
+        int | None, typer.Option("-c", "--connection", metavar="ID", help="The story of one connection.")
+    ] = None,
+    brief: Annotated[bool, typer.Option("--brief", help="With -c: the story in a dozen lines.")] = False,
+    addr: Annotated[
+        str, typer.Option("--addr", metavar="ADDR", help="Only this address or network (10.0.0.0/8), either side.")
+    ] = "",
+    name: Annotated[
+        str, typer.Option("--name", metavar="GLOB", help="Only server names like this (*.example.org).")
+    ] = "",
+    port: Annotated[int | None, typer.Option("--port", metavar="N", help="Only this port, either side.")] = None,
+    outcome: Annotated[
+        str,
+        typer.Option(
+            "--outcome", metavar="WORD", help="Only: closed, half-closed, open, refused, unanswered, reset, failed."
+        ),
+    ] = "",
+    keylog: KeylogOption = [],  # noqa: B006  typer copies defaults
+    rsa_key: RsaOption = [],  # noqa: B006
+    json: Annotated[bool, typer.Option("--json", help="JSON Lines: one object per connection.")] = False,
+    width: WidthOption = None,
+    no_color: ColorOption = False,
+) -> int:
+    """Tell what happened on every connection of a capture, or the whole story of one (-c ID)."""
+    from synfin.cli import inputs, terminal
+    from synfin.views.paint import Paint
+
+    page = Page(terminal.columns(width), Paint(terminal.colour(no_color)), brief=brief)
+    filter_ = inputs.wanted(addr=addr, name=name, port=port, outcome=outcome)
+    secrets = inputs.secrets(keylog, rsa_key)
+    worst = -1
+    for place, file in enumerate(files):
+        if len(files) > 1 and not json:  # a heading for each file
+            terminal.write_lines([*([""] if place else []), page.paint("title", f"== {inputs.shown(file)} ==")])
+        with secrets.observe(file) as seen:
+            if connection is not None:
+                worst = max(worst, _one(seen, file, connection, page, json=json))
+            elif json:
+                worst = max(worst, _json(seen, file, filter_))
+            elif quick:
+                _quick(seen, filter_, page)
+            else:
+                worst = max(worst, _table(seen, filter_, page))
+    from synfin.judge.model import Severity
+
+    return 1 if worst >= Severity.WARNING else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How to print: room in cells (None: as wide as it takes), colours, depth."""
+
+    width: int | None
+    paint: Paint
+    brief: bool = False
+
+    @property
+    def room(self) -> int:
+        """The room for running text: a pipe gets lines that people can still read."""
+        return self.width if self.width is not None else 120
+
+
+def _table(seen: Observation, filter_: Filter, page: Page) -> int:
+    """Print the table of connections and what is to say about the capture; the worst severity."""
+    from synfin.cli import inputs, terminal
+    from synfin.views.outcome import outcome
+    from synfin.views.table import Row, row, table
+
+    worst = -1
+    total = 0
+    origin: int | None = None
+    rows: list[Row] = []
+    for connection, judgement in terminal.progress(inputs.judged(seen), "reading"):
+        total += 1
+        origin = connection.start if origin is None else min(origin, connection.start)
+        ended = outcome(connection)
+        if filter_.takes(connection, ended):
+            rows.append(row(connection, judgement.findings, ended))
+            worst = max(worst, judgement.worst if judgement.worst is not None else -1)
+    rows.sort()
+    terminal.write_lines(table(rows, origin or 0, page.width, page.paint))
+    terminal.write_lines(notes(seen, total, len(rows)))
+    return worst
+
+
+def _quick(seen: Observation, filter_: Filter, page: Page) -> None:
+    """Print the table from columns alone: names, versions, sizes and outcomes, but no findings."""
+    from synfin.cli import terminal
+    from synfin.observe.listing import Listing, Summary
+    from synfin.views.outcome import outcome, summary_outcome
+    from synfin.views.table import Row, row, summary_row, table
+
+    total = 0
+    origin: int | None = None
+    rows: list[Row] = []
+    listing = Listing(seen.capture)
+    for item in terminal.progress(listing, "reading"):
+        total += 1
+        origin = item.start if origin is None else min(origin, item.start)
+        if isinstance(item, Summary):
+            ended = summary_outcome(item)
+            if filter_.takes(item, ended):
+                rows.append(summary_row(item, ended))
+        else:
+            ended = outcome(item)
+            if filter_.takes(item, ended):
+                rows.append(row(item, (), ended))
+    rows.sort()
+    terminal.write_lines(table(rows, origin or 0, page.width, page.paint))
+    terminal.write_lines(notes(listing.story, total, len(rows)))
+
+
+def notes(seen: Observation, total: int, shown: int) -> Iterator[str]:
+    """Short lines about the capture: how much was shown, damage, and what was not read."""
+    from synfin.views.capture import capture_notes
+
+    yield from capture_notes(seen.quality, total, shown, secrets=len(seen.capture.secrets))
+
+
+def _one(seen: Observation, file: str, wanted: int, page: Page, *, json: bool) -> int:
+    """Print the story of connection ``wanted``; the worst severity.  UsageError when there is no such connection."""
+    from synfin.cli import inputs, terminal
+    from synfin.errors import UsageError
+    from synfin.observe.tcpstates import States, follow
+    from synfin.views.connection import story
+    from synfin.views.json import connection_json, dumps
+
+    number = 0
+    for connection, judgement in terminal.progress(inputs.judged(seen), "reading"):
+        number += 1
+        if connection.id != wanted:
+            continue
+        if json:
+            terminal.write_lines([dumps(connection_json(connection, judgement.findings, judgement.not_judged, file))])
+        else:
+            states: list[States] = []
+            follow(connection.rows, states)
+            terminal.write_lines(
+                story(
+                    connection,
+                    judgement.findings,
+                    judgement.not_judged,
+                    states,
+                    page.room,
+                    page.paint,
+                    brief=page.brief,
+                )
+            )
+        return judgement.worst if judgement.worst is not None else -1
+    raise UsageError(f"{inputs.shown(file)}: no connection {wanted}; {inputs.range_of(number)}")
+
+
+def _json(seen: Observation, file: str, filter_: Filter) -> int:
+    """Print a JSON object per connection, as they become known; the worst severity."""
+    from synfin.cli import inputs, terminal
+    from synfin.views.json import connection_json, dumps
+    from synfin.views.outcome import outcome
+
+    worst = -1
+
+    def lines() -> Iterator[str]:
+        nonlocal worst
+        for connection, judgement in inputs.judged(seen):
+            if filter_.takes(connection, outcome(connection)):
+                worst = max(worst, judgement.worst if judgement.worst is not None else -1)
+                yield dumps(connection_json(connection, judgement.findings, judgement.not_judged, file))
+
+    terminal.write_lines(lines())
+    return worst

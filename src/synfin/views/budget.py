@@ -1,0 +1,67 @@
+"""Where the time went: each phase in milliseconds and in round trips, and who waited for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synfin.observe.story import Connection
+from synfin.views.paint import PLAIN, Paint
+from synfin.views.words import clean, count, duration, pad, wrap
+
+_BAR = " ▏▎▍▌▋▊▉█"
+_WHAT = {
+    "dns": "name look-up",
+    "tcp": "TCP handshake",
+    "tls": "TLS handshake",
+    "request": "request sent",
+    "wait": "wait for answer",
+    "transfer": "transfer",
+    "idle": "idle",
+    "close": "close",
+}
+_WAITED = {
+    "client": "server waited for client",
+    "server": "client waited for server",
+    "network": "both waited for the network",
+    "both": "each waited for the other",
+}
+
+
+def budget(connection: Connection, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
+    """The lines of the time budget, nothing where there is none; ``width`` in cells."""
+    phases = connection.budget
+    if not phases:
+        return
+    total = max(max(phase.end for phase in phases) - min(phase.start for phase in phases), 1)
+    rtt = connection.tcp.initial_rtt
+    told = f", round trip {duration(rtt)}" if rtt else ""
+    yield paint("title", f"Time  {duration(total)} in {count(len(phases), 'phase')}{told}")
+    bar = max(min(24, width - 64), 0)
+    for phase in phases:
+        took = phase.end - phase.start
+        trips = "" if phase.round_trips is None else f"{phase.round_trips:.1f} RTT"
+        line = (
+            f"  {pad(_WHAT.get(phase.name, phase.name), 15)} {duration(took):>9} {trips:>10} {100 * took // total:>3} %"
+        )
+        if bar:
+            line += f"  {pad(_bar(took / total, bar), bar)}"
+        words = _WAITED.get(phase.waited_for, "")
+        if phase.detail:
+            words = f"{words}; {clean(phase.detail)}" if words else clean(phase.detail)
+        room = width - len(line) - 2
+        if words and room >= 24:
+            first, *rest = wrap(words, room, 0)
+            yield f"{line}  {first}"
+            for more in rest:
+                yield " " * (len(line) + 2) + more
+        else:
+            yield line.rstrip()
+            if words:
+                yield from ("      " + more for more in wrap(words, width - 6, 0))
+
+
+def _bar(share: float, cells: int) -> str:
+    eighths = round(share * cells * 8)
+    if eighths == 0:
+        return "▏" if share > 0 else ""
+    return "█" * (eighths // 8) + _BAR[eighths % 8].strip()

@@ -1,0 +1,32 @@
+"""What is to say about a capture as a whole, in short lines after its table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from synfin.observe.story import Quality
+from synfin.views.words import clean, count, listing
+
+#: Damage told line by line, at most.
+MOST_PROBLEMS = 5
+
+
+def capture_notes(quality: Quality, total: int, shown: int, secrets: int = 0) -> Iterator[str]:
+    """Lines on ``total`` connections of which ``shown`` are in the table, on damage and on what was not read."""
+    number = count(total, "connection") if total else "No TCP connection"
+    of = f", {shown:,} shown" if shown != total else ""
+    yield f"{number} in {count(quality.packets, 'packet')}{of}."
+    if secrets:
+        yield f"TLS secrets are embedded in the capture ({count(secrets, 'block')}); they were used."
+    for problem in quality.problems[:MOST_PROBLEMS]:
+        yield f"Damage: {clean(problem)}"
+    if len(quality.problems) > MOST_PROBLEMS:
+        yield f"and {count(len(quality.problems) - MOST_PROBLEMS, 'more problem')} of the file."
+    if quality.unread:
+        yield f"Not read: {listing(f'{clean(name)} ({number:,})' for name, number in quality.unread)}."
+    if quality.quic:
+        yield f"QUIC: {count(quality.quic, 'packet')}, recognised but not judged yet."
+    if quality.snaplen_cut:
+        yield f"The snap length cut {count(quality.snaplen_cut, 'packet')}: what was behind is not known."
+    if quality.time_backwards:
+        yield f"Time goes backwards at {count(quality.time_backwards, 'packet')}."

@@ -1,0 +1,153 @@
+"""The whole story of one connection: who, what came of it, the findings, the ladder, the time, the details."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from synfin.judge.model import Finding, NotJudged
+from synfin.observe.story import Connection, Opened, TlsStory
+from synfin.views.budget import budget
+from synfin.views.handshake import certificate_lines
+from synfin.views.ladder import ladder
+from synfin.views.names import spoken
+from synfin.views.outcome import SIDES, outcome
+from synfin.views.paint import OUTCOME, PLAIN, SEVERITY, Paint
+from synfin.views.timeline import States, timeline
+from synfin.views.words import clean, clock, count, duration, listing, moment, wrap
+from synfin.wire.tls.registry import cipher_name, group_name
+
+
+def story(
+    connection: Connection,
+    findings: Sequence[Finding] = (),
+    not_judged: Sequence[NotJudged] = (),
+    states: Sequence[States] | None = None,
+    width: int = 100,
+    paint: Paint = PLAIN,
+    *,
+    brief: bool = False,
+) -> Iterator[str]:
+    """The lines of the story of ``connection`` in the normal depth, or in the ``brief`` one."""
+    yield from heading(connection, width, paint, brief=brief)
+    for finding in findings:
+        yield from finding_lines(finding, width, paint, brief=brief)
+    if not_judged and not brief:
+        yield from wrap(f"not judged: {listing(f'{item.code} ({item.why})' for item in not_judged)}", width)
+    yield ""
+    steps = timeline(connection, states)
+    yield from ladder(steps, connection.start, width, paint, brief=brief)
+    if brief:
+        return
+    for block in (
+        budget(connection, width, paint),
+        _certificates(connection, width, paint),
+        _secrets(connection, width, paint),
+    ):
+        lines = list(block)
+        if lines:
+            yield ""
+            yield from lines
+
+
+def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) -> Iterator[str]:
+    """Who spoke to whom, what, when, and how it ended."""
+    name = clean(connection.name)
+    title = f"Connection {connection.id}: {connection.a} → {connection.b}" + (f" ({name})" if name else "")
+    yield from (paint("title", line) for line in wrap(title, width))
+    ended = outcome(connection)
+    took = duration(connection.end - connection.start)
+    rows = len(connection.rows)
+    octets = sum(side.wire_bytes for side in connection.tcp.sides)
+    facts = [
+        f"{clock(connection.start)} UTC",
+        took,
+        f"{count(rows, 'packet')} ({connection.first_packet} to {connection.last_packet}), {count(octets, 'octet')}",
+    ]
+    yield from wrap(listing(facts), width)
+    what = spoken(connection)
+    how = paint(OUTCOME.get(ended.kind, ""), clean(ended.words))
+    yield f"{what}: {how}" if what else how
+    if brief:
+        return
+    tls = connection.tls
+    if tls is not None:
+        yield from wrap(_chosen(tls), width)
+    around = [*(f"VLAN {clean(vlan)}" for vlan in connection.vlans), *(clean(tunnel) for tunnel in connection.tunnels)]
+    if around:
+        yield from wrap(f"inside {listing(around)}", width)
+    for preamble in connection.preambles:
+        target = f" to {clean(str(preamble.target))}" if preamble.target is not None else ""
+        answer = f", answered {clean(preamble.status)}" if preamble.status else ""
+        yield from wrap(f"first {preamble.protocol}{target}{answer}", width)
+    if connection.dns is not None:
+        dns = connection.dns
+        took = f" in {duration(dns.end - dns.start)}" if dns.end is not None else ", no answer"
+        before = moment(connection.start - dns.start)
+        yield from wrap(
+            f"DNS {dns.qtype} {clean(dns.name)} from {dns.server}: {clean(dns.rcode)}{took}, {before} s before", width
+        )
+    if connection.opened_by != "syn" and connection.tcp.source == "packets":
+        how = "its SYN-ACK" if connection.opened_by == "synack" else "who sent the first packet"
+        yield f"the SYN was not captured; who is the client is told from {how}"
+    for overlap in connection.tcp.overlaps[:3]:
+        yield from wrap(
+            f"packets {overlap.first_packet} and {overlap.second_packet} carry different octets for the same place "
+            f"({count(overlap.length, 'octet')}); the first copy counts",
+            width,
+        )
+
+
+def _chosen(tls: TlsStory) -> str:
+    words = []
+    if tls.cipher is not None:
+        words.append(cipher_name(tls.cipher))
+    if tls.group is not None:
+        words.append(f"group {group_name(tls.group)}")
+    if tls.resumed:
+        words.append(f"resumed by {tls.resumed.replace('_', ' ')}")
+    if tls.early_data:
+        words.append(f"early data {tls.early_data}")
+    if tls.hello_retry is not None:
+        words.append("after a HelloRetryRequest")
+    if not tls.handshake_done:
+        words.append("handshake not completed")
+    if tls.chains and tls.chains[0].facts:
+        leaf = tls.chains[0].facts[0]
+        words.append(f"certificate of {clean(leaf.label)} until {leaf.not_after_text[:10]}")
+    return listing(words)
+
+
+def finding_lines(finding: Finding, width: int, paint: Paint, *, brief: bool = False) -> Iterator[str]:
+    """A finding above the ladder: what, why, what to do."""
+    head = f"{finding.severity.name.lower()} {finding.code}: {clean(finding.title)}"
+    first, *rest = wrap(head, width)
+    yield paint(SEVERITY[finding.severity], first)
+    yield from rest
+    if brief:
+        return
+    yield from ("  " + line for line in wrap(clean(finding.cause), width - 2, 0))
+    yield from ("  " + line for line in wrap(f"{finding.actor.value} should: {clean(finding.remedy)}", width - 2, 0))
+
+
+def _certificates(connection: Connection, width: int, paint: Paint) -> Iterator[str]:
+    tls = connection.tls
+    for chain in tls.chains if tls is not None else ():
+        if chain.facts:
+            yield paint("title", f"Certificates of the {SIDES[chain.sender]}")
+            for line in certificate_lines(chain):
+                yield from ("  " + part for part in wrap(line, width - 2, 3))
+
+
+def _secrets(connection: Connection, width: int, paint: Paint) -> Iterator[str]:
+    tls = connection.tls
+    if tls is None:
+        return
+    for name, value in (("JA3", tls.ja3), ("JA3S", tls.ja3s), ("JA4", tls.ja4)):
+        if value:
+            yield f"{paint('title', f'{name:5}')}{clean(value)}"
+    for side, opened in zip(SIDES, tls.decryption, strict=True):
+        if opened.opened is Opened.NOTHING:
+            continue
+        why = f": {clean(opened.why)}" if opened.why else ""
+        number = f", {count(opened.records, 'record')}" if opened.records else ""
+        yield from wrap(f"What the {side} sent: {opened.opened.value}{number}{why}", width)

@@ -1,0 +1,65 @@
+"""Names for people: protocol versions, and what a connection speaks in a few words.
+
+Registries belong to ``wire.tls``; here is only how they are said in a story.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synfin.observe.story import Connection
+from synfin.views.words import clean
+from synfin.wire.tls.registry import version_name
+
+if TYPE_CHECKING:
+    from synfin.observe.listing import Summary
+
+_PROTOCOLS = {
+    "http": "HTTP",
+    "h2": "HTTP/2",
+    "ssh": "SSH",
+    "smtp": "SMTP",
+    "imap": "IMAP",
+    "pop3": "POP3",
+    "ftp": "FTP",
+    "tls": "TLS",
+    "quic": "QUIC",
+}
+
+
+def spoken(connection: Connection) -> str:
+    """What is spoken, outermost first: ``SMTP, TLS 1.2``, ``TLS 1.3 h2``, ``HTTP/1.1``; empty for silence."""
+    parts = [preamble.protocol.upper().replace("HTTP-CONNECT", "CONNECT") for preamble in connection.preambles]
+    tls, http = connection.tls, connection.http
+    if tls is not None:
+        text = version_name(tls.version) if tls.version is not None else "SSL 2.0" if tls.sslv2 else "TLS"
+        inside = tls.alpn or ""
+        if http is not None and http.tls and not inside:
+            inside = _http_version(connection)
+        parts.append(f"{text} {clean(inside)}".rstrip())
+    elif http is not None:
+        parts.append(_http_version(connection))
+        if http.switched:
+            parts.append(clean(http.switched))
+    elif connection.protocol and not parts:
+        parts.append(_PROTOCOLS.get(connection.protocol, clean(connection.protocol)))
+    return ", ".join(parts)
+
+
+def summary_spoken(summary: Summary) -> str:
+    """The same for a line of the quick listing."""
+    if summary.tls_version is not None:
+        return f"{version_name(summary.tls_version)} {clean(summary.alpn)}".rstrip()
+    return f"HTTP/{summary.http_version}" if summary.http_version else ""
+
+
+def _http_version(connection: Connection) -> str:
+    http = connection.http
+    if http is None:
+        return ""
+    if http.protocol == "h2":
+        return "HTTP/2"
+    for message in http.messages:
+        if message.version:
+            return f"HTTP/{message.version}"
+    return "HTTP"

@@ -1,0 +1,205 @@
+"""Numbers, times and foreign text as words: the small change that every text view is paid in.
+
+Sizes are octets with thin separators (``1,460``), times are integer nanoseconds on the capture's clock.  Text out of a
+capture is hostile: ``clean`` lets no control character, escape sequence or direction override reach a terminal.
+Nothing here looks at a connection; ``outcome`` and ``timeline`` do that.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+#: C0, DEL, C1, line and paragraph separators, zero-width and bidirectional controls, surrogates, BOM, tag characters.
+_HOSTILE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def clean(text: str) -> str:
+    """``text`` with everything that could steer a terminal shown as a plain escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _HOSTILE.sub(_escape, text)
+
+
+def width_of(text: str) -> int:
+    """How many terminal cells ``text`` (already clean, no colour) takes."""
+    if text.isascii():
+        return len(text)
+    cells = 0
+    for char in text:
+        if unicodedata.combining(char):
+            continue
+        cells += 2 if unicodedata.east_asian_width(char) in "WF" else 1
+    return cells
+
+
+def shorten(text: str, width: int) -> str:
+    """``text`` cut to ``width`` cells, with an ellipsis where something is gone."""
+    if width_of(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[:width]
+    kept, cells = [], 0
+    for char in text:
+        size = width_of(char)
+        if cells + size > width - 1:
+            break
+        kept.append(char)
+        cells += size
+    return "".join(kept) + "…"
+
+
+def shorten_middle(text: str, width: int) -> str:
+    """``text`` cut to ``width`` cells in its middle: both ends of an address or a host name say something."""
+    if width_of(text) <= width:
+        return text
+    if width < 6 or not text.isascii():
+        return shorten(text, width)
+    tail = (width - 1) // 2
+    return text[: width - 1 - tail] + "…" + text[len(text) - tail :]
+
+
+def pad(text: str, width: int) -> str:
+    """``text`` shortened or padded with spaces to exactly ``width`` cells."""
+    cells = width_of(text)
+    if cells > width:
+        text = shorten(text, width)
+        cells = width_of(text)
+    return text + " " * (width - cells)
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """``1 packet``, ``1,460 octets``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def duration(ns: int) -> str:
+    """A stretch of time, three figures and the unit that fits: ``340 µs``, ``12.3 ms``, ``1.02 s``, ``2 min 5 s``."""
+    sign, ns = ("-", -ns) if ns < 0 else ("", ns)
+    if ns < 1_000:
+        return f"{sign}{ns} ns"
+    if ns < 999_500:
+        return f"{sign}{_three(ns / 1e3)} µs"
+    if ns < 999_500_000:
+        return f"{sign}{_three(ns / 1e6)} ms"
+    if ns < 59_950_000_000:
+        return f"{sign}{_three(ns / 1e9)} s"
+    seconds = round(ns / 1e9)
+    if seconds < 3600:
+        return f"{sign}{seconds // 60} min {seconds % 60} s"
+    return f"{sign}{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def _three(value: float) -> str:
+    if value >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
+
+
+def moment(ns: int) -> str:
+    """A time relative to the start of what is shown: seconds with microseconds."""
+    sign, ns = ("-", -ns) if ns < 0 else ("", ns)
+    return f"{sign}{ns // 1_000_000_000}.{ns % 1_000_000_000 // 1000:06d}"
+
+
+def clock(ns: int) -> str:
+    """A moment on the capture's clock, UTC: ``2021-06-12 20:17:32.694``; the bare number where no calendar reaches."""
+    from datetime import UTC, datetime
+
+    seconds, rest = divmod(ns, 1_000_000_000)
+    try:
+        day = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, OSError, ValueError):
+        return f"{seconds}.{rest // 1_000_000:03d} s"
+    return f"{day:%Y-%m-%d %H:%M:%S}.{rest // 1_000_000:03d}"
+
+
+def size(octets: int) -> str:
+    """An amount of octets in a few characters: ``812``, ``14.6 kB``, ``2.31 MB`` (powers of 1,000)."""
+    if octets < 10_000:
+        return f"{octets:,}"
+    value, unit = octets / 1e3, "kB"
+    for larger in ("MB", "GB", "TB"):
+        if value < 999.5:
+            break
+        value, unit = value / 1e3, larger
+    return f"{_three(value)} {unit}"
+
+
+def listing(items: Iterable[str], most: int = 0) -> str:
+    """``a, b, c``; with ``most`` the rest is counted: ``a, b and 7 more``."""
+    names = list(items)
+    if most and len(names) > most + 1:
+        return f"{', '.join(names[:most])} and {len(names) - most} more"
+    return ", ".join(names)
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Packet numbers in order, neighbours joined: ``6, 8-11``."""
+    parts: list[str] = []
+    first = last = None
+    for number in sorted(set(numbers)):
+        if last is not None and number == last + 1:
+            last = number
+            continue
+        if first is not None:
+            parts.append(_range(first, last))
+        first = last = number
+    if first is not None:
+        parts.append(_range(first, last))
+    return ", ".join(parts)
+
+
+def _range(first: int, last: int | None) -> str:
+    if last is None or last == first:
+        return str(first)
+    return f"{first}, {last}" if last == first + 1 else f"{first}-{last}"
+
+
+def octets(data: bytes, most: int = 0) -> str:
+    """Hexadecimal octets; with ``most`` only the first ones, and how many there are."""
+    if most and len(data) > most:
+        return f"{data[:most].hex()}… ({len(data):,} octets)"
+    return data.hex()
+
+
+def wrap(text: str, width: int, indent: int = 2) -> list[str]:
+    """``text`` broken at spaces into lines of at most ``width`` cells; later lines start ``indent`` cells in.
+
+    A word longer than a line is broken where the line ends.
+    """
+    width = max(width, indent + 4)
+    lines: list[str] = []
+    line, cells = "", 0
+    for word in text.split(" "):
+        size_ = width_of(word)
+        if line and cells + 1 + size_ <= width:
+            line, cells = f"{line} {word}", cells + 1 + size_
+            continue
+        if line.strip():
+            lines.append(line)
+            line, cells = " " * indent, indent
+        while cells + size_ > width:
+            room, at = width - cells, 0
+            for char in word:
+                if width_of(char) > room:
+                    break
+                room -= width_of(char)
+                at += 1
+            lines.append(line + word[:at])
+            line, cells, word = " " * indent, indent, word[at:]
+            size_ = width_of(word)
+        line, cells = line + word, cells + size_
+    if line.strip() or not lines:
+        lines.append(line)
+    return lines
