@@ -9,6 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+#: Octets walked through at a time, about what the nearest caches hold.
+STRETCH = 1 << 18
+#: Where records are longer than this on average, bringing them near costs more than waiting for each.
+MEAN_FRAME = 2048
+
 Octets = NDArray[np.uint8]
 Places = NDArray[np.int64]
 
@@ -29,6 +34,15 @@ def gather(data: Octets, at: Places, width: int) -> Octets:
         piece = data[int(at[i]) : int(at[i]) + width]
         out[i, : piece.size] = piece
     return out
+
+
+def warm(data: Octets, start: int, end: int) -> None:
+    """Bring ``data[start:end]`` near by reading it through.
+
+    A walk from record to record waits for memory at every step, because each step depends on the one before;
+    reading the same stretch in order first costs a fifth of that.
+    """
+    data[start:end:64].max(initial=0)
 
 
 def _blocks(data: Octets, at: Places, width: int) -> Octets:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from synfin.capture.gather import Octets, gather
+from synfin.capture.gather import MEAN_FRAME, STRETCH, Octets, gather, warm
 from synfin.capture.index import MOST_FRAME, Index, most_frame
 from synfin.capture.notes import ReadNotes
 from synfin.capture.table import Link
@@ -49,19 +49,27 @@ def scan(data: memoryview, octets: Octets, notes: ReadNotes, batch: int, batch_o
     lengths_at = 12 if swapped == 2 else 8
     at = _HEADER
     last = size - head
-    while at <= last:
+    damaged = False
+    while at <= last and not damaged:
         start = at
         records = array("q")
         keep = records.append
         stop = min(last, at + batch_octets)
-        room = batch
-        while at <= stop and room:
-            (caplen,) = length(data, at + lengths_at)
-            if caplen > most:
-                break
-            keep(at)
-            at += caplen + head
-            room -= 1
+        while at <= stop and len(records) < batch and not damaged:
+            goal = min(stop, at + min(STRETCH, batch * MEAN_FRAME))
+            if at - start <= len(records) * MEAN_FRAME:
+                warm(octets, at, goal)
+            while at <= goal:
+                (caplen,) = length(data, at + lengths_at)
+                if caplen > most:
+                    damaged = True
+                    break
+                keep(at)
+                at += caplen + head
+        if len(records) > batch:
+            at = records[batch]
+            damaged = False
+            del records[batch:]
         cut = records.pop() if records and at > size else 0
         if records:
             places = np.frombuffer(records, np.int64)
@@ -81,7 +89,8 @@ def scan(data: memoryview, octets: Octets, notes: ReadNotes, batch: int, batch_o
             has = size - cut - head
             notes.problem(packet, cut, f"the file ends inside packet {packet}: {caplen} octets promised, {has} there")
             return
-        if at <= last and caplen > most:
+        if damaged:
+            (caplen,) = length(data, at + lengths_at)
             text = f"packet {packet} says it is {caplen} octets long; the file is damaged here and not read further"
             notes.problem(packet, at, text)
             return

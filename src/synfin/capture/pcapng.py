@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from synfin.capture.gather import Octets, gather
+from synfin.capture.gather import MEAN_FRAME, STRETCH, Octets, gather, warm
 from synfin.capture.index import MOST_FRAME, NO_PACKET, Index, most_frame
 from synfin.capture.notes import ReadNotes
 from synfin.capture.table import Link
@@ -107,15 +107,18 @@ class _Sections:
         keep = packets.append
         start = at = self.at
         stop = min(size - 12, at + batch_octets)
-        room = batch
+        warmed = at
         new_section = False
-        while at <= stop and room:
+        while at <= stop and len(packets) < batch:
+            if at >= warmed:
+                warmed = at + min(STRETCH, batch * MEAN_FRAME)
+                if at - start <= len(packets) * MEAN_FRAME:
+                    warm(self.octets, at, warmed)
             kind, length = head(data, at)
             end = at + length
             if kind == _ENHANCED and length >= 32 and end <= size and not length & 3:
                 keep(at)
                 at = end
-                room -= 1
                 continue
             if kind == _SECTION:
                 if new_section or packets:
@@ -132,7 +135,6 @@ class _Sections:
             end = at + ((length + 3) & ~3)
             if kind in (_PACKET, _SIMPLE, _JOURNAL):
                 keep(at)
-                room -= 1
             else:
                 self._other_block(at, end, kind, length)
             at = end
