@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from synfin.judge.model import Finding, NotJudged
-from synfin.observe.story import Connection, Opened, TlsStory
+from synfin.observe.story import Connection, Decryption, Opened, TlsStory
 from synfin.views.budget import budget
 from synfin.views.handshake import certificate_lines
 from synfin.views.ladder import ladder
@@ -135,7 +135,7 @@ def _certificates(connection: Connection, width: int, paint: Paint) -> Iterator[
         if chain.facts:
             yield paint("title", f"Certificates of the {SIDES[chain.sender]}")
             for line in certificate_lines(chain):
-                yield from ("  " + part for part in wrap(line, width - 2, 3))
+                yield from ("  " + part for part in wrap(line, width - 2, 2))
 
 
 def _secrets(connection: Connection, width: int, paint: Paint) -> Iterator[str]:
@@ -145,9 +145,24 @@ def _secrets(connection: Connection, width: int, paint: Paint) -> Iterator[str]:
     for name, value in (("JA3", tls.ja3), ("JA3S", tls.ja3s), ("JA4", tls.ja4)):
         if value:
             yield f"{paint('title', f'{name:5}')}{clean(value)}"
-    for side, opened in zip(SIDES, tls.decryption, strict=True):
-        if opened.opened is Opened.NOTHING:
-            continue
-        why = f": {clean(opened.why)}" if opened.why else ""
-        number = f", {count(opened.records, 'record')}" if opened.records else ""
-        yield from wrap(f"What the {side} sent: {opened.opened.value}{number}{why}", width)
+    told = [_opened(opened) for opened in tls.decryption]
+    if told[0] == told[1]:
+        told = [told[0]]
+    for words, who in zip(
+        told, ["Records"] if len(told) == 1 else [f"Records of the {side}" for side in SIDES], strict=True
+    ):
+        if words:
+            yield from wrap(f"{who}: {words}", width)
+
+
+def _opened(opened: Decryption) -> str:
+    """How far the records of one side could be read."""
+    if opened.opened is Opened.NOTHING:
+        return ""
+    if opened.opened is Opened.ALL:
+        return f"all {opened.records:,} decrypted"
+    return (
+        f"not opened, {clean(opened.why or opened.opened.value)}"
+        if not opened.records
+        else (f"{opened.opened.value}, {count(opened.records, 'record')}: {clean(opened.why)}")
+    )

@@ -12,8 +12,9 @@ from typing import Any
 
 from synfin.errors import WireError
 from synfin.observe.story import AlertFact, ChainFact, Connection, MessageFact, RecordFact, TlsStory
-from synfin.views.told import EVENT, ROUTINE, Item, Note
-from synfin.views.words import clean, count, listing, octets, shorten
+from synfin.spec.certificates import CertificateFacts
+from synfin.views.told import EVENT, ROUTINE, TURN, Item, Note
+from synfin.views.words import clean, count, listing, octets
 from synfin.wire.tls import bodies
 from synfin.wire.tls.certificate import Certificate, CertificateRequest, CertificateStatus, CompressedCertificate
 from synfin.wire.tls.exchange import CertificateVerify, ClientKeyExchange, ServerKeyExchange
@@ -99,29 +100,36 @@ def _records(tls: TlsStory) -> Iterator[Note]:
     """ChangeCipherSpec, what stayed encrypted, and application data, summed up per packet."""
     opened = {(message.sender, message.offset) for message in tls.messages if message.decrypted}
     sealed: dict[tuple[int, int, str], list[int]] = {}
+    turn: int | None = None  # who sent application data last
     finished = [False, False]
     for record in tls.records:
         at = (record.sender, record.packet)
         if record.type == CCS:
             after = " (says nothing in TLS 1.3; for old middleboxes)" if _is13(tls) else ": from here on encrypted"
-            yield Note(record.packet, (0, record.offset), Item(f"ChangeCipherSpec{after}"))
+            yield Note(record.packet, (0, record.offset), Item(f"ChangeCipherSpec{after}", short="ChangeCipherSpec"))
         elif record.type == HANDSHAKE and record.protected and (record.sender, record.offset) not in opened:
             name = "encrypted handshake message"
             if not finished[record.sender]:
                 name = "Finished (encrypted; by its place)"
             finished[record.sender] = True
-            yield Note(record.packet, (0, record.offset), Item(f"{name}, {count(record.length, 'octet')}"))
+            yield Note(
+                record.packet,
+                (0, record.offset),
+                Item(f"{name}, {count(record.length, 'octet')}", short=name.partition(" (")[0]),
+            )
         elif record.type == HEARTBEAT:
             hidden = " (encrypted)" if record.protected else " in clear"
             yield Note(record.packet, (0, record.offset), Item(f"Heartbeat{hidden}, {count(record.length, 'octet')}"))
         elif record.type == DATA and record.inner_type in (None, DATA):
             kind = _data_kind(record, tls)
             sealed.setdefault((*at, kind), []).append(record.length)
-    for (_, packet, kind), lengths in sealed.items():
+    for (sender, packet, kind), lengths in sealed.items():
         total = count(sum(lengths), "octet")
         many = f" in {len(lengths)} records" if len(lengths) > 1 else ""
-        weight = EVENT if kind.startswith("encrypted handshake") else ROUTINE
-        yield Note(packet, (0, 1 << 61), Item(f"{kind}, {total}{many}", (), weight))
+        weight = EVENT if kind.startswith("encrypted handshake") else ROUTINE if sender == turn else TURN
+        if weight != EVENT:
+            turn = sender
+        yield Note(packet, (0, 1 << 61), Item(f"{kind}, {total}{many}", (), weight, "" if weight else "dim"))
 
 
 def _is13(tls: TlsStory) -> bool:
@@ -145,12 +153,12 @@ def _data_kind(record: RecordFact, tls: TlsStory) -> str:
 def _alert(alert: AlertFact, tls: TlsStory) -> Item:
     if alert.description is None:
         if alert.packet == tls.close_notify[alert.sender]:
-            return Item("close_notify (encrypted alert; by its place)")
+            return Item("close_notify (encrypted alert; by its place)", short="close_notify")
         return Item("alert (encrypted)", (), EVENT, "warn" if not tls.handshake_done else "")
     name = alert_name(alert.description)
     how = " (decrypted)" if alert.decrypted else ""
     if alert.description == 0:
-        return Item(f"close_notify{how}: will send no more TLS data")
+        return Item(f"close_notify{how}: will send no more TLS data", short="close_notify")
     level = "fatal alert" if alert.level == 2 else "alert"
     return Item(f"{level} {name}{how}", (), EVENT, "bad" if alert.level == 2 else "note")
 
@@ -174,7 +182,7 @@ def _message(message: MessageFact, tls: TlsStory, connection: Connection) -> Ite
         lines += _chain(message, tls, connection)
     if message.problem:
         lines.append(f"could not be read: {clean(message.problem)}")
-    return Item(text, tuple(lines), EVENT, "warn" if message.problem else "")
+    return Item(text, tuple(lines), EVENT, "warn" if message.problem else "", title(message.name))
 
 
 def _client_hello(hello: ClientHello) -> Iterator[str]:
@@ -293,22 +301,39 @@ def _chain(message: MessageFact, tls: TlsStory, connection: Connection) -> Itera
         None,
     )
     if chain is not None:
-        yield from certificate_lines(chain)
+        number = count(len(chain.facts), "certificate")
+        yield f"{number}, the first for {clean(chain.facts[0].label)}" if chain.facts else number
 
 
 def certificate_lines(chain: ChainFact) -> Iterator[str]:
-    """One line per certificate of ``chain``, leaf first."""
-    for place, facts in enumerate(chain.facts):
+    """What each certificate of ``chain`` says, leaf first: a line to name it and one for what counts."""
+    for place, facts in enumerate(chain.facts, 1):
         if not facts.parsed:
-            yield f"{place}: cannot be read: {clean(facts.why)}"
+            yield f"{place}. cannot be read: {clean(facts.why)}"
             continue
-        names = [clean(name) for name in facts.san_dns or ()]
-        for_names = f" for {listing(names, 3)}" if names else ""
-        dates = f"{facts.not_before_text[:10]} to {facts.not_after_text[:10]}"
-        yield (
-            f"{place}: {clean(facts.label)}{for_names}; {facts.key_text}, signed {facts.sig_name} by "
-            f"{'itself' if facts.self_issued else shorten(clean(facts.issuer_text), 70)}; {dates}"
-        )
+        yield f"{place}. {clean(facts.subject_text) or '(no subject)'}"
+        names = [clean(name) for name in (*(facts.san_dns or ()), *(facts.san_ip or ()))]
+        if names:
+            yield f"   for {listing(names, 8)}"
+        issuer = "itself" if facts.self_issued else clean(facts.issuer_text)
+        yield f"   {facts.key_text}; {facts.not_before_text} to {facts.not_after_text}{_age(facts, chain.time)}"
+        yield f"   signed {facts.sig_name} by {issuer}"
+        yield f"   SHA-256 {facts.sha256}"
+
+
+def _age(facts: CertificateFacts, now: int) -> str:
+    """What the capture's clock makes of the dates."""
+    if facts.not_after is not None and now > facts.not_after:
+        return f", expired {duration_words(now - facts.not_after)} before the capture"
+    if facts.not_before is not None and now < facts.not_before:
+        return f", not valid until {duration_words(facts.not_before - now)} after the capture"
+    return ""
+
+
+def duration_words(ns: int) -> str:
+    """A stretch of time in days, or hours when it is short."""
+    hours = ns // 3_600_000_000_000
+    return count(hours // 24, "day") if hours >= 48 else count(hours, "hour")
 
 
 def _server_key(body: ServerKeyExchange) -> Iterator[str]:

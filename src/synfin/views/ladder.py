@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from synfin.observe.story import EndState, Knowledge
 from synfin.views.paint import PLAIN, Paint
 from synfin.views.timeline import SIDES, Step, fold
-from synfin.views.told import EVENT, ROUTINE, Item
-from synfin.views.words import count, duration, moment, pad, ranges, wrap
+from synfin.views.told import EVENT, ROUTINE, TURN, Item
+from synfin.views.words import count, duration, moment, pad, wrap
 
 WIDE, TINY = 110, 72
 
@@ -86,9 +86,10 @@ class _Page:
         lines: list[tuple[str, str]] = []
         for item in items:
             tone = item.tone or ("bold" if item.weight == EVENT else "")
-            lines += [(tone, line) for line in wrap(item.text, room)]
+            text = f"packets {step.packets[0]} to {step.packets[-1]}: {item.text}" if step.folded else item.text
+            lines += [(tone, line) for line in wrap(text, room)]
             for detail in item.details:
-                lines += [("", line) for line in wrap("  " + detail, room, 4)]
+                lines += [("", line) for line in wrap("  " + detail, room)]
         if self.below and step.changed and step.states is not None:
             lines.append(
                 ("dim", f"client {_state(step.states[0], long=False)}, server {_state(step.states[1], long=False)}")
@@ -136,14 +137,14 @@ class _Page:
         """Flights: neighbouring events of one sender on one line, without their details."""
         flights: list[Step] = []
         for step in steps:
-            events = [item for item in step.items if item.weight == EVENT]
+            events = [item for item in step.items if item.weight >= TURN]
             if not events:
                 continue
             last = flights[-1] if flights else None
-            if last is not None and last.sender == step.sender and step.sender is not None and not step.changed:
+            if last is not None and last.sender == step.sender and step.sender is not None:
                 last.items += events
                 last.packets += step.packets
-                last.states, last.end = step.states, step.end
+                last.states, last.end, last.changed = step.states, step.end, last.changed or step.changed
             else:
                 flights.append(
                     Step(
@@ -158,14 +159,16 @@ class _Page:
             joined = Step(middle[0].time, 0, None, tuple(numbers), [Item(told, (), ROUTINE, "dim")], folded=True)
             flights = [*flights[: BRIEF // 2], joined, *flights[-(BRIEF // 2) :]]
         for flight in flights:
-            text = ", ".join(_headline(item.text) for item in flight.items)
+            text = ", ".join(item.brief for item in flight.items)
             tone = next((item.tone for item in flight.items if item.tone not in ("", "dim")), flight.items[0].tone)
             flight.items = [Item(text, (), EVENT, tone)]
             yield from self.step(flight)
-
-
-def _headline(text: str) -> str:
-    return text
+        shown = {packet for flight in flights for packet in flight.packets}
+        silent = sum(packet not in shown for step in steps for packet in step.packets)
+        if silent:
+            yield self.paint(
+                "dim", f"{count(silent, 'packet')} more: acknowledgements, repetitions, parts of the above."
+            )
 
 
 def _state(state: EndState, *, long: bool) -> str:
@@ -177,8 +180,3 @@ def _notable(steps: Sequence[Step]) -> int:
     """Gaps shorter than this go without saying: a millisecond, or a thousandth of a long story."""
     total = steps[-1].end - steps[0].time if steps else 0
     return max(1_000_000, total // 1000)
-
-
-def packets_told(step: Step) -> str:
-    """The packets of a folded step."""
-    return ranges(step.packets)

@@ -17,8 +17,8 @@ from synfin.wire.tcpflags import ACK, CWR, ECE, FIN, RST, SYN, URG
 _HALF = 1 << 31
 _MASK = 0xFFFFFFFF
 
-#: Marks that say nothing is wrong and that are already in the words of the segment, or that others imply.
-_QUIET = Mark.WINDOW_UPDATE | Mark.KEEP_ALIVE | Mark.KEEP_ALIVE_ACK | Mark.TFO_SYN | Mark.TFO_ACK
+#: Marks whose words say all there is to a bare acknowledgement.
+_SAID = Mark.DUPLICATE_ACK | Mark.ZERO_WINDOW_PROBE | Mark.ZERO_WINDOW | Mark.ZERO_WINDOW_PROBE_ACK
 
 
 class Segment(NamedTuple):
@@ -28,6 +28,7 @@ class Segment(NamedTuple):
     details: tuple[str, ...]
     marks: tuple[str, ...]
     pure_ack: bool
+    repeated: bool
 
 
 def segments(connection: Connection) -> list[Segment]:
@@ -55,7 +56,7 @@ class _Follow:
         side, flags, size = rows.sender[i], rows.flags[i], rows.load_len[i]
         mark = Mark(self.marks[i]) if i < len(self.marks) else Mark(0)
         if self.tcp.source == "pdu":
-            return Segment("", (), (), False)
+            return Segment("", (), (), False, False)
         before = self.high[side]
         span = size + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)
         at = rows.seq[i] if before is None else before + ((rows.seq[i] - before + _HALF) & _MASK) - _HALF
@@ -87,7 +88,7 @@ class _Follow:
         odd = [name for bit, name in ((URG, "URG"), (CWR, "CWR"), (ECE, "ECE")) if flags & bit and not flags & SYN]
         if odd:
             details += (f"flags {listing(odd)}",)
-        return Segment(text, details, self._troubles(i, mark, again), pure)
+        return Segment(text, details, self._troubles(i, mark, again), pure, bool(mark & Mark.RETRANSMISSION))
 
     def _newly(self, side: int, ack: int) -> list[int]:
         """The other side's packets that ``ack`` is the first to acknowledge."""
@@ -125,7 +126,14 @@ class _Follow:
             return "keep-alive answered: still here"
         if mark & Mark.WINDOW_UPDATE:
             return f"window update: can take {count(self._window(i), 'octet')} now"
+        if mark & _SAID:
+            return ""
         return f"ACK of {_packets(newly)}" if newly else "ACK"
+
+    def _reached(self, side: int) -> str:
+        """Which packet of ``side`` the last acknowledgement reached, for an acknowledgement that says it again."""
+        at = self.acked[side]
+        return f": again up to packet {self.ends[side][at - 1][1]}" if at else ""
 
     def _window(self, i: int) -> int:
         return self.rows.window[i] << self.scale[self.rows.sender[i]]
@@ -141,6 +149,8 @@ class _Follow:
                 kind = "needless retransmission (it was already acknowledged)"
             if again is not None:
                 kind += f" of packet {rows.number[again]}, {duration(rows.time[i] - rows.time[again])} later"
+            if rows.load_len[i]:
+                kind += f" ({count(rows.load_len[i], 'octet')})"
             words.append(kind)
         if mark & Mark.OUT_OF_ORDER:
             words.append("out of order: overtaken by later octets")
@@ -149,7 +159,7 @@ class _Follow:
         if mark & Mark.ACK_LOST_SEGMENT:
             words.append("acknowledges octets that were not captured")
         if mark & Mark.DUPLICATE_ACK:
-            words.append(f"duplicate ACK no. {self.duplicates[side]}: still waits for {rows.ack[i]}")
+            words.append(f"duplicate ACK no. {self.duplicates[side]}{self._reached(1 - side)}")
         if mark & Mark.ZERO_WINDOW_PROBE:
             words.append("zero window probe: may I send again?")
         if mark & Mark.ZERO_WINDOW:

@@ -19,15 +19,17 @@ from typing import NamedTuple
 from synfin.observe.story import Connection, EndState, Mark
 from synfin.views import exchange, handshake
 from synfin.views.segments import Segment, segments
-from synfin.views.told import EVENT, MARK, ROUTINE, Item, Note
+from synfin.views.told import EVENT, MARK, ROUTINE, TURN, Item, Note
 from synfin.views.words import clean, count, listing, shorten
 
 SIDES = ("client", "server")
 
 #: Runs of routine steps longer than this are folded.
 RUN = 4
-#: A ladder longer than this folds runs of marked steps too.
+#: A ladder longer than this folds runs of marked steps too, then runs of turns.
 LONG = 300
+#: A ladder still longer than this keeps its first and its last half; what is between becomes one line.
+MOST = 1200
 
 States = tuple[EndState, EndState]
 
@@ -122,12 +124,13 @@ def _items(connection: Connection, i: int, segment: Segment, notes: list[Note], 
     payload = rows.load_len[i]
     items = [Item(text, (), MARK, "warn") for text in segment.marks]
     if segment.text:
-        weight = ROUTINE if segment.pure_ack else EVENT
-        items.append(Item(segment.text, segment.details, weight, "dim" if segment.pure_ack else ""))
+        weight = ROUTINE if segment.pure_ack else MARK if segment.repeated else EVENT
+        tone = "dim" if segment.pure_ack or segment.repeated else ""
+        items.append(Item(segment.text, segment.details, weight, tone, segment.text.partition(":")[0]))
     if notes:
         notes.sort(key=lambda note: note.order)
         items += [note.item for note in notes]
-    elif payload > 0 and not segment.pure_ack:
+    elif payload > 0 and not segment.pure_ack and not segment.repeated:
         items.append(_plain(connection, i, part))
     if payload > 0 and rows.load_cap[i] < payload:
         cut = f"only {count(rows.load_cap[i], 'octet')} of {payload:,} were captured"
@@ -168,9 +171,15 @@ def readable(data: bytes, most: int = 72) -> str:
 
 
 def fold(steps: list[Step]) -> list[Step]:
-    """``steps`` with long runs of routine ones joined; when that is still long, runs of marked ones too."""
-    short = _fold(steps, ROUTINE)
-    return short if len(short) <= LONG else _fold(short, MARK)
+    """``steps`` with long runs of routine ones joined; while that is still long, of weightier ones too."""
+    for most in (ROUTINE, MARK, TURN):
+        steps = _fold(steps, most)
+        if len(steps) <= LONG:
+            return steps
+    if len(steps) <= MOST:
+        return steps
+    half = MOST // 2
+    return [*steps[:half], _join(steps[half:-half]), *steps[-half:]]
 
 
 def _fold(steps: list[Step], most: int) -> list[Step]:
@@ -187,23 +196,23 @@ def _fold(steps: list[Step], most: int) -> list[Step]:
 
 
 def _joined(run: list[Step]) -> list[Step]:
-    if len(run) <= RUN:
-        return run
+    return [_join(run)] if len(run) > RUN else run
+
+
+def _join(run: list[Step]) -> Step:
     tallies = tuple(tally for step in run for tally in step.tallies)
     senders = {tally.sender for tally in tallies}
-    return [
-        Step(
-            run[0].time,
-            run[0].gap,
-            senders.pop() if len(senders) == 1 else None,
-            tuple(packet for step in run for packet in step.packets),
-            [summary(tallies)],
-            run[-1].states,
-            tallies=tallies,
-            folded=True,
-            end=run[-1].end,
-        )
-    ]
+    return Step(
+        run[0].time,
+        run[0].gap,
+        senders.pop() if len(senders) == 1 else None,
+        tuple(packet for step in run for packet in step.packets),
+        [summary(tallies)],
+        run[-1].states,
+        tallies=tallies,
+        folded=True,
+        end=run[-1].end,
+    )
 
 
 #: What a fold says of marks, in this order.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-ROUTINE, MARK, EVENT = 0, 1, 2
+#: A plain acknowledgement or one more segment; trouble below TLS; the other side's turn to send; everything else.
+ROUTINE, MARK, TURN, EVENT = 0, 1, 2, 3
 
 
 class Item(NamedTuple):
@@ -14,6 +15,12 @@ class Item(NamedTuple):
     details: tuple[str, ...] = ()
     weight: int = EVENT
     tone: str = ""
+    short: str = ""  # the same for the brief depth, where that differs
+
+    @property
+    def brief(self) -> str:
+        """What the brief depth says."""
+        return self.short or self.text
 
 
 class Note(NamedTuple):

@@ -174,32 +174,43 @@ def octets(data: bytes, most: int = 0) -> str:
 
 
 def wrap(text: str, width: int, indent: int = 2) -> list[str]:
-    """``text`` broken at spaces into lines of at most ``width`` cells; later lines start ``indent`` cells in.
+    """``text`` broken at spaces into lines of at most ``width`` cells; later lines start ``indent`` cells further in.
 
-    A word longer than a line is broken where the line ends.
+    Spaces at its start stay and count for every line.  A word longer than a line is broken where the line ends.
     """
-    width = max(width, indent + 4)
+    lead = len(text) - len(text.lstrip(" "))
+    inner = lead + indent
+    width = max(width, inner + 4)
     lines: list[str] = []
-    line, cells = "", 0
-    for word in text.split(" "):
+    line, cells, fresh = " " * lead, lead, True
+    for word in text[lead:].split(" "):
         size_ = width_of(word)
-        if line and cells + 1 + size_ <= width:
-            line, cells = f"{line} {word}", cells + 1 + size_
-            continue
-        if line.strip():
-            lines.append(line)
-            line, cells = " " * indent, indent
-        while cells + size_ > width:
-            room, at = width - cells, 0
-            for char in word:
-                if width_of(char) > room:
-                    break
-                room -= width_of(char)
-                at += 1
-            lines.append(line + word[:at])
-            line, cells, word = " " * indent, indent, word[at:]
-            size_ = width_of(word)
-        line, cells = line + word, cells + size_
+        gap = 0 if fresh else 1
+        if cells + gap + size_ > width:
+            if not fresh and size_ <= width - inner:
+                lines.append(line)
+                line, cells, gap = " " * inner, inner, 0
+            else:
+                line, cells, gap = line + " " * gap, cells + gap, 0
+                while cells + size_ > width:
+                    taken = _fitting(word, width - cells)
+                    lines.append(line + word[:taken])
+                    word = word[taken:]
+                    size_ = width_of(word)
+                    line, cells = " " * inner, inner
+        line, cells, fresh = line + " " * gap + word, cells + gap + size_, False
     if line.strip() or not lines:
         lines.append(line)
     return lines
+
+
+def _fitting(word: str, room: int) -> int:
+    """How many characters of ``word`` fit in ``room`` cells; at least one, or nothing would ever end."""
+    if word.isascii():
+        return max(room, 1)
+    cells = 0
+    for at, char in enumerate(word):
+        cells += width_of(char)
+        if cells > room:
+            return max(at, 1)
+    return len(word)
