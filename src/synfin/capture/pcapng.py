@@ -22,7 +22,7 @@ from synfin.capture.notes import ReadNotes
 from synfin.capture.table import Link
 
 _SECTION, _INTERFACE, _PACKET, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 2, 3, 6
-_JOURNAL, _SECRETS = 9, 10
+_SECRETS = 10
 _ORDER_MAGIC = 0x1A2B3C4D
 _TLS_KEY_LOG = 0x544C534B
 _COMMENT, _IF_NAME, _IF_TSRESOL, _IF_TSOFFSET = 1, 2, 9, 14
@@ -33,11 +33,15 @@ _BLOCK_NAMES = {
     5: "interface statistics block",
     7: "IRIG timestamp block",
     8: "AFDX encapsulation block",
-    _JOURNAL: "systemd journal entry",
-    0xBAD: "custom block",
-    0x40000BAD: "custom block",
     0x80000001: "process event block",
 }
+
+#: Blocks that hold no packet but count as one: Wireshark numbers them as frames, and so do we.
+_RECORD_NAMES = {
+    9: "systemd journal entry",
+    0xBAD: "custom block",
+    0x40000BAD: "custom block",
+} | dict.fromkeys((0x204, 0x208, 0x216, 0x217, 0x221, 0x222), "system call event")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class _Sections:
             if not self._believed(at, kind, length, len(packets)):
                 break
             end = at + ((length + 3) & ~3)
-            if kind in (_PACKET, _SIMPLE, _JOURNAL):
+            if kind in (_PACKET, _SIMPLE) or kind in _RECORD_NAMES:
                 keep(at)
             else:
                 self._other_block(at, end, kind, length)
@@ -241,16 +245,17 @@ class _Sections:
                 at = int(places[i]) + 8
                 interface[i] = struct.unpack_from(f"{self.order}H", self.data, at)[0]
                 continue
-            interface[i] = 0
             frame_at[i] = places[i] + (12 if kind[i] == _SIMPLE else 8)
             wirelen[i] = fields[i, 2] if kind[i] == _SIMPLE else length[i] - 12
             most = int(length[i]) - (16 if kind[i] == _SIMPLE else 12)
             snaplen = self.interfaces[0].snaplen if self.interfaces and kind[i] == _SIMPLE else 0
             caplen[i] = min(int(wirelen[i]), most, snaplen or most)
+            interface[i] = 0
         bad = (caplen > places + length - 4 - frame_at) | (interface >= len(self.interfaces))
-        bad &= kind != _JOURNAL
+        packet = (kind == _ENHANCED) | (kind == _SIMPLE) | (kind == _PACKET)
+        bad &= packet
         limits = np.array([most_frame(one.link_type) for one in self.interfaces] or [MOST_FRAME], np.int64)
-        bad |= caplen > limits[np.minimum(interface, limits.size - 1)]
+        bad |= packet & (caplen > limits[np.minimum(interface, limits.size - 1)])
         good = int(np.argmax(bad)) if bad.any() else places.size
         if good < places.size:
             number = self.notes.packets + good + 1
@@ -280,15 +285,16 @@ class _Sections:
     ) -> None:
         for number in np.unique(interface).tolist():
             if number >= len(self.interfaces):
-                continue  # only journal entries, which name no interface
+                continue  # not a packet, or a simple one before any interface
             one = self.interfaces[number]
             mine = interface == number
             index.link[mine] = one.link
             index.time[mine] = one.nanoseconds(ticks[mine])
         index.time[kind == _SIMPLE] = 0  # a simple packet block has no time
-        for i in np.flatnonzero(kind == _JOURNAL).tolist():
-            index.time[i] = 0
-            index.link[i] = self._link(NO_PACKET, _BLOCK_NAMES[_JOURNAL])
+        if int(kind.max()) > _ENHANCED:
+            for i in np.flatnonzero(kind > _ENHANCED).tolist():
+                index.time[i] = 0
+                index.link[i] = self._link(NO_PACKET, _RECORD_NAMES[int(kind[i])])
 
     def _comments(
         self,

@@ -33,7 +33,7 @@ class Kind(IntEnum):
     UDP = 2  # a UDP datagram (ports set, payload set)
     ICMP = 3  # an ICMP or ICMPv6 message (payload = the whole message from its type octet)
     PDU = 4  # a piece of a TCP byte stream without its packet (exported PDU, link type 252)
-    CUT = 5  # a TCP segment whose header is cut by the snap length: ports (and what else fitted) are set
+    CUT = 5  # a TCP segment whose header is cut or malformed: all but urgent and options is set, no payload captured
 
 
 #: One row of a packet table.  Times are nanoseconds since 1970; offsets are octets.

@@ -146,6 +146,8 @@ def _ip4(walk: Walk, tunnel: str) -> Next:
         walk.limit(head.length - size)
     if head.flags_offset & 0x3FFF:
         key = (4, head.src, head.dst, head.proto, head.ident)
+        if not head.flags_offset & 0x1FFF and r.left < walk.wire_left:
+            return "ip", head.proto  # the first of them, not all captured: nothing to wait for, headers to read
         _fragment(walk, key, (head.flags_offset & 0x1FFF) * 8, bool(head.flags_offset & 0x2000), head.proto)
         return None
     return "ip", head.proto
@@ -205,6 +207,8 @@ def fragment6(walk: Walk) -> Next:
     found = walk.found
     found.proto = following
     if not word & 0xFFF9:
+        return "ip", following
+    if not word & 0xFFF8 and r.left < walk.wire_left:
         return "ip", following
     _fragment(walk, (6, found.src, found.dst, ident), word & 0xFFF8, bool(word & 1), following)
     return None

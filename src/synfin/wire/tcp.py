@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from synfin.errors import WireError
 from synfin.wire.checksum import pseudo_header, transport_checksum
 from synfin.wire.codec import Reader, Writer
 from synfin.wire.layer import Next, Walk
@@ -171,8 +170,7 @@ def tcp(walk: Walk) -> Next:
     found.window, found.urgent = segment.window, segment.urgent
     size = offset * 4
     if size < 20 or start + size > walk.wire_end:
-        found.kind = "cut"
-        found.unread = "malformed TCP header length"
+        _malformed(walk, start, offset)
         return None
     found.kind = "tcp"
     found.options_at = r.pos
@@ -185,21 +183,30 @@ def tcp(walk: Walk) -> Next:
     return None
 
 
-def _cut(walk: Walk) -> None:
-    """A header that is not all there: the fields that are."""
-    r, found = walk.r, walk.found
-    short = r.end < walk.wire_end
-    found.unread = "cut TCP header" if short else "malformed TCP header length"
-    if r.left < 4:
-        return
+def _malformed(walk: Walk, start: int, offset: int) -> None:
+    """A header that cannot be as long as it says: as tshark has it, flags mean nothing where it is too short."""
+    found = walk.found
     found.kind = "cut"
-    try:
-        found.sport, found.dport = r.u16("sport"), r.u16("dport")
-        found.seq, found.ack = r.u32("seq"), r.u32("ack")
-        found.flags = r.u16("offset_flags") & 0xFFF
-        found.window = r.u16("window")
-    except WireError:
-        pass
+    found.unread = "malformed TCP header length"
+    if offset < 5:
+        found.flags = 0
+    found.load_at = start + offset * 4
+    found.load_len = max(0, walk.wire_end - found.load_at)
+
+
+def _cut(walk: Walk) -> None:
+    """A header that is not all there.  Its first 16 octets hold numbers, flags and window: enough for a story."""
+    r, found = walk.r, walk.found
+    start = r.pos
+    found.unread = "cut TCP header" if r.end < walk.wire_end else "malformed TCP header length"
+    found.sport, found.dport = r.u16("sport"), r.u16("dport")
+    found.seq, found.ack = r.u32("seq"), r.u32("ack")
+    word = r.u16("offset_flags")
+    found.flags = word & 0xFFF
+    found.window = r.u16("window")
+    found.kind = "cut"
+    found.load_at = start + (word >> 12) * 4
+    found.load_len = max(0, walk.wire_end - found.load_at)
 
 
 def _show_options(walk: Walk, size: int) -> None:
