@@ -60,6 +60,8 @@ _ETHERTYPES: dict[int, Layer] = {
     0x22EB: tunnel.erspan3,
     0x88E7: ethernet.backbone,
     0x6558: ethernet.ethernet,
+    0x8909: tunnel.metadata,
+    0x894F: tunnel.service_header,
     0x8100: ethernet.vlan,
     0x88A8: ethernet.vlan,
     0x9100: ethernet.vlan,
@@ -185,6 +187,7 @@ _FORMS = {
     "sap": "LLC service 0x{0:02x}",
     "raw": "raw IP of version {0}",
     "family": "address family {0}",
+    "nsh": "NSH protocol {0}",
     "nflog": "NFLOG without a packet",
     "vxlan-gpe": "VXLAN-GPE protocol {0}",
 }

@@ -92,6 +92,32 @@ def ether_ip(walk: Walk) -> Next:
     return _ETHERNET
 
 
+def metadata(walk: Walk) -> Next:
+    """Cisco metadata (security group tags) in front of the EtherType."""
+    r = walk.enter("Cisco metadata", "cmd", "draft-smith-kandula-sxp")
+    r.u8("version")
+    size = r.u8("length")
+    r.take(size * 4, "options")
+    return "ethertype", r.u16("type")
+
+
+def service_header(walk: Walk) -> Next:
+    """A network service header."""
+    r = walk.enter("NSH", "nsh", "RFC 8300 2.2")
+    walk.found.tunnels.append("NSH")
+    size = (r.u16("version_length") & 0x3F) * 4
+    r.u8("md_type")
+    following = r.u8("next_protocol")
+    r.take(size - 4 if size > 4 else 0, "context")
+    nexts: dict[int, Next] = {
+        1: ("ethertype", 0x0800),
+        2: ("ethertype", 0x86DD),
+        3: _ETHERNET,
+        5: ("ethertype", 0x8847),
+    }
+    return nexts.get(following, ("nsh", following))
+
+
 def _over_udp(walk: Walk, name: str, path: str, ref: str) -> None:
     """The datagram is a tunnel after all: forget that it was a datagram."""
     walk.enter(name, path, ref)
