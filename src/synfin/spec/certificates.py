@@ -122,7 +122,9 @@ class CertificateFacts:
 
     @property
     def label(self) -> str:
-        """The shortest name that tells people which certificate this is."""
+        """The shortest name that tells people which certificate this is; "" where it could not be read that far."""
+        if not self.subject_der:
+            return ""
         return self.cn or (self.san_dns[0] if self.san_dns else "") or self.subject_text or f"serial {self.serial_hex}"
 
     @property
