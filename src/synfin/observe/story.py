@@ -397,6 +397,7 @@ class DnsFact:
     rcode: str
     addresses: tuple[str, ...]
     server: str
+    queries: int = 1  # how often it was asked until the answer came (0: the question was not captured)
 
 
 @dataclass(slots=True)
