@@ -64,7 +64,9 @@ class Reader:
         return WireError(self.base + self.pos, self._name(name), why)
 
     def _name(self, name: str) -> str:
-        return f"{self.path}.{name}" if self.path and name else self.path or name
+        if not self.path or not name:
+            return self.path or name
+        return f"{self.path}{name}" if name[0] == "[" else f"{self.path}.{name}"
 
     def _span(self, start: int, name: str, value: object) -> None:
         if self.spans is not None:
