@@ -139,7 +139,7 @@ class ServerName(Body):
         names: list[HostName] = []
         while inner.left:
             index = len(names)
-            names.append(HostName(inner.u8(f"names[{index}].type"), inner.vec(2, f"names[{index}].name")))
+            names.append(HostName(inner.u8(f"[{index}].type"), inner.vec(2, f"[{index}].name")))
         reader.finish()
         return cls(tuple(names))
 

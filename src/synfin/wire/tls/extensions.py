@@ -175,16 +175,15 @@ def read_extensions(reader: Reader, context: str, name: str = "extensions") -> t
         if quick is not None:
             return quick
     found: list[Extension] = []
-    kept = block.ref
+    block.ref = "RFC 8446 4.2"
     while block.left:
         index = len(found)
         number = block.u16(f"[{index}].type")
-        block.ref = REFS.get(number, kept)
         inner = block.sub(2, f"[{index}]")
+        inner.ref = REFS.get(number, block.ref)
         found.append(Extension(number, bytes(inner.data[inner.pos : inner.end])))
         if block.spans is not None and inner.left:
             _leave_spans(inner, block.spans, number, context)
-        block.ref = kept
     return tuple(found)
 
 

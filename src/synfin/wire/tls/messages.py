@@ -370,7 +370,7 @@ def parse_handshake(
     be unknown.  Fields leave their ``spans`` when a list is given; offsets there and in errors add ``base``.
     Raises WireError when the body is not of the message's syntax.
     """
-    reader = Reader(body, handshake_name(msg_type), base=base, spans=spans)
+    reader = Reader(body, handshake_name(msg_type), base=base, spans=spans, ref="RFC 8446 4")
     plain = _PLAIN.get(msg_type)
     if plain is not None:
         return plain.read(reader)

@@ -62,7 +62,7 @@ class Codes(Body):
         inner = reader.sub(cls.PREFIX, f"{cls.ITEM}s")
         codes: list[int] = []
         while inner.left:
-            codes.append(inner.uint(cls.SIZE, f"{cls.ITEM}[{len(codes)}]"))
+            codes.append(inner.uint(cls.SIZE, f"[{len(codes)}]"))
         reader.finish()
         return cls(tuple(codes))
 
@@ -157,7 +157,7 @@ class Strings(Body):
         inner = reader.sub(cls.PREFIX, f"{cls.ITEM}s") if cls.PREFIX else reader
         values: list[bytes] = []
         while inner.left:
-            values.append(inner.vec(cls.SIZE, f"{cls.ITEM}[{len(values)}]"))
+            values.append(inner.vec(cls.SIZE, f"[{len(values)}]"))
         reader.finish()
         return cls(tuple(values))
 

@@ -151,10 +151,10 @@ class Suite(NamedTuple):
     """What a cipher suite's name says.
 
     ``kex`` is the key exchange: "RSA", "DHE_RSA", "ECDHE_ECDSA", "DH_anon", "PSK", "RSA_EXPORT", "SRP_SHA" ... or
-    "TLS13", where groups and signatures are negotiated apart.  ``authentication`` is "RSA", "DSS", "ECDSA", "PSK",
-    "anon", "SRP", "KRB5", "ECCPWD", "GOST", or "" in TLS 1.3.  ``key_length`` is the cipher's secret key in octets.
-    ``hash`` is the MAC's hash, for an AEAD the one of the PRF or HKDF.  ``min_version`` is the first version that
-    may use it.
+    "TLS13", where groups and signatures are negotiated apart.  ``authentication`` is "RSA" (RSA_PSK too), "DSS",
+    "ECDSA", "PSK", "anon", "SRP", "KRB5", "ECCPWD", "GOST", or "" in TLS 1.3.  ``key_length`` is the cipher's secret
+    key in octets.  ``hash`` is the MAC's hash, for an AEAD the one of the PRF or HKDF.  ``min_version`` is the first
+    version that may use it.
     """
 
     code: int
@@ -217,7 +217,7 @@ def _key_length(cipher: str) -> int:
 def _authentication(kex: str) -> str:
     if kex == "TLS13":
         return ""
-    for word in ("anon", "PSK", "KRB5", "ECCPWD", "GOST", "ECDSA", "DSS", "RSA", "SRP"):
+    for word in ("anon", "KRB5", "ECCPWD", "GOST", "ECDSA", "DSS", "RSA", "PSK", "SRP"):
         if word in kex:
             return word
     return "anon"
