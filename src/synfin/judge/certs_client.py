@@ -1,0 +1,93 @@
+"""How a client answered the server's request for its certificate, in clear or by the shape of its records."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from synfin.judge.facts import ALERT_13, EMPTY_CERTIFICATE_13, FINISHED_13, messages, protected
+from synfin.observe.story import AlertFact, Connection
+
+#: A refusal comes as soon as the client's flight was read; later a record of that size is an idle server's close.
+_AT_ONCE = 1_000_000_000
+
+
+class ClientCertificate(NamedTuple):
+    """``sent`` is "none", "empty" or "some"; ``seen`` False: told from record lengths, TLS 1.3 without secrets."""
+
+    requested: bool
+    sent: str
+    seen: bool
+    packets: tuple[int, ...]
+
+
+class Refusal(NamedTuple):
+    """The server's last word: an alert that can be read, or a record of an alert's size (``description`` None)."""
+
+    description: int | None
+    packet: int
+    time: int
+
+
+def client_certificate(connection: Connection) -> ClientCertificate:
+    """What the client answered to CertificateRequest."""
+    tls = connection.tls
+    if tls is None:
+        return ClientCertificate(False, "none", True, ())
+    server = 1 - tls.client
+    asked = [m.packets[0] for m in messages(tls, server, "certificate_request") if m.packets]
+    answers = messages(tls, tls.client, "certificate")
+    if answers:
+        chain = next((c for c in tls.chains if c.sender == tls.client), None)
+        answer = answers[0]
+        empty = (chain is None or not chain.der) and answer.length <= 16
+        return ClientCertificate(True, "empty" if empty else "some", True, (*asked[:1], *answer.packets))
+    if tls.certificate_requested or asked:
+        return ClientCertificate(True, "none", True, tuple(asked[:1]))
+    before: list[int] = []
+    where: list[int] = []
+    for record in protected(tls):
+        if record.sender != tls.client:
+            continue
+        if not record.guess:
+            return ClientCertificate(False, "none", True, ())
+        if record.length in FINISHED_13:
+            break
+        before.append(record.length)
+        where.append(record.packet)
+    else:
+        return ClientCertificate(False, "none", False, ())
+    before = [size for size in before if size != ALERT_13]
+    if before and before[0] == EMPTY_CERTIFICATE_13:
+        return ClientCertificate(True, "empty", False, tuple(where[:1]))
+    if before and max(before) > 200:
+        return ClientCertificate(True, "some", False, tuple(dict.fromkeys(where)))
+    return ClientCertificate(False, "none", False, ())
+
+
+def refusal(connection: Connection) -> Refusal | None:
+    """The server's alert that ended the connection after the client's certificate, readable or by its size."""
+    tls = connection.tls
+    if tls is None:
+        return None
+    server = 1 - tls.client
+    alert: AlertFact | None = None
+    for item in tls.alerts:
+        if item.sender == server and item.description not in (None, 0, 90, 100):
+            alert = item
+            break
+    if alert is not None:
+        return Refusal(alert.description, alert.packet, alert.time)
+    if tls.version is None or tls.version < 0x0304:
+        return None
+    shown = protected(tls)
+    mine = [p for p in shown if p.sender == server]
+    if not mine or not mine[-1].guess or mine[-1].what != "alert":
+        return None
+    last = mine[-1]
+    done = [p for p in shown if p.sender == tls.client and p.what == "handshake"]
+    if not done or not 0 <= last.time - done[-1].time <= _AT_ONCE:
+        return None
+    if any(p.sender == tls.client and p.what == "alert" and p.time <= last.time for p in shown):
+        return None  # the client had said good-bye first
+    answered = [p for p in mine if p.what == "data" and done[-1].time < p.time < last.time]
+    return None if answered else Refusal(None, last.packet, last.time)

@@ -1,0 +1,53 @@
+"""TCP103: the handshake was finished by the client only; the server repeats its SYN,ACK.
+
+What it sees.  SYN, SYN,ACK, ACK, and then the server sends SYN,ACK again, more than once, and acknowledges nothing that
+the client sends.
+
+Why it matters.  The client believes to be connected and waits; the server has dropped the final ACK, as a kernel
+does when the listener's accept queue is full.
+
+How to fix.  On the server: make the program accept faster or raise the listen backlog (`ss -ltn`: Recv-Q at
+Send-Q; `nstat -az TcpExtListenOverflows`).
+
+Confused with.  A final ACK lost on the path once: then the server repeats SYN,ACK once and goes on.  A path that drops
+everything from the client after its SYN looks alike; a capture at the server shows whether the ACK arrives.
+
+References.  RFC 9293 3.10.7.4 (SYN-RECEIVED), listen(2).
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import acknowledged, end, finding, has_sent, numbers, syns
+from synfin.judge.model import Confidence, Finding
+from synfin.observe.story import A, B, Connection
+
+CODE = "TCP103"
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Fire when SYN,ACK is repeated after the client's ACK and no octet of the client is acknowledged."""
+    answers = syns(connection, B)
+    if len(answers) < 3 or has_sent(connection, B):
+        return None
+    rows = connection.rows
+    acks = [i for i in range(len(rows)) if rows.sender[i] == A and rows.flags[i] & 0x17 == 0x10 and i > answers[0]]
+    if not acks:
+        return None
+    repeats = [i for i in answers if i > acks[0]]
+    if len(repeats) < 2 or acknowledged(connection, A) > 0:
+        return None
+    return finding(
+        CODE,
+        f"{end(connection, B)} never took the connection: it repeats SYN,ACK",
+        f"{end(connection, A)} acknowledged the SYN,ACK (packet {rows.number[acks[0]]}), yet the server sent it again "
+        f"({numbers([rows.number[i] for i in repeats])}) and acknowledged nothing the client sent: its kernel drops "
+        "the final ACK, as it does when the accept queue is full.",
+        "Server's operator: let the program accept faster, or raise the listen backlog; look at `ss -ltn` and "
+        "TcpExtListenOverflows.",
+        [rows.number[i] for i in (*answers[:1], acks[0], *repeats)],
+        sure=Confidence.LIKELY,
+        reason="the answers pass both ways up to here, so the ACKs most probably arrive and are dropped by the host",
+        disproof="a capture at the server in which the client's ACK does not arrive",
+        next_capture="at the server",
+    )

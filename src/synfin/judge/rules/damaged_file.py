@@ -1,0 +1,38 @@
+"""CAP104: the capture file is damaged.
+
+What it sees.  It counts blocks or packet records of the file that cannot be read.
+
+Why it matters.  What follows the damage may be missing; the rest was read as far as it goes.
+
+How to fix.  Copy the file again, or stop the capture in order (a file that is still being written ends in the
+middle).
+
+Confused with.  Nothing: it is a count, and a note about the capture, not about a connection.
+
+References.  The pcap and pcapng file formats (IETF opsawg drafts).
+"""
+
+from __future__ import annotations
+
+from synfin.judge.facts import finding
+from synfin.judge.model import Confidence, Finding
+from synfin.observe.story import Quality
+
+CODE = "CAP104"
+
+
+def check(quality: Quality) -> Finding | None:
+    """State it when the count is not zero."""
+    if not len(quality.problems):
+        return None
+    return finding(
+        CODE,
+        f"the capture file is damaged: {quality.problems[0]}"
+        + (f" (and {len(quality.problems) - 1} more)" if len(quality.problems) > 1 else ""),
+        "What follows the damage may be missing; the rest was read as far as it goes.",
+        "Copy the file again, or stop the capture in order (a file that is still being written ends in the middle).",
+        [],
+        sure=Confidence.CERTAIN,
+        reason="counted",
+        disproof="none: counted",
+    )

@@ -1,0 +1,87 @@
+"""TLS110: the connection was reset during the TLS handshake.
+
+What it sees.  TCP works, the ClientHello was sent, and an RST in the server's name ends the connection before the
+handshake is done, without an alert.
+
+Why it matters.  Users see "Connection reset by peer", ECONNRESET, ERR_CONNECTION_RESET, PR_CONNECT_RESET_ERROR.  Either
+the server's program died or refused, or a device on the path (firewall, filter by server name, intrusion
+prevention) forged the RST.
+
+How to fix.  If the RST is forged: find the device, and what it dislikes (often the server name).  If it is the
+server's: its log says why; a program that closes while octets are unread makes its kernel send RST.
+
+Confused with.  What tells a forger: a TTL, IP identification or sequence number unlike the server's other packets,
+an RST that comes sooner than the server could answer, and above all data from the server after its "own" RST.
+None of them proves the server guilty: a perfect forger looks like it.  An RST after close_notify is healthy.
+
+References.  RFC 9293 3.5.2 and 3.10.7, RFC 3360 (resets by firewalls).
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import at, deciding_alert, end, finding, first_rst, forger_signs, span
+from synfin.judge.hello import hello_fate
+from synfin.judge.model import Actor, Confidence, Finding
+from synfin.observe.story import Connection
+
+CODE = "TLS110"
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Fire on an RST of the server's side between ClientHello and the end of the handshake."""
+    fate = hello_fate(connection)
+    tls = connection.tls
+    if fate is None or (tls is not None and (tls.handshake_done or deciding_alert(tls) is not None)):
+        return None
+    server = 1 - fate.client
+    reset = first_rst(connection, server)
+    rows = connection.rows
+    close = fate.close
+    if reset is None or reset < fate.first or close is None or close.place != reset:
+        return None
+    strong, weak = forger_signs(connection, reset)
+    name = tls.sni if tls is not None else None
+    near = context.neighbours
+    other = (
+        near.tls_names.get((connection.b.ip, connection.b.port), set()) - {name or ""} if near is not None else set()
+    )
+    if other and name:
+        weak.append(f"the same server finished TLS for {', '.join(sorted(other)[:3])}")
+    wait = rows.time[reset] - rows.time[fate.carried[-1] if fate.carried[-1] < reset else fate.first]
+    stage = "after its ServerHello" if tls is not None and tls.server_hello is not None else "in place of a ServerHello"
+    base = (
+        f"{end(connection, fate.client)} sent its ClientHello{f' for {name}' if name else ''} (packet "
+        f"{rows.number[fate.first]}); {at(connection, rows.time[reset])}, {span(max(wait, 0))} later, an RST came in "
+        f"the server's name (packet {rows.number[reset]}, TTL {rows.ttl[reset]}) {stage}, without an alert."
+    )
+    forged = bool(strong) or len(weak) >= 2
+    if forged:
+        return finding(
+            CODE,
+            f"a device on the path reset the TLS handshake with {connection.b}{f' for {name}' if name else ''}",
+            f"{base} It is most probably not the server's: {'; '.join(strong + weak)}.",
+            "Find the device between client and server that forges resets (firewall, filter by server name, intrusion "
+            "prevention) and allow this connection there; a path around it (VPN) shows that the server is well.",
+            [rows.number[i] for i in (*fate.carried, reset)],
+            actor=Actor.MIDDLEBOX,
+            sure=Confidence.LIKELY if strong else Confidence.POSSIBLE,
+            reason="; ".join(strong + weak),
+            disproof="a capture at the server in which it sends this RST itself",
+            next_capture="at the server: does this RST leave it?",
+        )
+    return finding(
+        CODE,
+        f"{end(connection, server)} reset the connection during the TLS handshake",
+        f"{base} Nothing in the RST differs from the server's other packets"
+        + (f" (but {weak[0]})" if weak else "")
+        + ": the program closed with octets unread, crashed, or refuses this client.",
+        "Server's operator: look in the server's log at this moment: crash, refused name or address, a listener that "
+        "expects something else (PROXY protocol), or a load balancer without a backend.",
+        [rows.number[i] for i in (*fate.carried, reset)],
+        actor=Actor.SERVER,
+        sure=Confidence.LIKELY,
+        reason="TTL and numbering fit the server's other packets; a device next to the server could imitate that",
+        disproof="a capture at the server in which this RST does not leave it",
+        next_capture="at the server: does this RST leave it?",
+    )

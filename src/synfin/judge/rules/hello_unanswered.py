@@ -1,0 +1,71 @@
+"""TLS112: the ClientHello arrived and the server never answered it.
+
+What it sees.  The server's kernel acknowledged the whole ClientHello, and no octet came back until the client gave up
+or the capture ended.
+
+Why it matters.  The network did its work: the acknowledgment proves arrival.  The program behind the port hangs: it
+does not read, waits for something else (a PROXY protocol header, another backend), or all its workers are busy.
+Users see "SSL connection timeout", "TLS handshake timeout".
+
+How to fix.  On the server: look at the process (threads, accept loop, event loop, backend it waits for), its log and
+the receive queue of the socket (`ss -tn`: Recv-Q above 0 means that nobody reads).
+
+Confused with.  No acknowledgment is a matter of the path (TLS113, TCP302).  A server's answer that is lost because it
+is too large leaves a hole in its stream (TCP301); if every packet of the answer is too large, nothing at all is seen
+here: capture at the server.  A kernel may also complete handshakes for a program that never accepts.
+
+References.  RFC 9293 3.8 (an acknowledgment means the octets are held by the receiver's TCP, not by its program).
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import SECOND, at, end, finding, round_trip, span
+from synfin.judge.hello import hello_fate
+from synfin.judge.model import Confidence, Finding
+from synfin.observe.story import Connection
+
+CODE = "TLS112"
+
+#: A client that gives up after this long has waited; shorter, it may simply have changed its mind.
+GAVE_UP = SECOND * 9 // 10
+
+#: When nobody gave up, the capture must have listened this long.
+LISTENED = 5 * SECOND
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Fire when all of the ClientHello was acknowledged and nothing came for a long time."""
+    fate = hello_fate(connection)
+    if fate is None or fate.heard or not fate.fully_acked or connection.tcp.icmp:
+        return None
+    rows = connection.rows
+    since = rows.time[fate.carried[0]]
+    close = fate.close
+    if close is not None and close.side != fate.client and close.time - since < GAVE_UP:
+        return None
+    waited = (close.time if close is not None else since + context.waited(connection, since)) - since
+    if waited < max(GAVE_UP if close is not None else LISTENED, 10 * round_trip(connection)):
+        return None
+    server = 1 - fate.client
+    acks = [i for i in range(fate.first + 1, len(rows)) if rows.sender[i] == server and rows.flags[i] & 0x10]
+    ended = (
+        f"{end(connection, close.side)} closed {at(connection, close.time)} (packet {close.packet})"
+        if close is not None
+        else "the capture ends so"
+    )
+    return finding(
+        CODE,
+        f"{end(connection, server)} received the ClientHello and did not answer for {span(waited)}",
+        f"{end(connection, fate.client)} sent its ClientHello (packet {rows.number[fate.first]}); the server's TCP "
+        f"acknowledged all {fate.length} octets of it"
+        + (f" (packet {rows.number[acks[0]]})" if acks else "")
+        + f", so it arrived; no octet came back in {span(waited)}; {ended}. The program, not the network, is silent.",
+        "Server's operator: find out why the program behind this port does not answer: hung or overloaded workers, "
+        "accept never called, waiting for a PROXY protocol header or for a backend.",
+        [rows.number[i] for i in (fate.first, *acks[:1])] + ([close.packet] if close is not None else []),
+        sure=Confidence.LIKELY,
+        reason="the acknowledgment proves that the ClientHello reached the server's TCP",
+        disproof="a capture at the server in which it does answer: then its packets are lost on the way back",
+        next_capture="at the server, if its program is known to answer others",
+    )

@@ -1,0 +1,65 @@
+"""TLS204: a server or device that cannot handle a ClientHello in several packets.
+
+What it sees.  The ClientHello needs more than one packet, and the server closes or resets after it without a TLS
+octet: before all of it was sent, or having acknowledged its first packet only, or at once.
+
+Why it matters.  ClientHellos with a post-quantum key share are about 1,800 octets long.  Servers and inspection
+devices that read once and expect a whole ClientHello fail for new browsers and for nobody else.
+
+How to fix.  Update the server or the device in front of it.  Meanwhile the client may offer no post-quantum group.
+
+Confused with.  A server that closes on any ClientHello (TLS111) or a reset for other reasons (TLS110): try with a
+short ClientHello; if that fails too, size is not the cause.  Large packets that do not pass at all are TCP302.
+
+References.  RFC 8446 5.1 (handshake messages may span records and segments), RFC 9293 3.8 (TCP is a byte stream).
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import at, end, finding, numbers
+from synfin.judge.hello import hello_fate, large_group
+from synfin.judge.model import Confidence, Finding
+from synfin.observe.story import Connection
+
+CODE = "TLS204"
+
+#: A ClientHello longer than this needs two packets on Ethernet.
+ONE_PACKET = 1400
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Fire when the server ended the connection on a ClientHello longer than one packet."""
+    fate = hello_fate(connection)
+    if fate is None or fate.heard or fate.close is None or fate.close.side == fate.client:
+        return None
+    rows = connection.rows
+    distinct = {rows.seq[i] for i in fate.carried}
+    if len(distinct) < 2 and fate.length <= ONE_PACKET:
+        return None
+    group = large_group(connection)
+    close = fate.close
+    ack = rows.ack[close.place]
+    syn = connection.tcp.sides[fate.client].syn
+    offset = (ack - syn.seq - 1) & 0xFFFFFFFF if syn is not None else 0
+    partly = fate.start < offset < fate.start + fate.length and bool(rows.flags[close.place] & 0x10)
+    return finding(
+        CODE,
+        f"{end(connection, 1 - fate.client)} gives up on a ClientHello of {fate.length} octets",
+        f"The ClientHello of {end(connection, fate.client)} is {fate.length} octets long in {len(distinct)} packets "
+        f"({numbers([rows.number[i] for i in fate.carried])})"
+        + (f", most of it the {group} key share" if group else "")
+        + f"; {at(connection, close.time)} the server sent {'RST' if close.reset else 'FIN'} (packet {close.packet}) "
+        "without a TLS octet"
+        + (f", having taken {offset - fate.start} octets, its first packet, only." if partly else ".")
+        + " A server or device that reads once and expects a whole ClientHello does this.",
+        "Server's operator: update the TLS software, or the device in front of it, so that it reads a ClientHello over "
+        "several packets. Client meanwhile: offer no post-quantum group.",
+        [rows.number[i] for i in fate.carried] + [close.packet],
+        sure=Confidence.LIKELY if partly or len(distinct) > 1 else Confidence.POSSIBLE,
+        reason="it ended after part of the ClientHello"
+        if partly
+        else "the ClientHello did not fit one packet and no answer to it came",
+        disproof="a short ClientHello (one packet) to the same server that ends in the same way",
+        next_capture="here again with a short ClientHello (curl --curves X25519)",
+    )

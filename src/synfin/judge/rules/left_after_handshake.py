@@ -1,0 +1,48 @@
+"""CRT302: the client finished the TLS handshake, asked for nothing and left.
+
+What it sees.  In TLS 1.3 without secrets: the client's Finished, then no request, then its close.  The certificate
+cannot be read, so the most usual reason, a name that does not match (curl checks it after the handshake, Node checks
+everything then), cannot be shown.
+
+Why it matters.  It looks like success on the wire and is a failure for the user.
+
+How to fix.  Read the client's own message, or capture again with its TLS secrets.
+
+Confused with.  Health checks and connections opened in advance end just so: it is only a note.
+
+References.  RFC 8446 4.4.2 and 6.
+"""
+
+from __future__ import annotations
+
+from synfin.judge.chains import judged_chain, verdict
+from synfin.judge.engine import Context
+from synfin.judge.facts import end, finding, server_name
+from synfin.judge.model import Confidence, Finding
+from synfin.observe.story import Connection
+
+CODE = "CRT302"
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Note a client that left right after the handshake when the certificate could not be read."""
+    tls = connection.tls
+    if tls is None or tls.resumed is not None or judged_chain(connection) is not None:
+        return None
+    told = verdict(connection)
+    if told.kind != "quit":
+        return None
+    return finding(
+        CODE,
+        f"{end(connection, tls.client)} left {server_name(connection)} right after the handshake: perhaps the name "
+        "in the certificate",
+        f"{told.text[:1].upper()}{told.text[1:]}. Clients that check the name after the handshake (curl) or do all "
+        "checks then (Node) do this when they reject the certificate; the certificate is encrypted here.",
+        f"Compare the names in the certificate with {connection.name or 'the name asked for'} (`openssl s_client "
+        f"-connect {connection.b} -servername {connection.name or 'NAME'}`), and read the client's own message.",
+        [told.packet],
+        sure=Confidence.POSSIBLE,
+        reason="a health check or a connection opened in advance looks the same",
+        disproof="a certificate that covers the name and has a known issuer",
+        next_capture="with the client's TLS secrets (SSLKEYLOGFILE)",
+    )

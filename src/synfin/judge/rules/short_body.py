@@ -1,0 +1,67 @@
+"""HTP201: the response is shorter than it said.
+
+What it sees.  A response announces a length (Content-Length) or chunks, and the server closes before all of it was
+sent.
+
+Why it matters.  "transfer closed with N bytes remaining to read" (curl 18), ERR_CONTENT_LENGTH_MISMATCH,
+ERR_INCOMPLETE_CHUNKED_ENCODING, IncompleteRead; some clients accept the cut body as if it were whole.
+
+How to fix.  Server side: the program computed the length wrong (after compression, of another character set), died in
+the middle, or a proxy cut it at its timeout.
+
+Confused with.  An RST in the middle is TCP501.  A client that stops reading closes first, and that is not reported.
+
+References.  RFC 9112 6.3 and 8.
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import at, end, finding, first_close
+from synfin.judge.model import Confidence, Finding
+from synfin.observe.story import Connection
+
+CODE = "HTP201"
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Fire when the server ends the connection inside a body of announced length."""
+    http, tls = connection.http, connection.tls
+    if http is None or http.protocol == "h2" or any(stream.holes for stream in connection.streams):
+        return None
+    close = first_close(connection)
+    if close is None or close.reset:
+        return None
+    for message in http.messages:
+        if (
+            message.kind != "response"
+            or message.complete
+            or message.problem
+            or message.framing not in ("length", "chunked")
+        ):
+            continue
+        notify = tls.close_notify[message.sender] if tls is not None else None
+        if close.side != message.sender and notify is None:
+            return None
+        unclean = tls is not None and notify is None
+        missing = (
+            f"{message.body} of {message.declared} octets came"
+            if message.declared is not None
+            else f"{message.body} octets came, but not the last chunk"
+        )
+        return finding(
+            CODE,
+            f"{end(connection, message.sender)} ended its response too early: {missing}",
+            f"The response {message.status} (packet {message.packets[0]}) "
+            + (f"announces {message.declared} octets" if message.declared is not None else "is chunked")
+            + f"; {at(connection, close.time)} the server closed (packet {notify or close.packet}) when {missing}."
+            + (" It did so without close_notify: an attacker could have cut it as well." if unclean else ""),
+            "Server's operator: compare the announced length with what the program sends; look for a crash or a "
+            "timeout "
+            "of a proxy in the middle of the body.",
+            [*message.packets, notify or close.packet],
+            sure=Confidence.CERTAIN,
+            reason="the response says how long it is, and the server's close came before that",
+            disproof="the missing octets in packets that the capture missed",
+        )
+    return None

@@ -1,0 +1,97 @@
+"""HTP102: the application is slow to answer.
+
+What it sees.  The request was acknowledged at once, no packet was lost, the window was open, and the first octet of
+the response came, or did not come before the client gave up, only after a second or more.
+
+Why it matters.  "Operation timed out ... 0 bytes received", 504, a page that loads slowly: the time is spent inside the
+server's program, not in the network.
+
+How to fix.  Server side: trace this request (database, backend, locks, cold start).
+
+Confused with.  Long polling and server-sent events wait on purpose: with an answer in the end this is only a note.
+
+References.  RFC 9110 15.6.5 (504), RFC 9293 3.8.
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import SECOND, acknowledged, at, end, finding, first_close, round_trip, span
+from synfin.judge.model import Confidence, Finding, Severity
+from synfin.observe.story import Connection
+
+CODE = "HTP102"
+
+#: A wait for the first octet that people notice.
+SLOW = SECOND
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Note a slow first octet; fire when the client gave up waiting."""
+    http = connection.http
+    if http is None or http.switched or connection.tcp.source != "packets" or any(s.holes for s in connection.streams):
+        return None
+    worst: tuple[int, int, int] | None = None
+    for number, request in enumerate(http.messages):
+        if request.kind != "request" or not request.complete:
+            continue
+        answer = next(
+            (m for m in http.messages[number + 1 :] if m.kind == "response" and m.stream == request.stream), None
+        )
+        if answer is not None:
+            wait = answer.start - request.end
+            if wait > max(SLOW, 10 * round_trip(connection)) and (worst is None or wait > worst[0]):
+                worst = (wait, number, answer.packets[0])
+            continue
+        return _gave_up(connection, number)
+    if worst is None:
+        return None
+    wait, number, packet = worst
+    request = http.messages[number]
+    server = 1 - request.sender
+    return finding(
+        CODE,
+        f"{end(connection, server)} took {span(wait)} to begin its answer to {request.method} {request.target}",
+        f"The request was complete {at(connection, request.end)} (packet {request.packets[1]}); the first octet of the "
+        f"answer came {span(wait)} later (packet {packet}), and a round trip takes {span(round_trip(connection))}.",
+        "Server's operator: trace this request inside the application.",
+        [request.packets[1], packet],
+        sure=Confidence.LIKELY,
+        reason="the wait is many round trips long; an answer may be held back on purpose (long polling)",
+        disproof="a capture at the server in which the answer leaves early",
+    )
+
+
+def _gave_up(connection: Connection, number: int) -> Finding | None:
+    """The client's close is the first thing after its request, after a noticeable wait."""
+    http = connection.http
+    close = first_close(connection)
+    if http is None or close is None:
+        return None
+    request = http.messages[number]
+    wait = close.time - request.end
+    tls = connection.tls
+    if close.side != request.sender or wait < SLOW:
+        return None
+    streams = tls.data if tls is not None and tls.data is not None else connection.streams
+    server = 1 - request.sender
+    if http.protocol != "h2" and any(p.time > request.end for p in streams[server].pieces):
+        return None
+    rows = connection.rows
+    if acknowledged(connection, request.sender) < connection.streams[request.sender].end - 64:
+        return None  # the request never arrived in full
+    return finding(
+        CODE,
+        f"{end(connection, server)} did not answer {request.method} {request.target} in {span(wait)}; the client gave "
+        "up",
+        f"The request was complete {at(connection, request.end)} (packet {request.packets[1]}) and acknowledged by the "
+        f"server's TCP; no octet of an answer came until {end(connection, request.sender)} closed "
+        f"{at(connection, close.time)} (packet {close.packet}, {rows.number[close.place]}).",
+        "Server's operator: trace this request inside the application. Client: its timeout is shorter than the answer "
+        "takes.",
+        [request.packets[1], close.packet],
+        severity=Severity.ERROR,
+        sure=Confidence.LIKELY,
+        reason="the request arrived, nothing was lost, and the wait is the server's",
+        disproof="a capture at the server in which the answer leaves",
+    )

@@ -1,0 +1,49 @@
+"""SLO101: a SYN or its answer was lost once: the connection began a second late.
+
+What it sees.  A SYN sent again after about one second (three, seven ...), then answered.
+
+Why it matters.  "Sometimes takes one second": the retransmission timer of a new connection starts at 1 s, so one lost
+packet costs a whole second, whatever the path's round trip.
+
+How to fix.  Look for loss (wireless link, overload, rate limit for SYNs) or a server whose accept queue overflows now
+and then.
+
+Confused with.  A SYN that is never answered is TCP102.
+
+References.  RFC 6298 2 (initial RTO 1 s).
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import SECOND, end, finding, numbers, span, syns
+from synfin.judge.model import Confidence, Finding
+from synfin.observe.story import A, B, Connection
+
+CODE = "SLO101"
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Note repeated SYNs before an answer."""
+    if connection.tcp.handshake != "complete":
+        return None
+    tries, answers = syns(connection, A), syns(connection, B)
+    rows = connection.rows
+    if len(tries) < 2 or not answers:
+        return None
+    lost = rows.time[tries[-1]] - rows.time[tries[0]]
+    if lost < SECOND // 2:
+        return None
+    late = answers[0] > tries[-1]
+    return finding(
+        CODE,
+        f"the connection to {connection.b} began {span(lost)} late: {'its SYN' if late else 'the SYN,ACK'} was lost",
+        f"{end(connection, A)} sent SYN {len(tries)} times ({numbers([rows.number[i] for i in tries])}) before "
+        f"{'an answer came' if late else 'it took the answer'}: {span(lost)} went by.",
+        "Network's operator: look for loss on the path; server's operator: for an accept queue that overflows at "
+        "times.",
+        [rows.number[i] for i in (*tries, answers[0])],
+        sure=Confidence.CERTAIN,
+        reason="the repetitions are here",
+        disproof="none: the repetitions were sent",
+    )

@@ -1,0 +1,100 @@
+"""CRT102: the client does not trust the authority behind the server's certificate.
+
+What it sees.  The client sent unknown_ca (or certificate_unknown with no other fault in the chain), or left, and
+the chain is self-signed, ends in a root of its own, or ends in an issuer that the client does not know.  Without TLS
+secrets in TLS 1.3 the alert alone says it.
+
+Why it matters.  "self-signed certificate", "self-signed certificate in certificate chain", "unable to get local issuer
+certificate", DEPTH_ZERO_SELF_SIGNED_CERT, ERR_CERT_AUTHORITY_INVALID, SEC_ERROR_UNKNOWN_ISSUER.
+
+How to fix.  For a private CA: give the client its root (never switch verification off).  For a public site: a
+certificate of a public CA.  If the issuer is a proxy that opens TLS (company, antivirus), install its root in the
+store that this program uses: many programs do not use the system's.
+
+Confused with.  A missing intermediate (CRT101) gives the same alert; with TLS 1.3 and no secrets the two cannot be
+told apart.  A chain whose root is not sent is normal and not reported by itself.
+
+References.  RFC 8446 6.2 (alerts 46, 48) and 4.4.2, RFC 5280 6.
+"""
+
+from __future__ import annotations
+
+from synfin.judge.alerts import alert_name
+from synfin.judge.chains import Blame, blame
+from synfin.judge.engine import Context
+from synfin.judge.facts import end, finding, server_name
+from synfin.judge.model import Actor, Confidence, Finding
+from synfin.observe.story import Connection
+
+CODE = "CRT102"
+
+#: Names that products which open TLS put into the certificates they make.
+_INTERCEPTORS = (
+    "zscaler", "fortinet", "fortigate", "palo alto", "netskope", "blue coat", "bluecoat", "sophos", "kaspersky",
+    "bitdefender", "avast", "eset", "mcafee", "cisco umbrella", "forcepoint", "barracuda", "watchguard", "checkpoint",
+    "check point", "untangle", "sonicwall", "mitmproxy", "charles proxy", "fiddler", "burp", "portswigger", "squid",
+    "interception", "ssl inspection", "proxy ca",
+)  # fmt: skip
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Fire when the client turned down the chain because of who issued it."""
+    told = blame(connection)
+    if told.fault != "untrusted":
+        return None
+    if told.form is None or told.chain is None:
+        return _unseen(connection, told)
+    form = told.form
+    last = form.path[-1]
+    issuer = form.missing or last.subject_text
+    product = next((name for name in _INTERCEPTORS if name in issuer.lower()), "")
+    if form.self_signed_leaf:
+        what = f"its certificate {form.leaf.label} is self-signed"
+        title = f"{server_name(connection)} shows a self-signed certificate"
+    elif form.root_sent:
+        what = f"its chain ends in the self-signed root {last.label}, which the client does not know"
+        title = f"{server_name(connection)} has a certificate of {last.label}, a root the client does not trust"
+    else:
+        what = f"its chain ends at an issuer the client does not know, {form.missing}"
+        title = f"{server_name(connection)} has a certificate of {form.missing}, which the client does not trust"
+    return finding(
+        CODE,
+        title,
+        f"In the server's Certificate message (packet {told.chain.packets[0] if told.chain.packets else '?'}, "
+        f"{len(told.chain.der)} certificates) {what}. {told.verdict.text[:1].upper()}{told.verdict.text[1:]}."
+        + (f" The issuer's name is that of a product which opens TLS ({product})." if product else ""),
+        (
+            "Client's operator: a proxy or antivirus opens this connection; install its root where this program looks, "
+            "or exempt the site."
+            if product
+            else "Server's operator: use a certificate of an authority the clients trust. For a private CA: give the "
+            "client its root certificate (for example curl --cacert, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)."
+        ),
+        [*told.chain.packets[:1], told.verdict.packet],
+        actor=Actor.CLIENT if product else Actor.OPERATOR,
+        sure=Confidence.CERTAIN if told.verdict.alert == 48 and form.root_sent else Confidence.LIKELY,
+        reason="the chain shows its own root and the client says that it does not know it"
+        if told.verdict.alert == 48 and form.root_sent
+        else f"the client said {alert_name(told.verdict.alert)} and nothing else is wrong with the chain"
+        if told.verdict.alert is not None
+        else "the client left without a word and this is what is wrong with the chain",
+        disproof="the same client accepting the same chain",
+        field="certificate.issuer",
+    )
+
+
+def _unseen(connection: Connection, told: Blame) -> Finding:
+    who = end(connection, connection.tls.client if connection.tls else 0)
+    return finding(
+        CODE,
+        f"{who} cannot trace the certificate of {server_name(connection)} to an authority it trusts",
+        f"{told.verdict.text[:1].upper()}{told.verdict.text[1:]}: self-signed, a private or intercepting CA, or a "
+        "missing intermediate. The certificates are encrypted here, so which of these it is cannot be read.",
+        f"Server's operator: look at what is sent (`openssl s_client -connect {connection.b} -servername "
+        f"{connection.name or 'NAME'} -showcerts`): send the full chain, or let the client trust the private root.",
+        [told.verdict.packet],
+        sure=Confidence.CERTAIN,
+        reason="the alert says so; which fault of the chain is behind it stays open",
+        disproof="none needed for the alert; the chain itself would tell which fault it is",
+        next_capture="with the client's TLS secrets (SSLKEYLOGFILE), to see the chain",
+    )
