@@ -14,13 +14,18 @@ from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from synfin.errors import WireError
 from synfin.observe.rows import Rows
 from synfin.observe.stream import ByteStream, Overlap
+from synfin.wire.tls.fingerprint import ja3, ja3s, ja4
+from synfin.wire.tls.hello import ClientHello, ServerHello
+from synfin.wire.tls.messages import parse_handshake
 
 if TYPE_CHECKING:
     from synfin.spec.certificates import CertificateFacts
 
 A, B = 0, 1
+_LATER = object()
 
 
 class Endpoint(NamedTuple):
@@ -201,21 +206,103 @@ class RecordFact(NamedTuple):
     complete: bool  # all its octets were captured
 
 
-@dataclass(frozen=True, slots=True)
 class MessageFact:
-    """One handshake message.  ``body`` is the parsed message of ``wire.tls`` or None where it could not be read."""
+    """One handshake message.  Its body is parsed when first asked for: most are never looked at.
 
-    sender: int
-    type: int
-    name: str  # client_hello, server_hello, hello_retry_request, ... (IANA names in lower case); v2_* for SSLv2
-    offset: int  # in its sender's stream, of the record that carries its first octet
-    length: int  # octets of the whole message with its 4-octet header
-    packets: tuple[int, ...]
-    time: int  # when its last octet was seen
-    decrypted: bool
-    body: Any
-    raw: bytes
-    problem: str = ""
+    ``name`` is IANA's in lower case (client_hello, server_hello, hello_retry_request, ...), v2_* for SSL 2.0, whose
+    type numbers are its own.  ``offset`` is that of the record which carries the first octet, in the sender's stream;
+    ``length`` and ``raw`` are the whole message with its header of 4 octets.  ``time`` is when the last octet was seen.
+    ``version`` and ``kex`` (key exchange of the suite) are what was negotiated when it was sent: some bodies need it.
+    """
+
+    __slots__ = (
+        "_body",
+        "_problem",
+        "decrypted",
+        "kex",
+        "length",
+        "name",
+        "offset",
+        "packets",
+        "raw",
+        "sender",
+        "time",
+        "type",
+        "version",
+    )
+
+    def __init__(
+        self,
+        sender: int,
+        type: int,
+        name: str,
+        offset: int,
+        length: int,
+        packets: tuple[int, ...],
+        time: int,
+        decrypted: bool,
+        body: Any = None,
+        raw: bytes = b"",
+        problem: str = "",
+        *,
+        version: int | None = None,
+        kex: str | None = None,
+        parse: bool = False,
+    ) -> None:
+        self.sender = sender
+        self.type = type
+        self.name = name
+        self.offset = offset
+        self.length = length
+        self.packets = packets
+        self.time = time
+        self.decrypted = decrypted
+        self._body = _LATER if parse else body
+        self.raw = raw
+        self._problem = problem
+        self.version = version
+        self.kex = kex
+
+    @property
+    def body(self) -> Any:
+        """The parsed message of ``wire.tls.messages`` (or ``sslv2``), or None where it cannot be read."""
+        if self._body is _LATER:
+            try:
+                self._body = parse_handshake(self.type, self.raw[4:], version=self.version, kex=self.kex)
+            except WireError as error:
+                self._body = None
+                self._problem = str(error)
+        return self._body
+
+    @property
+    def problem(self) -> str:
+        """Why the message cannot be read; empty when it can."""
+        if self._body is _LATER:
+            _ = self.body
+        return self._problem
+
+    def _facts(self) -> tuple[Any, ...]:
+        return (
+            self.sender,
+            self.type,
+            self.name,
+            self.offset,
+            self.length,
+            self.packets,
+            self.time,
+            self.decrypted,
+            self.raw,
+            self.problem,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MessageFact) and self._facts() == other._facts()
+
+    def __hash__(self) -> int:
+        return hash((self.sender, self.offset, self.raw))
+
+    def __repr__(self) -> str:
+        return f"MessageFact({self.sender}, {self.name}, offset={self.offset}, length={self.length})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,14 +381,47 @@ class TlsStory:
     handshake_done: bool = False  # both sides' Finished were sent as far as can be known
     handshake_done_time: int | None = None
     close_notify: tuple[int | None, int | None] = (None, None)  # packet of each side's close_notify (known or by look)
-    ja3: str | None = None
-    ja3_full: str | None = None
-    ja3s: str | None = None
-    ja3s_full: str | None = None
-    ja4: str | None = None
     decryption: tuple[Decryption, Decryption] = (Decryption(Opened.NOTHING), Decryption(Opened.NOTHING))
     data: tuple[ByteStream, ByteStream] | None = None  # decrypted application data of each side
     problems: list[tuple[Evidence, str]] = field(default_factory=list)
+
+    def _hello(self) -> ClientHello | None:
+        body = self.client_hello.body if self.client_hello is not None else None
+        return body if isinstance(body, ClientHello) else None
+
+    def _answer(self) -> ServerHello | None:
+        body = self.server_hello.body if self.server_hello is not None else None
+        return body if isinstance(body, ServerHello) else None
+
+    @property
+    def ja3(self) -> str | None:
+        """JA3 of the first ClientHello."""
+        hello = self._hello()
+        return ja3(hello)[0] if hello is not None else None
+
+    @property
+    def ja3_full(self) -> str | None:
+        """The string JA3 is the MD5 of."""
+        hello = self._hello()
+        return ja3(hello)[1] if hello is not None else None
+
+    @property
+    def ja3s(self) -> str | None:
+        """JA3S of the ServerHello."""
+        answer = self._answer()
+        return ja3s(answer)[0] if answer is not None else None
+
+    @property
+    def ja3s_full(self) -> str | None:
+        """The string JA3S is the MD5 of."""
+        answer = self._answer()
+        return ja3s(answer)[1] if answer is not None else None
+
+    @property
+    def ja4(self) -> str | None:
+        """JA4 (client) of the first ClientHello; None where JA4 has no letters for its version."""
+        hello = self._hello()
+        return ja4(hello) if hello is not None else None
 
 
 # ---------------------------------------------------------------- what runs before and inside

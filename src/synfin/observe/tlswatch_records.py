@@ -20,6 +20,7 @@ from synfin.wire.tls.records import HEADER, MAX_FRAGMENT, looks_like_record
 #: ``version`` of records in SSL 2.0's own framing.
 SSLV2 = 0x0002
 
+_new = tuple.__new__  # makes a NamedTuple without a call to its Python constructor
 _HEADER = Struct(">BHH").unpack_from
 
 
@@ -82,7 +83,7 @@ def walk(stream: ByteStream, start: int, faults: list[Fault], index: int | None 
                 i, pos, record = _across(stream, i, pos, kind, version, length)
                 yield record
                 break
-            yield Record(ready, packet, base + at, kind, version, length, HEADER, True, i)
+            yield _new(Record, (ready, packet, base + at, kind, version, length, HEADER, True, i))
             at = stop
         else:
             pos = base + at

@@ -17,7 +17,8 @@ does not hide a second ClientHello.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from synfin.errors import WireError
 from synfin.observe.decrypt import CLIENT, SERVER, Keys
@@ -35,30 +36,17 @@ from synfin.observe.stream import ByteStream, Hole, Piece
 from synfin.observe.tlswatch_records import SSLV2, Fault, Record, fragment, walk, walk_sslv2
 from synfin.spec.certificates import certificate_facts
 from synfin.wire.tls import sslv2
-from synfin.wire.tls.fingerprint import ja3, ja3s, ja4
-from synfin.wire.tls.messages import (
-    Certificate,
-    CertificateStatus,
-    ClientHello,
-    ClientKeyExchange,
-    CompressedCertificate,
-    EncryptedExtensions,
-    HelloRetryRequest,
-    Message,
-    NewSessionTicket,
-    ServerHello,
-    ServerKeyExchange,
-    is_tls13,
-    parse_handshake,
-)
+from synfin.wire.tls.messages import HRR_RANDOM, Certificate, ClientHello, ServerHello, is_tls13, parse_handshake
 from synfin.wire.tls.registry import HANDSHAKES, suite
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CCM_8 = 0x1305
 #: Server messages that a resumed handshake never has: Certificate, ServerKeyExchange, ServerHelloDone.
 FULL_HANDSHAKE = {11, 12, 14}
-CLIENT_HELLO, SERVER_HELLO, FINISHED, KEY_UPDATE, END_OF_EARLY_DATA = 1, 2, 20, 24, 5
+CLIENT_HELLO, SERVER_HELLO = 1, 2
 
+#: Makes a NamedTuple from a tuple without a call to its Python constructor.
+_new = tuple.__new__
 #: Secrets a watch may use come as ``Keys``; without any, this is what a side with protected records says.
 _NO_KEYS = Decryption(Opened.NO_SECRET, "no key log or key was given")
 _NOTHING = Decryption(Opened.NOTHING)
@@ -134,7 +122,7 @@ class Watch:
         one, two = walks
         a, b = next(one, _END), next(two, _END)
         while True:
-            if a[:2] <= b[:2]:
+            if a <= b:
                 if a is _END:
                     break
                 self._record(0, a)
@@ -171,7 +159,7 @@ class Watch:
         else:
             inner = self._protected(sender, side, record)
         self.story.records.append(
-            RecordFact(sender, offset, kind, version, length, packet, time, protected, inner, complete)
+            _new(RecordFact, (sender, offset, kind, version, length, packet, time, protected, inner, complete))
         )
 
     def _gap(self, sender: int) -> None:
@@ -305,6 +293,10 @@ class Watch:
         """Feed the handshake octets of one record; True where they are no handshake in clear."""
         side = self._sides[sender]
         base = record.offset + record.header
+        size = len(data)
+        if not side.parts and size > 3 and int.from_bytes(data[1:4], "big") == size - 4 and data[0] in HANDSHAKES:
+            self._message(sender, data[0], data, record.offset, (base, base + size), record, clear)
+            return False
         carried = 0
         at, offset = base, record.offset
         if side.parts:
@@ -324,7 +316,8 @@ class Watch:
             kind = data[pos]
             stop = pos + 4 + (data[pos + 1] << 16 | data[pos + 2] << 8 | data[pos + 3])
             if clear and (kind not in HANDSHAKES or self._absurd(kind, stop - pos, size - pos, record)):
-                return self._unreadable(sender, record, at)
+                self._unreadable(sender, record, at)
+                return pos == 0
             if stop > size:
                 break
             end = base + stop - carried if clear else record.offset + record.header + record.length
@@ -344,7 +337,7 @@ class Watch:
             return size < 38
         return size > have and self.story.client_hello is None and self.story.server_hello is None
 
-    def _unreadable(self, sender: int, record: Record, at: int) -> bool:
+    def _unreadable(self, sender: int, record: Record, at: int) -> None:
         """A handshake record that is none in clear: most likely encrypted, with its ChangeCipherSpec not captured."""
         self._problem(
             sender,
@@ -353,9 +346,7 @@ class Watch:
             record.packet,
             "handshake octets that are no message: encrypted, or damaged",
         )
-        side = self._sides[sender]
-        side.protected += 1
-        return True
+        self._sides[sender].protected += 1
 
     def _unfinished(self, sender: int) -> None:
         """The message begun will never be whole."""
@@ -383,111 +374,77 @@ class Watch:
     ) -> None:
         """One whole handshake message: parse it, keep it, take from it what the story tells."""
         stream = self._streams[sender]
-        first = stream.pieces[record.piece]
-        if offset == record.offset and first.packet == record.packet:
+        if offset == record.offset and stream.pieces[record.piece].packet == record.packet:
             packets: tuple[int, ...] = (record.packet,)
             time = record.time
         else:
             packets = stream.packets(span[0], span[1] - span[0])
             time = stream.ready(span[0], span[1] - span[0]) if clear else record.time
-        body: Message | None
-        problem = ""
-        try:
-            body = parse_handshake(kind, raw[4:], version=self._version, kex=self._kex)
-        except WireError as error:
-            body, problem = None, str(error)
-        name = HANDSHAKES.get(kind, f"unknown_{kind}")
-        if kind == SERVER_HELLO and isinstance(body, ServerHello) and body.is_hello_retry_request:
+        name = HANDSHAKES.get(kind) or f"unknown_{kind}"
+        if kind == SERVER_HELLO and raw[6:38] == HRR_RANDOM:
             name = "hello_retry_request"
-        fact = MessageFact(sender, kind, name, offset, len(raw), packets, time, not clear, body, raw, problem)
+        fact = MessageFact(
+            sender,
+            kind,
+            name,
+            offset,
+            len(raw),
+            packets,
+            time,
+            not clear,
+            raw=raw,
+            version=self._version,
+            kex=self._kex,
+            parse=True,
+        )
         self.story.messages.append(fact)
-        if body is not None:
-            self._meaning(sender, fact, body)
-        elif kind == CLIENT_HELLO and self.story.client_hello is None:
-            self.story.client = sender
-            self.story.client_hello = fact
+        meaning = _MEANING.get(kind)
+        if meaning is not None:
+            meaning(self, sender, fact)
 
-    def _meaning(self, sender: int, fact: MessageFact, body: Message) -> None:
-        story = self.story
-        if isinstance(body, ClientHello):
-            self._client_hello(sender, fact, body)
-        elif isinstance(body, ServerHello):
-            self._server_hello(sender, fact, body)
-        elif isinstance(body, Certificate):
-            self._chain(sender, fact, body)
-        elif isinstance(body, ServerKeyExchange):
-            story.group = story.group or body.group
-        elif isinstance(body, ClientKeyExchange):
-            if self._keys is not None:
-                self._keys.key_exchange(body.exchange, self._kex or "", self._transcript, self._server_spki())
-        elif isinstance(body, EncryptedExtensions):
-            story.alpn = body.alpn or story.alpn
-            if story.early_data is not None:
-                story.early_data = "accepted" if body.early_data else "rejected"
-        elif isinstance(body, NewSessionTicket):
-            story.new_session_ticket = True
-            if self._keys is not None and not self._tls13:
-                self._keys.ticket(body.ticket)
-        elif isinstance(body, CertificateStatus):
-            story.certificate_status = True
-        elif isinstance(body, CompressedCertificate):
-            try:
-                self._chain(sender, fact, body.certificate())
-            except WireError as error:
-                self._problem(sender, fact.offset, fact.length, fact.packets[-1], str(error))
-        elif isinstance(body, HelloRetryRequest):
-            story.hello_retry = story.hello_retry or fact
-            story.client = 1 - sender
-        elif fact.type == 13:
-            story.certificate_requested = True
-        elif fact.type == FINISHED:
-            if self._sides[sender].finished is None:
-                self._sides[sender].finished = fact.time
-            if self._keys is not None and self._tls13:
-                self._keys.finished(self._role(sender))
-        elif self._keys is not None and fact.type == KEY_UPDATE:
-            self._keys.key_update(self._role(sender))
-        elif self._keys is not None and fact.type == END_OF_EARLY_DATA:
-            self._keys.end_of_early_data()
-
-    def _client_hello(self, sender: int, fact: MessageFact, hello: ClientHello) -> None:
-        story = self.story
+    def _client_hello(self, sender: int, fact: MessageFact) -> None:
+        story, hello = self.story, fact.body
         if story.client_hello is None:
             story.client_hello = fact
             story.client = sender
+            if hello is None:
+                return
             story.sni = hello.sni
             if hello.early_data:
                 story.early_data = "offered"
-            story.ja3, story.ja3_full = ja3(hello)
-            story.ja4 = ja4(hello)
         elif sender == story.client and story.client_hello_2 is None and story.server_hello is None:
             story.client_hello_2 = fact
             return
-        if self._keys is not None:
+        if self._keys is not None and hello is not None:
             self._keys.client_hello(hello)
 
-    def _server_hello(self, sender: int, fact: MessageFact, hello: ServerHello) -> None:
-        story = self.story
-        if hello.is_hello_retry_request:
-            if story.hello_retry is None:
-                story.hello_retry = fact
-                story.early_data = "rejected" if story.early_data else None
-            if story.client_hello is None:
-                story.client = 1 - sender
-            self._negotiated(hello)
+    def _server_hello(self, sender: int, fact: MessageFact) -> None:
+        story, hello = self.story, fact.body
+        if story.client_hello is None:
+            story.client = 1 - sender
+        if hello is None:
             return
         self._negotiated(hello)
+        if hello.is_hello_retry_request:
+            self._retry(sender, fact)
+            return
         if story.server_hello is None:
             story.server_hello = fact
-            if story.client_hello is None:
-                story.client = 1 - sender
             story.version = self._version
             story.cipher = hello.cipher_suite
             story.group = hello.key_share_group
             story.alpn = hello.alpn
-            story.ja3s, story.ja3s_full = ja3s(hello)
         if self._keys is not None and self._version is not None:
             self._keys.server_hello(hello, self._version)
+
+    def _retry(self, sender: int, fact: MessageFact) -> None:
+        """A HelloRetryRequest, in RFC 8446's form or as the drafts' message of its own; early data is lost by it."""
+        story = self.story
+        if story.hello_retry is None:
+            story.hello_retry = fact
+            story.early_data = "rejected" if story.early_data else None
+        if story.client_hello is None:
+            story.client = 1 - sender
 
     def _negotiated(self, hello: ServerHello) -> None:
         self._version = hello.selected_version
@@ -498,10 +455,66 @@ class Watch:
             for side in self._sides:
                 side.encrypted = False
 
-    def _chain(self, sender: int, fact: MessageFact, body: Certificate) -> None:
-        der = body.certificates
-        facts = tuple([certificate_facts(one) for one in der])
-        self.story.chains.append(ChainFact(sender, fact.packets, fact.time, der, facts, len(fact.packets)))
+    def _certificate(self, sender: int, fact: MessageFact) -> None:
+        chain = _chain(fact.raw, self._tls13)
+        self._told_chain(sender, fact, chain)
+
+    def _compressed(self, sender: int, fact: MessageFact) -> None:
+        if fact.body is None:
+            return
+        try:
+            inside: Certificate = fact.body.certificate()
+        except WireError as error:
+            self._problem(sender, fact.offset, fact.length, fact.packets[-1], str(error))
+            return
+        self._told_chain(sender, fact, inside.certificates)
+
+    def _told_chain(self, sender: int, fact: MessageFact, der: tuple[bytes, ...] | None) -> None:
+        if der is not None:
+            facts = tuple([certificate_facts(one) for one in der])
+            self.story.chains.append(ChainFact(sender, fact.packets, fact.time, der, facts, len(fact.packets)))
+
+    def _server_key_exchange(self, sender: int, fact: MessageFact) -> None:
+        raw = fact.raw
+        if self.story.group is None and self._kex and self._kex.startswith("EC") and len(raw) > 7 and raw[4] == 3:
+            self.story.group = raw[5] << 8 | raw[6]  # named_curve (RFC 8422 5.4)
+
+    def _client_key_exchange(self, sender: int, fact: MessageFact) -> None:
+        if self._keys is not None and fact.body is not None:
+            self._keys.key_exchange(fact.body.exchange, self._kex or "", self._transcript, self._server_spki())
+
+    def _encrypted_extensions(self, sender: int, fact: MessageFact) -> None:
+        story, body = self.story, fact.body
+        if body is not None:
+            story.alpn = body.alpn or story.alpn
+            if story.early_data is not None:
+                story.early_data = "accepted" if body.early_data else "rejected"
+
+    def _new_session_ticket(self, sender: int, fact: MessageFact) -> None:
+        self.story.new_session_ticket = True
+        if self._keys is not None and not self._tls13 and fact.body is not None:
+            self._keys.ticket(fact.body.ticket)
+
+    def _certificate_request(self, sender: int, fact: MessageFact) -> None:
+        self.story.certificate_requested = True
+
+    def _certificate_status(self, sender: int, fact: MessageFact) -> None:
+        self.story.certificate_status = True
+
+    def _finished(self, sender: int, fact: MessageFact) -> None:
+        side = self._sides[sender]
+        if side.finished is None:
+            side.finished = fact.time
+        if self._keys is not None and self._tls13:
+            self._keys.finished(self._role(sender))
+
+    def _key_update(self, sender: int, fact: MessageFact) -> None:
+        if self._keys is not None:
+            self._keys.key_update(self._role(sender))
+
+    def _end_of_early_data(self, sender: int, fact: MessageFact) -> None:
+        if self._keys is not None:
+            self._keys.end_of_early_data()
 
     def _server_spki(self) -> bytes | None:
         for chain in self.story.chains:
@@ -631,3 +644,32 @@ class Watch:
                 ByteStream(side.data, tuple(holes)) for side, holes in zip(self._sides, self._holes, strict=True)
             )
             story.data = (sent, received)
+
+
+#: What a handshake message means for the story, by its type; the others are only kept.
+_MEANING: dict[int, Callable[[Watch, int, MessageFact], None]] = {
+    1: Watch._client_hello,
+    2: Watch._server_hello,
+    4: Watch._new_session_ticket,
+    5: Watch._end_of_early_data,
+    6: Watch._retry,
+    8: Watch._encrypted_extensions,
+    11: Watch._certificate,
+    12: Watch._server_key_exchange,
+    13: Watch._certificate_request,
+    16: Watch._client_key_exchange,
+    20: Watch._finished,
+    22: Watch._certificate_status,
+    24: Watch._key_update,
+    25: Watch._compressed,
+}
+
+
+@lru_cache(maxsize=2048)
+def _chain(raw: bytes, tls13: bool) -> tuple[bytes, ...] | None:
+    """The certificates in a Certificate message; None when it cannot be read.  Servers send the same one again."""
+    try:
+        body = parse_handshake(11, raw[4:], version=0x0304 if tls13 else None)
+    except WireError:
+        return None
+    return body.certificates if isinstance(body, Certificate) else None
