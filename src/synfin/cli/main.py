@@ -20,6 +20,7 @@ from synfin.errors import UsageError
 COMMANDS = {
     "read": "synfin.cli.read",
     "check": "synfin.cli.check",
+    "follow": "synfin.cli.follow",
     "rule": "synfin.cli.rule",
 }
 

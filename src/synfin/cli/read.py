@@ -8,34 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synfin.cli.options import Color, Files, Keylog, RsaKey, Width
+
 if TYPE_CHECKING:
-    from synfin.cli.inputs import Filter
+    from synfin.cli.inputs import Filter, Secrets
     from synfin.observe.observer import Observation
     from synfin.views.paint import Paint
 
-FilesArgument = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="pcap or pcapng, plain, gzip or zstd; - is standard input.")
-]
-KeylogOption = Annotated[
-    list[Path], typer.Option("--keylog", metavar="FILE", help="TLS secrets (SSLKEYLOGFILE); repeatable.")
-]
-RsaOption = Annotated[
-    list[Path],
-    typer.Option("--rsa-key", metavar="PEM", help="Server's RSA key, for handshakes with static RSA; repeatable."),
-]
-WidthOption = Annotated[
-    int | None, typer.Option("--width", metavar="N", help="Columns to use instead of the terminal's.")
-]
-ColorOption = Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal takes.")]
-
 
 def read(
-    files: FilesArgument,
+    files: Files,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only the table, from headers and hellos: no findings, no decryption.")
     ] = False,
@@ -43,6 +29,7 @@ def read(
         int | None, typer.Option("-c", "--connection", metavar="ID", help="The story of one connection.")
     ] = None,
     brief: Annotated[bool, typer.Option("--brief", help="With -c: the story in a dozen lines.")] = False,
+    packet: Annotated[int | None, typer.Option("--bytes", metavar="N", help="Explain packet N byte by byte.")] = None,
     addr: Annotated[
         str, typer.Option("--addr", metavar="ADDR", help="Only this address or network (10.0.0.0/8), either side.")
     ] = "",
@@ -56,11 +43,11 @@ def read(
             "--outcome", metavar="WORD", help="Only: closed, half-closed, open, refused, unanswered, reset, failed."
         ),
     ] = "",
-    keylog: KeylogOption = [],  # noqa: B006  typer copies defaults
-    rsa_key: RsaOption = [],  # noqa: B006
+    keylog: Keylog = [],  # noqa: B006  typer copies defaults
+    rsa_key: RsaKey = [],  # noqa: B006
     json: Annotated[bool, typer.Option("--json", help="JSON Lines: one object per connection.")] = False,
-    width: WidthOption = None,
-    no_color: ColorOption = False,
+    width: Width = None,
+    no_color: Color = False,
 ) -> int:
     """Tell what happened on every connection of a capture, or the whole story of one (-c ID)."""
     from synfin.cli import inputs, terminal
@@ -74,7 +61,9 @@ def read(
         if len(files) > 1 and not json:  # a heading for each file
             terminal.write_lines([*([""] if place else []), page.paint("title", f"== {inputs.shown(file)} ==")])
         with secrets.observe(file) as seen:
-            if connection is not None:
+            if packet is not None:
+                terminal.write_lines(_bytes(seen, secrets, file, packet, page))
+            elif connection is not None:
                 worst = max(worst, _one(seen, file, connection, page, json=json))
             elif json:
                 worst = max(worst, _json(seen, file, filter_))
@@ -208,3 +197,32 @@ def _json(seen: Observation, file: str, filter_: Filter) -> int:
 
     terminal.write_lines(lines())
     return worst
+
+
+def _bytes(seen: Observation, secrets: Secrets, file: str, number: int, page: Page) -> Iterator[str]:
+    """The lines that explain packet ``number``; UsageError when there is no such packet.
+
+    The file is read once for the frame and once for the connection it belongs to.
+    """
+    from synfin.cli import inputs
+    from synfin.errors import UsageError
+    from synfin.views.octets import Frame, explain
+
+    if file == "-":
+        raise UsageError("--bytes reads the capture twice: give it as a file, not on standard input")
+    frame = None
+    for batch in seen.capture.batches():
+        place = number - int(batch.rows["number"][0]) if len(batch.rows) else -1
+        if 0 <= place < len(batch.rows):
+            row = batch.rows[place]
+            at = int(row["frame_at"])
+            link = batch.links[int(row["link"])]
+            octets = bytes(batch.data[at : at + int(row["caplen"])])
+            frame = Frame(number, link.link_type, octets, int(row["wirelen"]))
+            break
+    if frame is None:
+        packets = seen.capture.notes.packets
+        raise UsageError(f"{inputs.shown(file)}: no packet {number}; it has {packets:,}, numbered from 1")
+    with secrets.observe(file) as again:
+        owner = next((item for item in again if number in item.rows.number), None)
+    yield from explain(frame, owner, page.room, page.paint)
