@@ -127,8 +127,8 @@ def _chain(chain: ChainFact) -> dict[str, Any]:
             "subject": [list(pair) for pair in leaf.subject],
             "issuer": [list(pair) for pair in leaf.issuer],
             "san_dns": None if leaf.san_dns is None else list(leaf.san_dns),
-            "sig_alg": leaf.signature_oid,
-            "key": [leaf.key_kind, leaf.key_bits],
+            "sig_alg": leaf.sig_alg,
+            "key": list(leaf.key),
             "version": leaf.version,
             "is_ca": leaf.is_ca,
         }
