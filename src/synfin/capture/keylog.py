@@ -34,6 +34,9 @@ class KeyLog:
     def __len__(self) -> int:
         return sum(map(len, self._secrets.values())) + len(self._premasters) + len(self._sessions)
 
+    def __bool__(self) -> bool:
+        return bool(self._secrets or self._premasters or self._sessions)
+
     @classmethod
     def parse(cls, text: bytes) -> KeyLog:
         """Read key log text; never raises."""

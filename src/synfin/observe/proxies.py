@@ -62,7 +62,7 @@ def peel(name: str, streams: tuple[ByteStream, ByteStream], at: tuple[int, int],
     if name == "proxy":
         return _proxy_header(streams, at, client)
     if name == "http":
-        return _connect(streams, at, client)
+        return _connect(streams, at, client) if streams[client].read(at[client], 8) == b"CONNECT " else None
     if name == "socks5":
         return _socks5(streams, at, client)
     return _socks4(streams, at, client) if name == "socks4" else None

@@ -28,6 +28,8 @@ _LINES = {
     "irc": rb"STARTTLS[ \t]*\r?\n",
 }
 _COMMAND = {name: re.compile(rb"(?im)^" + line) for name, line in _LINES.items()}
+#: Protocols that can turn to TLS.
+UPGRADES = frozenset(_LINES) | {"xmpp", "postgresql", "ldap", "mysql", "rdp"}
 _YES = {
     "smtp": rb"220",
     "lmtp": rb"220",
@@ -48,6 +50,8 @@ _LDAP_OID = b"1.3.6.1.4.1.1466.20037"
 
 def upgrade(name: str, streams: tuple[ByteStream, ByteStream], at: tuple[int, int], client: int) -> Peeled | None:
     """The upgrade to TLS in a dialogue of protocol ``name`` that starts at ``at``; None: nobody asked for one."""
+    if name not in UPGRADES:
+        return None
     begin, answer = at[client], at[1 - client]
     said = streams[client].read(begin, LIMIT)
     heard = streams[1 - client].read(answer, LIMIT)
@@ -66,7 +70,7 @@ def upgrade(name: str, streams: tuple[ByteStream, ByteStream], at: tuple[int, in
         return _ldap(streams, client, (begin, answer), said, heard)
     if name == "mysql":
         return _mysql(streams, client, (begin, answer), said, heard)
-    return _rdp(streams, client, (begin, answer), said, heard) if name == "rdp" else None
+    return _rdp(streams, client, (begin, answer), said, heard)
 
 
 def _peeled(

@@ -42,6 +42,10 @@ class TlsResult(NamedTuple):
     protocol: str
 
 
+#: Protocols that something else may be inside of.
+_PREAMBLES = starttls.UPGRADES | {"http", "socks4", "socks5", "proxy"}
+#: How the requests begin that most connections in clear begin with.
+_REQUESTS = frozenset({b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI"})
 _NOTHING = TlsResult(None, (), "")
 
 
@@ -65,13 +69,15 @@ def watch_tls(
     name = ""
     for _ in range(DEPTH):
         heads = (_head(one, at[0]), _head(two, at[1]))
+        if heads[0][:4] in _REQUESTS and (not heads[1] or heads[1][:5] == b"HTTP/") and heads[0][:8] != b"CONNECT ":
+            return TlsResult(None, tuple(preambles), "http")
         found = _tls_here(heads)
         if found is not None:
-            keys = Keys(keylog, rsa_keys, sessions) if keylog is not None or rsa_keys else None
+            keys = Keys(keylog, rsa_keys, sessions) if keylog or rsa_keys else None
             story = Watch(streams, at, found.client, keys).run(found.sslv2)
             return TlsResult(story, tuple(preambles), "tls")
         name, client = protocol(*heads)
-        if not name:
+        if name not in _PREAMBLES:
             break
         peeled = proxies.peel(name, streams, at, client) or starttls.upgrade(name, streams, at, client)
         if peeled is None:
@@ -84,7 +90,7 @@ def watch_tls(
     if name not in _NEVER:
         later = _later(streams, at, any_record=not name)
         if later is not None:
-            keys = Keys(keylog, rsa_keys, sessions) if keylog is not None or rsa_keys else None
+            keys = Keys(keylog, rsa_keys, sessions) if keylog or rsa_keys else None
             return TlsResult(Watch(streams, later, 0, keys).run(), tuple(preambles), "tls")
     return TlsResult(None, tuple(preambles), name)
 
