@@ -1,8 +1,8 @@
 """What one certificate says (RFC 5280), read so that the bad ones can be described too.
 
 The facts come from our own walk over the DER, not from ``cryptography``'s objects: an observer meets certificates with
-negative serial numbers, repeated extensions, wrong versions or damaged tails, which a strict parser refuses as a whole,
-and it wants the facts of an ordinary one in about 100 microseconds.  A test holds both readings equal on everything
+repeated extensions, written-out defaults, wrong versions or damaged tails, which a strict parser refuses as a whole,
+and it wants the facts of an ordinary one in less than 100 microseconds.  A test holds both readings equal on everything
 that ``cryptography`` accepts.  Signatures are verified by ``cryptography`` only (``spec.signatures``).
 
 Nothing here raises: what cannot be read leaves ``parsed`` False and says why; what can be read but breaks RFC 5280
