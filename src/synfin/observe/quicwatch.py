@@ -90,14 +90,15 @@ def _keys(rows: NDArray[np.void]) -> NDArray[np.uint64]:
     """One number per row, the same for both directions of a flow."""
     one = _mix(rows["src_hi"], rows["src_lo"], rows["sport"])
     other = _mix(rows["dst_hi"], rows["dst_lo"], rows["dport"])
-    return np.add(one, other)
+    return one + other
 
 
 def _mix(hi: NDArray[np.uint64], lo: NDArray[np.uint64], port: NDArray[np.uint16]) -> NDArray[np.uint64]:
-    mixed = hi * _SPREAD[0] + lo * _SPREAD[1] + (port.astype(np.uint64) + np.uint64(1)) * _SPREAD[2]
+    mixed: NDArray[np.uint64] = hi * _SPREAD[0] + lo * _SPREAD[1] + (port.astype(np.uint64) + np.uint64(1)) * _SPREAD[2]
     mixed ^= mixed >> np.uint64(29)
     mixed *= _SPREAD[1]
-    return mixed ^ (mixed >> np.uint64(32))
+    mixed ^= mixed >> np.uint64(32)
+    return mixed
 
 
 def _long_headers(batch: Batch, rows: NDArray[np.void]) -> NDArray[np.bool_]:

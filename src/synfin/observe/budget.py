@@ -1,0 +1,360 @@
+"""Where a connection's time went: phases in order, and who was waited for in each.
+
+Decides from facts the watchers left: the name look-up, the TCP and TLS handshakes, a proxy's dialogue before them,
+then exchanges: request, wait, transfer; the time between them, and the close.  The first exchange is told by itself,
+the rest in one phase that says how its time was spent.  Phases follow each other without overlap; pauses shorter
+than a millisecond belong to the phase after them.
+
+Of a wait, the share of the network is the round trip from the capture point to the server and back (SYN to SYN-ACK):
+it is what the same question costs when nobody thinks.  Behind TLS without keys the exchanges are estimated from the
+direction and time of application-data records, and the phases say so.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import NamedTuple
+
+from synfin.capture.table import ACK, RST, SYN
+from synfin.observe.story import A, Connection, HttpMessage, HttpStory, Phase, TlsStory
+
+#: A pause shorter than this is no phase of its own, ns.
+PAUSE = 1_000_000
+
+#: Application-data records of the client up to this size are taken for acknowledgements within HTTP/2, not requests.
+_SMALL = 64
+
+_PROXIES = ("http-connect", "socks4", "socks5", "proxy-protocol")
+
+
+class _Exchange(NamedTuple):
+    """One question and its answer, ns; the answer's times are None when there is none."""
+
+    start: int
+    asked: int
+    answered: int | None
+    end: int | None
+    what: str
+
+
+class _Line:
+    """The phases so far and the time they reach to."""
+
+    __slots__ = ("at", "phases", "rtt")
+
+    def __init__(self, start: int, rtt: int | None) -> None:
+        self.at = start
+        self.rtt = rtt
+        self.phases: list[Phase] = []
+
+    def add(self, name: str, start: int, end: int, waited_for: str, detail: str = "", idle: str = "client") -> None:
+        """Add a phase; a pause before it becomes an idle phase in which ``idle`` was waited for."""
+        at = self.at
+        if start - at > PAUSE:
+            self._put("idle", at, start, idle, "")
+            at = start
+        if end > at or not self.phases:
+            self._put(name, at, max(end, at), waited_for, detail)
+            self.at = max(end, at)
+
+    def _put(self, name: str, start: int, end: int, waited_for: str, detail: str) -> None:
+        rtt = self.rtt
+        self.phases.append(Phase(name, start, end, (end - start) / rtt if rtt else None, waited_for, detail))
+
+
+def budget(connection: Connection) -> tuple[Phase, ...]:
+    """The phases of ``connection`` in order; times in ns on the capture's clock."""
+    rows, tcp = connection.rows, connection.tcp
+    if not len(rows):
+        return ()
+    start, last = min(rows.time[0], rows.time[-1]), max(rows.time)
+    rtt = tcp.initial_rtt or _running(connection)
+    line = _Line(start, rtt)
+    if tcp.handshake != "none":
+        _handshake(connection, line)
+    tls, http = connection.tls, connection.http
+    for preamble in connection.preambles:
+        name = "proxy" if preamble.protocol in _PROXIES else "starttls"
+        target = f" to {preamble.target}" if preamble.target else ""
+        line.add(name, preamble.start, preamble.end, "server", f"{preamble.protocol}{target}: {preamble.status}")
+    client = A
+    if tls is not None:
+        client = tls.client
+        _tls(connection, tls, line, last)
+    closing, closer = _closing(connection, last)
+    exchanges: list[_Exchange] = []
+    if tls is not None and (http is None or not http.tls):
+        if tls.handshake_done_time is not None:
+            exchanges = _estimated(tls, tls.handshake_done_time)
+    elif http is not None:
+        exchanges = _exchanges(http)
+        client = next((message.sender for message in http.messages if message.kind == "request"), client)
+    elif tls is None:
+        _other(connection, line)
+    share = tcp.syn_to_synack or rtt or 0
+    if exchanges:
+        _first(connection, line, exchanges[0], share, closing)
+        if len(exchanges) > 1:
+            _rest(line, exchanges[1:], share, closing)
+    _after(connection, line, closing)
+    if closing is not None:
+        who = "client" if closer == client else "server"
+        line.add("close", closing, last, "", _close_detail(connection, who), who)
+    return (*_dns(connection, start), *line.phases)
+
+
+def _dns(connection: Connection, start: int) -> tuple[Phase, ...]:
+    """The look-up before the connection."""
+    dns = connection.dns
+    if dns is None or dns.end is None:
+        return ()
+    again = f", asked {dns.queries} times" if dns.queries > 1 else ""
+    detail = f"{dns.qtype} of {dns.name} from {dns.server}{again}"
+    end = min(dns.end, start)
+    return (Phase("dns", min(dns.start, end), end, None, "server", detail),)
+
+
+def _handshake(connection: Connection, line: _Line) -> None:
+    """SYN to the ACK that ends the handshake, with retries; where it never ended, to the last packet."""
+    rows = connection.rows
+    syns = answers = 0
+    end = max(rows.time)
+    detail = ""
+    for sender, flags, time in zip(rows.sender, rows.flags, rows.time, strict=True):
+        if flags & SYN:
+            if flags & ACK:
+                answers += 1
+            elif sender == A:
+                syns += 1
+        elif flags & RST:
+            end = time
+            detail = "refused"
+            break
+        elif sender == A and flags & ACK and answers:
+            end = time
+            break
+    retries = ""
+    if syns > 1 or answers > 1:
+        retries = f"SYN sent {syns} times" if syns > 1 else f"SYN-ACK sent {answers} times"
+    if not answers and not detail:
+        detail = "no answer"
+    told = ", ".join(part for part in (detail, retries) if part)
+    waited_for = "network" if answers else "server"
+    line.add("tcp", line.at, end, waited_for, told)
+
+
+def _tls(connection: Connection, tls: TlsStory, line: _Line, last: int) -> None:
+    """ClientHello to the last Finished (or to where the handshake stopped)."""
+    hello = tls.client_hello
+    if hello is None:
+        return
+    begin = min(_time_of(connection, hello.packets[0]) if hello.packets else hello.time, hello.time)
+    end = tls.handshake_done_time
+    if end is None:
+        stop, _ = _closing(connection, last)
+        line.add("tls", begin, last if stop is None else stop, "both", "not finished")
+        return
+    new = _is_13(tls.version)
+    if tls.early_data == "accepted":
+        trips, why = 0, "early data"
+    elif tls.hello_retry is not None:
+        trips, why = 2, "HelloRetryRequest"
+    elif new:
+        trips, why = 1, f"resumed by {tls.resumed}" if tls.resumed else ""
+    elif tls.resumed:
+        trips, why = 1, f"resumed by {tls.resumed.replace('_', ' ')}"
+    else:
+        trips, why = 2, ""
+    detail = f"{trips}-RTT handshake" + (f", {why}" if why else "")
+    line.add("tls", begin, end, "both", detail)
+
+
+def _is_13(version: int | None) -> bool:
+    """TLS 1.3 or one of its drafts (0x7fnn)."""
+    return version is not None and (version == 0x0304 or version >> 8 == 0x7F)
+
+
+def _exchanges(http: HttpStory) -> list[_Exchange]:
+    """Requests with their final responses, in the order of the requests."""
+    answers: dict[int, HttpMessage] = {}
+    for message in http.messages:
+        if message.kind == "response" and (message.status is None or message.status >= 200 or message.status == 101):
+            answers.setdefault(message.stream, message)
+    found = []
+    for message in http.messages:
+        if message.kind == "request":
+            answer = answers.pop(message.stream, None)
+            what = f"{message.method or '?'} {(message.target or '?')[:60]}"
+            if answer is None:
+                found.append(_Exchange(message.start, message.end, None, None, what))
+            else:
+                told = f"{what}: {answer.status}" if answer.status else what
+                found.append(_Exchange(message.start, message.end, answer.start, answer.end, told))
+    return found
+
+
+def _estimated(tls: TlsStory, done: int) -> list[_Exchange]:
+    """Exchanges by direction and time of encrypted records after the handshake."""
+    client = tls.client
+    skip = _is_13(tls.version)
+    found: list[_Exchange] = []
+    start = asked = answered = end = None
+    for record in tls.records:
+        if record.type != 23 or record.time < done:
+            continue
+        time = record.time
+        if record.sender == client:
+            if skip and time == done:  # the client's Finished of TLS 1.3 looks like application data
+                skip = False
+                continue
+            if answered is not None and start is not None and asked is not None:
+                if record.length <= _SMALL:
+                    continue
+                found.append(_Exchange(start, asked, answered, end, "estimated from encrypted records"))
+                start = answered = end = None
+            if start is None:
+                start = time
+            asked = time
+        elif start is not None:
+            answered = time if answered is None else answered
+            end = time
+    if start is not None and asked is not None:
+        found.append(_Exchange(start, asked, answered, end, "estimated from encrypted records"))
+    return found
+
+
+def _first(connection: Connection, line: _Line, exchange: _Exchange, share: int, closing: int | None) -> None:
+    """Request, wait and transfer of one exchange."""
+    line.add("request", exchange.start, exchange.asked, "client", exchange.what)
+    if exchange.answered is None or exchange.end is None:
+        stop = closing if closing is not None else max(connection.rows.time)
+        line.add("wait", line.at, stop, "server", "no answer")
+        return
+    took = max(exchange.answered - line.at, 0)
+    thinking = max(took - share, 0)
+    detail = f"server {_ms(thinking)}, network {_ms(min(share, took))}"
+    line.add("wait", line.at, exchange.answered, "server" if thinking > share else "network", detail)
+    waited_for, why = _held(connection, exchange.answered, exchange.end)
+    line.add("transfer", line.at, exchange.end, waited_for, why)
+
+
+def _rest(line: _Line, exchanges: list[_Exchange], share: int, closing: int | None) -> None:
+    """All further exchanges as one phase that says how its time was spent."""
+    waiting = moving = longest = unanswered = 0
+    start, reached = exchanges[0].start, exchanges[0].start
+    idle = 0
+    for exchange in exchanges:
+        idle += max(exchange.start - reached, 0)
+        reached = max(reached, exchange.asked)
+        if exchange.answered is None or exchange.end is None:
+            unanswered += 1
+            continue
+        wait = max(exchange.answered - max(exchange.asked, reached), 0)
+        longest = max(longest, wait)
+        waiting += wait
+        moving += max(exchange.end - max(exchange.answered, reached), 0)
+        reached = max(reached, exchange.end)
+    if unanswered and closing is not None and exchanges[-1].answered is None:
+        waiting += max(closing - reached, 0)
+        reached = max(reached, closing)
+    count = len(exchanges)
+    detail = (
+        f"{count} more exchange{'s' if count > 1 else ''}: waiting {_ms(waiting)} (longest {_ms(longest)}), "
+        f"transferring {_ms(moving)}, idle {_ms(idle)}"
+    )
+    if unanswered:
+        detail += f", {unanswered} without answer"
+    thinking = max(waiting - count * share, 0)
+    most = max((idle, "client"), (thinking, "server"), (reached - start - idle - thinking, "network"))
+    line.add("exchanges", start, reached, most[1], detail)
+
+
+def _after(connection: Connection, line: _Line, closing: int | None) -> None:
+    """Octets after the last exchange that no message explains: an upgraded protocol, a tunnel."""
+    http = connection.http
+    if http is None or http.switched is None or (connection.tls is not None and not http.tls):
+        return
+    rows = connection.rows
+    end = line.at
+    for size, time in zip(rows.load_len, rows.time, strict=True):
+        if size and time > end and (closing is None or time <= closing):
+            end = time
+    line.add("transfer", line.at, end, "both", http.switched)
+
+
+def _other(connection: Connection, line: _Line) -> None:
+    """A connection whose protocol is not read: from the first to the last octet."""
+    rows = connection.rows
+    times = [time for size, time in zip(rows.load_len, rows.time, strict=True) if size]
+    if times:
+        one, other = (side.unique_payload for side in connection.tcp.sides)
+        line.add("transfer", min(times), max(times), "both", f"{one} octets sent, {other} received by the opener")
+
+
+def _held(connection: Connection, start: int, end: int) -> tuple[str, str]:
+    """Who held up a transfer: a receiver that closed its window, else the network."""
+    for stall in connection.tcp.stalls:
+        if stall.start < end and stall.end > start:
+            if stall.kind == "zero_window":
+                return "client", f"window closed for {_ms(stall.end - stall.start)}"
+            if stall.kind == "retransmission_timeout":
+                return "network", f"retransmission timeout of {_ms(stall.end - stall.start)}"
+    if connection.http is not None:
+        stalled = sum(event.until - event.time for event in connection.http.h2 if event.what == "window_stall")
+        if stalled:
+            return "client", f"HTTP/2 windows used up for {_ms(stalled)}"
+    return "network", ""
+
+
+def _closing(connection: Connection, last: int) -> tuple[int | None, int]:
+    """When the close began (first FIN or RST, or a close_notify shortly before) and by whom."""
+    tcp = connection.tcp
+    rows = connection.rows
+    at: int | None = None
+    who = A
+    for side in (0, 1):
+        facts = tcp.sides[side]
+        for packet in (facts.fin_packet, facts.rst_packet):
+            if packet is not None:
+                time = _time_of(connection, packet)
+                if at is None or time < at:
+                    at, who = time, side
+    if at is None:
+        return None, who
+    tls = connection.tls
+    if tls is not None:
+        for side in (0, 1):
+            packet = tls.close_notify[side]
+            if packet is not None:
+                time = _time_of(connection, packet)
+                if at - PAUSE <= time < at:
+                    at, who = time, side
+    return min(max(at, rows.time[0]), last), who
+
+
+def _close_detail(connection: Connection, who: str) -> str:
+    tcp = connection.tcp
+    if tcp.close == "rst":
+        by = "" if tcp.rst_first_by is None else (" by the opener" if tcp.rst_first_by == A else " by the other side")
+        return f"reset{by}" + (" after both had closed" if tcp.rst_after_fin else "")
+    if tcp.close in ("half_a", "half_b"):
+        return f"only the {who} closed"
+    return f"{who} closed first" if tcp.close == "fin" else ""
+
+
+def _running(connection: Connection) -> int | None:
+    """The round trip from the running samples of both sides, where the handshake gave none."""
+    one, other = (side.rtt for side in connection.tcp.sides)
+    if one is None and other is None:
+        return None
+    return (one[0] if one else 0) + (other[0] if other else 0) or None
+
+
+def _time_of(connection: Connection, packet: int) -> int:
+    rows = connection.rows
+    at = bisect_left(rows.number, packet)
+    return rows.time[min(at, len(rows.time) - 1)]
+
+
+def _ms(time: int) -> str:
+    return f"{time / 1e6:.1f} ms" if time < 1_000_000_000 else f"{time / 1e9:.2f} s"
