@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
-
 
 def ones_sum(data: bytes) -> int:
-    """The ones' complement sum of ``data`` in 16-bit words, padded with a zero octet where it is odd."""
-    words = array("H", data + b"\0" if len(data) & 1 else data)
-    if sys.byteorder == "little":
-        words.byteswap()
-    total = sum(words)
-    while total >> 16:
-        total = (total & 0xFFFF) + (total >> 16)
-    return total
+    """The ones' complement sum of ``data`` in 16-bit words, padded with a zero octet where it is odd.
+
+    Adding words with end-around carry is counting modulo 65535, in which zero is written as 65535 unless all
+    words are zero.
+    """
+    number = int.from_bytes(data + b"\0" if len(data) & 1 else data, "big")
+    return (number % 0xFFFF or 0xFFFF) if number else 0
 
 
 def checksum(data: bytes) -> int:

@@ -178,7 +178,7 @@ def ppp(walk: Walk) -> Next:
 
 def ppp_with_direction(walk: Walk) -> Next:
     """PPP behind one octet that says whether it was sent or received."""
-    walk.r.path = "ppp"
+    walk.r.path, walk.r.ref = "ppp", "LINKTYPE_PPP_WITH_DIR"
     walk.r.u8("direction")
     return "link", 9
 
