@@ -52,7 +52,7 @@ class _Line:
         at = self.at
         if start - at > PAUSE:
             self._put("idle", at, start, idle, "")
-            at = start
+            self.at = at = start
         if end > at or not self.phases:
             self._put(name, at, max(end, at), waited_for, detail)
             self.at = max(end, at)
