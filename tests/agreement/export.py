@@ -97,9 +97,17 @@ def _client_hello(fact: MessageFact | None, tls: TlsStory) -> dict[str, Any] | N
 
 
 def _server_hello(fact: MessageFact | None, tls: TlsStory) -> dict[str, Any] | None:
-    if fact is None or fact.body is None or not hasattr(fact.body, "cipher_suite"):
+    if fact is None or fact.body is None:
         return None
     hello = fact.body
+    if not hasattr(hello, "cipher_suite"):
+        return {"legacy_version": hello.version, "cipher": None, "session_id": "", "extensions": []}
+    kinds = [extension.type for extension in hello.extensions or ()]
+    alpn = hello.alpn
+    for message in tls.messages:  # tshark's fields are per frame: a decrypted message in the same packet adds its own
+        if message.name == "encrypted_extensions" and message.body and message.packets[-1] == fact.packets[-1]:
+            kinds += [extension.type for extension in message.body.extensions]
+            alpn = alpn or tls.alpn
     return {
         "frame": fact.packets[-1] if fact.packets else None,
         "legacy_version": hello.legacy_version,
@@ -107,8 +115,8 @@ def _server_hello(fact: MessageFact | None, tls: TlsStory) -> dict[str, Any] | N
         "cipher": hello.cipher_suite,
         "random": hello.random.hex(),
         "session_id": hello.session_id.hex(),
-        "extensions": [extension.type for extension in hello.extensions or ()],
-        "alpn": hello.alpn,
+        "extensions": kinds,
+        "alpn": alpn,
         "key_share_group": hello.key_share_group,
         "psk_selected": hello.psk_selected,
         **({"ja3s": tls.ja3s, "ja3s_full": tls.ja3s_full} if tls.server_hello is fact else {}),
@@ -143,9 +151,15 @@ def _tls(tls: TlsStory | None, *, clear: bool) -> dict[str, Any] | None:
         if not (clear and message.decrypted):
             names[WAY[message.sender]].append(message.name)
     records: dict[str, Counter[str]] = {"ab": Counter(), "ba": Counter()}
+    alerting: set[tuple[int, int]] = set()
     for record in tls.records:
-        if not tls.sslv2 or record.version != 2:
-            records[WAY[record.sender]][str(record.type)] += 1
+        if record.version == 2 or not record.complete:
+            continue
+        records[WAY[record.sender]][str(record.type)] += 1
+        if record.inner_type is not None and not clear:  # tshark lists the types inside beside the outer ones
+            records[WAY[record.sender]][str(record.inner_type)] += 1
+        if 21 in (record.type, record.inner_type):
+            alerting.add((record.sender, record.packet))
     alerts = [
         {
             "from": WAY[alert.sender],
@@ -155,20 +169,22 @@ def _tls(tls: TlsStory | None, *, clear: bool) -> dict[str, Any] | None:
             "encrypted": alert.description is None,
         }
         for alert in tls.alerts
+        if (alert.sender, alert.packet) in alerting  # not those only guessed by their look
     ]
     certs: dict[str, Any] = {}
     for chain in tls.chains:
         certs.setdefault(WAY[chain.sender], _chain(chain))
+    server = _server_hello(tls.server_hello, tls)
     return {
-        "client": WAY[tls.client],
+        "client": WAY[tls.client] if tls.client_hello or tls.server_hello else None,
         "version": tls.version,
         "cipher": tls.cipher,
-        "alpn": tls.alpn,
+        "alpn": (server or {}).get("alpn"),
         "hrr": tls.hello_retry is not None,
         "sslv2": tls.sslv2,
         "client_hello": _client_hello(tls.client_hello, tls),
         "client_hello_2": _client_hello(tls.client_hello_2, tls),
-        "server_hello": _server_hello(tls.server_hello, tls),
+        "server_hello": server,
         "handshake": names,
         "records": records,
         "certs": certs,
@@ -186,6 +202,8 @@ def _http(*stories: HttpStory | None) -> tuple[list[dict[str, Any]], dict[str, A
         found = next(item for item in stories if id(item) == story)
         assert found is not None
         for message in found.messages:
+            if "head not complete" in message.problem:
+                continue  # tshark shows a message once its whole head is there
             told: dict[str, Any] = {
                 "frame": message.packets[1],
                 "dir": WAY[message.sender],
@@ -230,7 +248,7 @@ def _plain(connection: Connection) -> dict[str, Any]:
         "fin_first_by": way[tcp.fin_first_by],
         "completeness": tcp.completeness,
         "initial_rtt": None if tcp.initial_rtt is None else tcp.initial_rtt / 1e9,
-        "vlan": list(connection.vlans),
+        "vlan": sorted(connection.vlans),
     }
 
 
