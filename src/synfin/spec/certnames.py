@@ -78,7 +78,7 @@ def match_name(certificate: CertificateFacts, name: str) -> NameMatch:
     patterns = [a_label(entry) for entry in names]
     if any(_covers(pattern, host) for pattern in patterns):
         return NameMatch.MATCH
-    wild = [pattern[2:] for pattern in patterns if pattern.startswith("*.")]
+    wild = [pattern[2:] for pattern in patterns if pattern.startswith("*.") and pattern.count(".") > 1]
     if any(host.endswith(f".{base}") for base in wild):
         return NameMatch.WILDCARD_TOO_DEEP
     if host in wild:
