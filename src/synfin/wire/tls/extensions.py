@@ -129,7 +129,11 @@ def decode_extension(extension: Extension, context: str) -> Decoded:
     "certificate_request" or "new_session_ticket".  Raises WireError, with offsets from the start of the body, when
     the octets are not of the extension's syntax.
     """
-    number, body = extension
+    return decode_body(extension[0], context, extension[1])
+
+
+def decode_body(number: int, context: str, body: bytes) -> Decoded:
+    """As ``decode_extension``, for the number and the octets apart."""
     if number in _FRESH or len(body) > _LONG:
         return _decode(number, context, body)
     return _decode_cached(number, context, body)

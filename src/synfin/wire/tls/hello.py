@@ -12,7 +12,7 @@ as its version, and a HelloRetryRequest of its own type (6); both are read by th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from struct import Struct, unpack
 from typing import ClassVar
@@ -26,7 +26,7 @@ from synfin.wire.tls.extensions import (
     SERVER_HELLO,
     Decoded,
     Extension,
-    decode_extension,
+    decode_body,
     find_extension,
     read_extensions,
     split_extensions,
@@ -36,6 +36,7 @@ from synfin.wire.tls.extensions import (
 #: The random that makes a ServerHello a HelloRetryRequest: SHA-256 of "HelloRetryRequest" (RFC 8446 4.1.3).
 HRR_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
 
+_DRAFT_KEY_SHARE = 40  # the number of key_share in the TLS 1.3 drafts up to 22
 _U16 = Struct(">H").unpack_from
 
 
@@ -50,21 +51,19 @@ def text(octets: bytes) -> str:
     return octets.decode("ascii", "backslashreplace")
 
 
-def _decoded(extensions: tuple[Extension, ...] | None, number: int, context: str) -> Decoded | None:
-    """The decoded extension ``number``; None when it is missing or malformed."""
-    body = find_extension(extensions, number)
+def _decoded(body: bytes | None, number: int, context: str) -> Decoded | None:
+    """What ``body`` of extension ``number`` says; None when it is missing or malformed."""
     if body is None:
         return None
     try:
-        return decode_extension(Extension(number, body), context)
+        return decode_body(number, context, body)
     except WireError:
         return None
 
 
-def _key_share(extensions: tuple[Extension, ...] | None) -> bytes | None:
-    """The body of key_share, which had number 40 in the TLS 1.3 drafts up to 22."""
-    body = find_extension(extensions, 51)
-    return find_extension(extensions, 40) if body is None else body
+@lru_cache(maxsize=1024)
+def _texts(values: tuple[bytes, ...]) -> tuple[str, ...]:
+    return tuple([text(value) for value in values])
 
 
 def draft_server_hello(version: int) -> bool:
@@ -83,6 +82,7 @@ class ClientHello:
     compression_methods: tuple[int, ...]
     extensions: tuple[Extension, ...] | None
     trailing: bytes = b""
+    _bodies: dict[int, bytes] | None = field(default=None, init=False, repr=False, compare=False)
 
     msg_type: ClassVar[int] = 1
 
@@ -148,11 +148,15 @@ class ClientHello:
 
     def ext(self, number: int) -> bytes | None:
         """The body of the first extension ``number``, or None."""
-        return find_extension(self.extensions, number)
+        found = self._bodies
+        if found is None:  # nine questions are usual, so the first one makes an index
+            found = dict(reversed(self.extensions or ()))
+            object.__setattr__(self, "_bodies", found)
+        return found.get(number)
 
     def decoded(self, number: int) -> Decoded | None:
         """The decoded extension ``number``; None when it is missing or malformed."""
-        return _decoded(self.extensions, number, CLIENT_HELLO)
+        return _decoded(self.ext(number), number, CLIENT_HELLO)
 
     def _list(self, number: int) -> tuple[int, ...]:
         found = self.decoded(number)
@@ -172,7 +176,7 @@ class ClientHello:
     def alpn(self) -> tuple[str, ...]:
         """Application protocols offered, by preference (RFC 7301)."""
         found = self.decoded(16)
-        return tuple(text(value) for value in found.values) if isinstance(found, bodies.Protocols) else ()
+        return _texts(found.values) if isinstance(found, bodies.Protocols) else ()
 
     @property
     def supported_versions(self) -> tuple[int, ...]:
@@ -197,7 +201,9 @@ class ClientHello:
     @property
     def key_share_groups(self) -> tuple[int, ...]:
         """Groups of the key shares, as sent."""
-        body = _key_share(self.extensions)
+        body = self.ext(51)
+        if body is None:
+            body = self.ext(_DRAFT_KEY_SHARE)
         if body is None or len(body) < 2 or body[0] << 8 | body[1] != len(body) - 2:
             return ()
         groups = []
@@ -317,7 +323,7 @@ class ServerHello:
 
     def decoded(self, number: int) -> Decoded | None:
         """The decoded extension ``number``; None when it is missing or malformed."""
-        return _decoded(self.extensions, number, self.context)
+        return _decoded(self.ext(number), number, self.context)
 
     @property
     def supported_version(self) -> int | None:
@@ -334,7 +340,9 @@ class ServerHello:
     @property
     def key_share_group(self) -> int | None:
         """The group of the server's key share, or the one a HelloRetryRequest asks for."""
-        body = _key_share(self.extensions)
+        body = self.ext(51)
+        if body is None:
+            body = self.ext(_DRAFT_KEY_SHARE)
         return body[0] << 8 | body[1] if body is not None and len(body) >= 2 else None
 
     @property
