@@ -21,9 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from synfin.capture.writer import PcapngWriter
-
 from synfin.capture import open_capture
+from synfin.capture.writer import PcapngWriter
 
 HERE = Path(__file__).resolve().parent
 CLIENT, SERVER = "synfin-client", "synfin-server"

@@ -17,7 +17,6 @@ import traceback
 from pathlib import Path
 
 from synfin.capture.keylog import read_keylog
-
 from tests.agreement.export import export
 
 

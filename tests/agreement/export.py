@@ -20,7 +20,6 @@ if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from synfin.capture.keylog import KeyLog, read_keylog
-
 from synfin.capture.table import Kind
 from synfin.errors import UsageError
 from synfin.observe import observe
