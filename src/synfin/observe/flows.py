@@ -53,6 +53,7 @@ class FlowRows:
     wraps: tuple[Wrap, ...]  # what was around its packets, each once, in order of appearance; empty wraps left out
     links: tuple[Link, ...]  # where its packets were captured, each once
     early: bool = False  # handed out before it was finished, to bound memory
+    reused: bool = False  # the same endpoints had a connection before
 
 
 @dataclass(slots=True)
@@ -66,6 +67,7 @@ class FlowTable:
     ids: NDArray[np.int64]
     opened_by: list[str]
     early: NDArray[np.bool_]
+    reused: NDArray[np.bool_]
 
     def only(self, chosen: NDArray[np.int64]) -> FlowTable:
         """The table of the connections ``chosen`` (indices) alone."""
@@ -74,7 +76,14 @@ class FlowTable:
         take = np.arange(int(ends[-1])) + np.repeat(self.starts[chosen] - (ends - sizes), sizes)
         opened = [self.opened_by[k] for k in chosen.tolist()]
         return FlowTable(
-            self.rows[take], self.sender[take], ends - sizes, sizes, self.ids[chosen], opened, self.early[chosen]
+            self.rows[take],
+            self.sender[take],
+            ends - sizes,
+            sizes,
+            self.ids[chosen],
+            opened,
+            self.early[chosen],
+            self.reused[chosen],
         )
 
 
@@ -136,7 +145,9 @@ class Flows:
         first = order[starts]
         known = ids[first]
         opening = (rows["flags"][first] & (SYN | RST)) == SYN
-        late = (known < 0) & ~opening & _within(groups.keys[first], self._gone)
+        again = _within(groups.keys[first], self._gone)
+        late = (known < 0) & ~opening & again
+        reused = groups.reused | again
         new = np.flatnonzero((known < 0) & ~late)
         new = new[np.argsort(first[new], kind="stable")]
         known[new] = np.arange(self._next_id, self._next_id + len(new))
@@ -157,7 +168,7 @@ class Flows:
         self._sweep_at = max(self._whole, 2 * len(stay))
         chosen = np.flatnonzero(out)
         chosen = chosen[np.argsort(known[chosen], kind="stable")]
-        yield from self._hand_out(rows, groups, sizes, known, early, chosen)
+        yield from self._hand_out(rows, groups, sizes, known, early, reused, chosen)
 
     def _finished(
         self, rows: NDArray[np.void], groups: _Groups, sizes: NDArray[np.int64], late: NDArray[np.bool_]
@@ -187,6 +198,7 @@ class Flows:
         sizes: NDArray[np.int64],
         ids: NDArray[np.int64],
         early: NDArray[np.bool_],
+        reused: NDArray[np.bool_],
         chosen: NDArray[np.int64],
     ) -> Iterator[FlowTable]:
         ends = np.cumsum(sizes[chosen])
@@ -198,7 +210,7 @@ class Flows:
             take = np.concatenate(
                 [groups.order[s : s + n] for s, n in zip(groups.starts[part], sizes[part], strict=True)]
             )
-            yield _table(rows[take], groups.high[take], sizes[part], ids[part], early[part])
+            yield _table(rows[take], groups.high[take], sizes[part], ids[part], early[part], reused[part])
             at = stop
 
     def connections(self, table: FlowTable) -> Iterator[FlowRows]:
@@ -211,8 +223,9 @@ class Flows:
         data, extra = self._store.data, self._store.extra
         begin = 0
         ends = self.endpoints(table, np.arange(len(sizes)))
-        for k, (size, number, by, (a, b), hasty) in enumerate(
-            zip(sizes.tolist(), table.ids.tolist(), table.opened_by, ends, table.early.tolist(), strict=True)
+        flags = zip(table.early.tolist(), table.reused.tolist(), strict=True)
+        for k, (size, number, by, (a, b), (hasty, again)) in enumerate(
+            zip(sizes.tolist(), table.ids.tolist(), table.opened_by, ends, flags, strict=True)
         ):
             end = begin + size
             number_, time, *rest = [column[begin:end] for column in columns]
@@ -225,6 +238,7 @@ class Flows:
                 tuple([self._store.wraps[w] for w in wraps[k] if w]),
                 tuple([self._store.links[w] for w in links[k]]),
                 hasty,
+                again,
             )
             begin = end
 
@@ -315,6 +329,7 @@ class _Groups:
 
     order: NDArray[np.int64]
     starts: NDArray[np.int64]
+    reused: NDArray[np.bool_]  # per connection: its endpoints had one before it
     high: NDArray[np.bool_]  # per row: the source is the higher endpoint of its pair
     keys: NDArray[np.uint64]  # per row: a hash of the pair of endpoints
 
@@ -353,8 +368,10 @@ def _group(rows: NDArray[np.void]) -> _Groups:
             ordered = part[order]
             different[1:] |= ordered[1:] != ordered[:-1]
     different[0] = True
+    pairs = different.copy()
     _split(rows, order, different, high)
-    return _Groups(order, np.flatnonzero(different), high, keys)
+    starts = np.flatnonzero(different)
+    return _Groups(order, starts, ~pairs[starts], high, keys)
 
 
 def _split(
@@ -415,13 +432,14 @@ def _table(
     sizes: NDArray[np.int64],
     ids: NDArray[np.int64],
     early: NDArray[np.bool_],
+    reused: NDArray[np.bool_],
 ) -> FlowTable:
     """Connections of ``rows``, which lie one after the other."""
     starts = np.cumsum(sizes) - sizes
     opener, opened_by = _openers(rows["flags"], rows["kind"], high, starts, sizes)
     own = (rows["src_hi"] == rows["dst_hi"]) & (rows["src_lo"] == rows["dst_lo"]) & (rows["sport"] == rows["dport"])
     sender = ((high != np.repeat(opener, sizes)) & ~own).astype(np.uint8)
-    return FlowTable(rows, sender, starts, sizes, ids, opened_by, early)
+    return FlowTable(rows, sender, starts, sizes, ids, opened_by, early, reused)
 
 
 def _within(keys: NDArray[np.uint64], gone: NDArray[np.uint64]) -> NDArray[np.bool_]:

@@ -136,7 +136,8 @@ class RowStream(ByteStream):
     def packets(self, offset: int, size: int) -> tuple[int, ...]:
         """The packets that carried the octets ``offset .. offset + size``, in stream order, each once."""
         starts = self._starts or []
-        number, seen = self._rows.number, {}
+        number = self._rows.number
+        seen: dict[int, None] = {}
         for i in range(max(self.index(offset), 0), len(starts)):
             if starts[i] >= offset + size:
                 break

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 from statistics import median_low
 
 from synfin.observe.flows import FlowRows
@@ -22,13 +21,13 @@ from synfin.observe.story import (
     Mark,
     Stall,
     SynFacts,
-    TcpOption,
     TcpSide,
     TcpStory,
 )
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpstates import follow
 from synfin.observe.tcpwatch_marks import marks as segment_marks
+from synfin.observe.tcpwatch_options import options
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _M = 0xFFFFFFFF
@@ -43,68 +42,14 @@ _NOTHING = EndState("CLOSED", Knowledge.ASSUMED)
 _NO_SIDE = TcpSide(0, 0, 0, 0, 0, None, 0, None, None, 0, {}, 0, 0, None, None, None, None)
 
 
-class Options:
-    """The TCP options of one segment (RFC 9293 3.1): what they say, and all of them as they stood."""
-
-    __slots__ = ("all", "fast_open", "mss", "sack", "sack_permitted", "timestamps", "wscale")
-
-    def __init__(self, data: bytes) -> None:
-        self.mss: int | None = None
-        self.wscale: int | None = None
-        self.sack_permitted = False
-        self.timestamps: tuple[int, int] | None = None
-        self.fast_open: bytes | None = None
-        self.sack: tuple[tuple[int, int], ...] = ()
-        found: list[TcpOption] = []
-        at = 0
-        while at < len(data):
-            kind = data[at]
-            if kind == 0:
-                found.append(TcpOption(0, b""))
-                break
-            if kind == 1:
-                found.append(TcpOption(1, b""))
-                at += 1
-                continue
-            size = data[at + 1] if at + 1 < len(data) else 0
-            if size < 2 or at + size > len(data):
-                break  # broken: what comes after cannot be found
-            body = data[at + 2 : at + size]
-            found.append(TcpOption(kind, body))
-            if kind == 2 and size == 4:
-                self.mss = int.from_bytes(body, "big")
-            elif kind == 3 and size == 3:
-                self.wscale = body[0]
-            elif kind == 4 and size == 2:
-                self.sack_permitted = True
-            elif kind == 5 and size % 8 == 2:
-                self.sack = tuple(
-                    [
-                        (int.from_bytes(body[k : k + 4], "big"), int.from_bytes(body[k + 4 : k + 8], "big"))
-                        for k in range(0, len(body), 8)
-                    ]
-                )
-            elif kind == 8 and size == 10:
-                self.timestamps = (int.from_bytes(body[:4], "big"), int.from_bytes(body[4:], "big"))
-            elif kind == 34:
-                self.fast_open = body
-            at += size
-        self.all = tuple(found)
-
-
-@lru_cache(maxsize=4096)
-def options(data: bytes) -> Options:
-    """The options in ``data``; never raises."""
-    return Options(data)
-
-
 def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory, tuple[ByteStream, ByteStream]]:
     """The TCP story of ``flow`` and the byte streams of A and B; ``icmp`` are the errors that quote its segments."""
     rows = flow.rows
     if rows.kind[0] == _PDU:
         return _pdu_story(icmp), (of_pdus(rows, 0), of_pdus(rows, 1))
     syns = (_syn_facts(rows, 0), _syn_facts(rows, 1))
-    marks = segment_marks(rows, syns)
+    initial_rtt, syn_to_synack = _round_trip(rows)
+    marks = segment_marks(rows, syns, flow.reused)
     plain = not any(marks)
     final, shape = follow(rows)
     streams: list[RowStream] = []
@@ -124,7 +69,6 @@ def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory,
     if handshake == "syn_synack":
         words.append("stale_syn" if sides[0].rsts else "half_open")
     close, rst_after_fin, rst_by, fin_by = _close(rows, sides)
-    initial_rtt, syn_to_synack = _round_trip(rows)
     story = TcpStory(
         source="packets",
         handshake=handshake,
@@ -317,7 +261,7 @@ def _close(rows: Rows, sides: tuple[TcpSide, TcpSide]) -> tuple[str, bool, int |
     rst_by = _first(rsts)
     if rst_by is not None:
         first = rsts[rst_by]
-        orderly = all([fin is not None and first is not None and fin < first for fin in fins])
+        orderly = all(fin is not None and first is not None and fin < first for fin in fins)
         return "rst", orderly, rst_by, fin_by
     if fins[0] is not None and fins[1] is not None:
         return "fin", False, None, fin_by
@@ -335,11 +279,14 @@ def _first(packets: list[int | None]) -> int | None:
 
 def _completeness(rows: Rows) -> int:
     """Wireshark's sum of what was captured: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32."""
-    done = 0
+    if len(rows) == 1 and not rows.flags[0] & SYN:
+        return 0  # as tshark has it: one stray segment is no conversation
+    done = 1 if rows.flags[0] & (SYN | ACK) == SYN else 0
     for flags, size in zip(rows.flags, rows.load_len, strict=True):
         if flags & SYN:
-            done |= 2 if flags & ACK else 1
-        elif flags & ACK:
+            if flags & ACK:
+                done |= 2
+        elif flags & ACK and not size:
             done |= 4
         if size:
             done |= 8
@@ -357,13 +304,13 @@ def _round_trip(rows: Rows) -> tuple[int | None, int | None]:
         if flags & SYN:
             if not flags & ACK:
                 syn = time
-            elif synack is None:
-                synack = time
-        elif flags & ACK and syn is not None and synack is not None:
-            return time - syn, synack - syn
-        elif syn is None or synack is None:
-            break
-    return None, synack - syn if syn is not None and synack is not None else None
+            elif synack is None and syn is not None:
+                synack = time - syn
+        elif flags & ACK and syn is not None:
+            if synack is None and not (any(rows.sender) or any(rows.load_len)):
+                break  # SYNs and ACKs of one side alone: nothing was answered
+            return time - syn, synack
+    return None, synack
 
 
 def _cookie_look(syns: tuple[SynFacts | None, SynFacts | None]) -> bool:

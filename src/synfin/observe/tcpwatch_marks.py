@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from synfin.observe.rows import Rows
 from synfin.observe.story import Mark, SynFacts
+from synfin.observe.tcpwatch_options import options
 
 M = 0xFFFFFFFF
 H = 1 << 31
@@ -45,32 +46,49 @@ _TFO_IGNORED = int(Mark.TFO_IGNORED)
 class _Side:
     """What is remembered of one sender."""
 
-    __slots__ = ("base", "dup", "flags", "lastack", "lastack_time", "maxack", "next", "next_time", "scale", "window")
+    __slots__ = (
+        "base",
+        "data",
+        "dup",
+        "flags",
+        "lastack",
+        "lastack_time",
+        "maxack",
+        "next",
+        "next_time",
+        "room",
+        "scale",
+        "window",
+    )
 
     def __init__(self) -> None:
         self.base: int | None = None
         self.next: int | None = None
         self.next_time = 0
         self.maxack: int | None = None  # the highest number of this sender that its peer may acknowledge
-        self.lastack: int | None = None
+        self.lastack = 0  # 0: none seen
         self.lastack_time = 0
         self.window = -1
         self.scale = -1
+        self.room = 0
         self.dup = 0
+        self.data = False
         self.flags = 0
 
 
-def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None]) -> list[int]:
+def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None], reused: bool) -> list[int]:
     """The ``Mark`` bits of each packet; ``syns`` are what A and B said in their first SYN."""
     sides = (_Side(), _Side())
-    scales = [syn.wscale if syn is not None else -1 for syn in syns]
-    if None in scales:
-        scales = [0 if scale is None else 0 if scale >= 0 else -1 for scale in scales]
-    sides[0].scale, sides[1].scale = [-1 if scale is None else scale for scale in scales]
+    if any(syn is not None and syn.wscale is None for syn in syns):
+        sides[0].scale = sides[1].scale = 0  # RFC 7323 2.2: both must offer it
+    else:
+        sides[0].scale, sides[1].scale = [-1 if syn is None else syn.wscale or 0 for syn in syns]
     out: list[int] = []
     first_rtt = 0
-    for sender, time, seq, ack, flags, window, size in zip(
-        rows.sender, rows.time, rows.seq, rows.ack, rows.flags, rows.window, rows.load_len, strict=True
+    syn_time = -1
+    cookie = [False, False]
+    for i, (sender, time, seq, ack, flags, window, size) in enumerate(
+        zip(rows.sender, rows.time, rows.seq, rows.ack, rows.flags, rows.window, rows.load_len, strict=True)
     ):
         fwd = sides[sender]
         rev = sides[1 - sender]
@@ -80,7 +98,11 @@ def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None]) -> list[int
             length += 1
         nxt = fwd.next
         control = flags & CONTROL
-        if length == 1 and nxt == seq and rev.window == 0:
+        if fwd.base is None:
+            fwd.base = seq if flags & SYN else (seq - 1) & M
+        if flags & ACK and rev.base is None:
+            rev.base = (ack - 1) & M
+        if size == 1 and length == 1 and nxt == seq and rev.window == 0:
             mark = _PROBE
         else:
             if window == 0 and not control:
@@ -101,40 +123,65 @@ def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None]) -> list[int
                         mark |= _DUPLICATE
                 elif rev.flags & _PROBE:
                     mark |= _PROBE_ACK
-        if (
-            length
-            and not control
-            and rev.window >= 0
-            and rev.scale >= 0
-            and rev.lastack is not None
-            and not mark & _PROBE
-        ):
-            if (seq + length) & M == (rev.lastack + (rev.window << rev.scale)) & M:
+        if length and not control and not mark & _PROBE and rev.lastack and rev.window >= 0 and rev.scale >= 0:
+            edge = (rev.lastack + rev.room) & M
+            if (seq + length) & M == edge:
                 mark |= _FULL
         if flags & ACK and rev.maxack is not None and ack != rev.maxack and (ack - rev.maxack) & M < H:
-            mark |= _ACK_LOST
-            rev.maxack = ack
-        if length and nxt is not None and seq != nxt and (nxt - seq) & M < H and not mark & _KEEP_ALIVE:
-            after = (seq + length) & M
-            if rev.lastack is not None and (rev.lastack - after) & M < H and size:
-                mark |= _SPURIOUS | _RETRANSMISSION
-            elif rev.dup >= 2 and rev.lastack == seq and time - rev.lastack_time < FAST_WITHIN:
-                mark |= _FAST | _RETRANSMISSION
-            elif nxt != after and time - fwd.next_time < (first_rtt or REORDER_WITHIN):
-                mark |= _OUT_OF_ORDER
+            if rev.maxack != rev.next:
+                mark |= _ACK_LOST
+                rev.maxack = rev.next
             else:
-                mark |= _RETRANSMISSION
+                if not rev.dup:
+                    mark |= _ACK_LOST
+                rev.dup = max(rev.dup, 2)
         after = (seq + length) & M
-        if nxt is None or (after != nxt and (after - nxt) & M < H):
+        if length and not mark & _KEEP_ALIVE:
+            if size and rev.lastack and (rev.lastack - after) & M < H:
+                mark |= _SPURIOUS | _RETRANSMISSION
+            elif (
+                nxt is not None
+                and seq != nxt
+                and (nxt - seq) & M < H
+                and not mark & _PROBE
+                and (length == 1 or seq != (nxt - 1) & M)
+            ):
+                if rev.dup >= 2 and rev.lastack == seq and time - rev.lastack_time < FAST_WITHIN:
+                    mark |= _FAST | _RETRANSMISSION
+                elif nxt != after and time - fwd.next_time < (first_rtt or REORDER_WITHIN):
+                    mark |= _OUT_OF_ORDER
+                else:
+                    mark |= _RETRANSMISSION
+        if not mark & _PROBE and (nxt is None or (after != nxt and (after - nxt) & M < H)):
             fwd.next = after
             fwd.next_time = time
-            fwd.maxack = after
-        if flags & ACK:
-            if ack != fwd.lastack:
-                fwd.dup = 0
+        top = fwd.maxack
+        if top is None or seq == top:
+            fwd.maxack = fwd.next
+        if ack != fwd.lastack:
+            fwd.dup = 0
             fwd.lastack = ack
-            fwd.lastack_time = time
+        fwd.lastack_time = time
+        if flags & SYN:
+            if not flags & ACK:
+                syn_time = time
+                cookie[sender] = bool(options(rows.options(i)).fast_open)
+                if cookie[sender]:
+                    mark |= _TFO_SYN
+            else:
+                if seq != fwd.base:
+                    mark |= _REUSED
+                if rev.base is not None and ack != (rev.base + 1) & M:
+                    mark |= _TFO_ACK
+                elif cookie[1 - sender] and rev.data:
+                    mark |= _TFO_IGNORED
+            fwd.data = size > 0
+        elif flags & ACK and syn_time >= 0 and not first_rtt:
+            first_rtt = time - syn_time
         fwd.window = window
+        fwd.room = window if flags & SYN or fwd.scale < 0 else window << fwd.scale
         fwd.flags = mark
         out.append(mark)
+    if reused and rows.flags[0] & (SYN | ACK) == SYN:
+        out[0] |= _REUSED
     return out

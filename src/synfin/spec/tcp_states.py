@@ -1,9 +1,9 @@
 """The TCP state machine as one table: RFC 9293 figure 5, with the notes under it.
 
-A row reads: in ``state``, when ``cause`` happens, ``sends`` goes out and the state becomes ``next``.  An endpoint looks a
-row up by its cause (``by_cause``); an observer, who sees only segments, looks rows up by what was sent (``by_sent``) and
-takes the silent ones as the usual course.  What is not a transition (windows, retransmission, acceptability, the
-checks of 3.10.7) is not here.
+A row reads: in ``state``, when ``cause`` happens, ``sends`` goes out and the state becomes ``next``.  An endpoint looks
+a row up by its cause (``by_cause``); an observer, who sees only segments, looks rows up by what was sent
+(``by_sent``) and takes the silent ones as the usual course.  What is not a transition (windows, retransmission,
+acceptability, the checks of 3.10.7) is not here.
 """
 
 from __future__ import annotations
