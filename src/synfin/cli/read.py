@@ -225,4 +225,4 @@ def _bytes(seen: Observation, secrets: Secrets, file: str, number: int, page: Pa
         raise UsageError(f"{inputs.shown(file)}: no packet {number}; it has {packets:,}, numbered from 1")
     with secrets.observe(file) as again:
         owner = next((item for item in again if number in item.rows.number), None)
-    yield from explain(frame, owner, page.room, page.paint)
+        yield from explain(frame, owner, page.room, page.paint)

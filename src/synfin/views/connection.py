@@ -65,8 +65,8 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
     ]
     yield from wrap(listing(facts), width)
     what = spoken(connection)
-    how = paint(OUTCOME.get(ended.kind, ""), clean(ended.words))
-    yield f"{what}: {how}" if what else how
+    how = f"{what}: {clean(ended.words)}" if what else clean(ended.words)
+    yield from (paint(OUTCOME.get(ended.kind, ""), line) for line in wrap(how, width))
     if brief:
         return
     tls = connection.tls
@@ -88,7 +88,7 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
         )
     if connection.opened_by != "syn" and connection.tcp.source == "packets":
         how = "its SYN-ACK" if connection.opened_by == "synack" else "who sent the first packet"
-        yield f"the SYN was not captured; who is the client is told from {how}"
+        yield from wrap(f"the SYN was not captured; who is the client is told from {how}", width)
     for overlap in connection.tcp.overlaps[:3]:
         yield from wrap(
             f"packets {overlap.first_packet} and {overlap.second_packet} carry different octets for the same place "

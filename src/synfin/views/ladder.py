@@ -166,9 +166,8 @@ class _Page:
         shown = {packet for flight in flights for packet in flight.packets}
         silent = sum(packet not in shown for step in steps for packet in step.packets)
         if silent:
-            yield self.paint(
-                "dim", f"{count(silent, 'packet')} more: acknowledgements, repetitions, parts of the above."
-            )
+            told = f"{count(silent, 'packet')} more: acknowledgements, repetitions, parts of the above."
+            yield from (self.paint("dim", line) for line in wrap(told, self.width, 0))
 
 
 def _state(state: EndState, *, long: bool) -> str:

@@ -26,12 +26,16 @@ from synfin.wire.tls.records import Alert
 from synfin.wire.tls.registry import (
     alert_level_name,
     alert_name,
+    certificate_compression_name,
     cipher_name,
     compression_name,
     content_type_name,
+    ech_type_name,
     extension_name,
     group_name,
     handshake_name,
+    hpke_aead_name,
+    hpke_kdf_name,
     point_format_name,
     psk_mode_name,
     signature_name,
@@ -282,26 +286,38 @@ def _opened(connection: Connection, sender: int, number: int) -> Iterator[Sectio
 
 
 def _lines(section: Section, width: int, paint: Paint) -> Iterator[str]:
-    """A line for every field, a dump for what no field covers."""
+    """A line for every field, in columns; a dump for what no field covers."""
     few = 8 if width >= 100 else 4
-    names = max((width_of(clean(_field(span.path))) for span in section.spans), default=12)
-    name_width = min(names, max(width // 3, 20))
-    reached = 0
+    cells = []
     for span in section.spans:
+        octets = section.data[span.start : span.end]
+        cells.append((clean(_field(span.path)), clean(_value(span, octets)), clean(span.ref)))
+    head = 4 + 2 + few * 3 + 1 + 2
+    names = min(max((width_of(name) for name, _, _ in cells), default=0), max((width - head) * 5 // 12, 16))
+    refs = max((width_of(ref) for _, _, ref in cells), default=0)
+    room = width - head - names - 2
+    if room - refs - 2 < 14:
+        refs = 0
+    values = min(max((width_of(value) for _, value, _ in cells), default=0), room - (refs + 2 if refs else 0))
+    reached = 0
+    for span, (name, value, ref) in zip(section.spans, cells, strict=True):
         if span.start > reached:
             yield from _dump(section.data, reached, span.start, paint)
         octets = section.data[span.start : span.end]
         shown = octets[:few].hex(" ") + (" …" if len(octets) > few else "")
-        line = f"{span.start:04x}  {pad(shown, few * 3 + 1)}  {pad(clean(_field(span.path)), name_width)}  "
-        ref = clean(span.ref)
-        value = clean(_value(span, octets))
-        room = width - width_of(line) - (len(ref) + 2 if ref else 0)
-        if room < 12:
-            room, ref = room + len(ref) + 2, ""
-        line += pad(shorten(value, max(room, 8)), max(room, 8) if ref else 0) if ref else shorten(value, max(room, 8))
-        yield line.rstrip() + (f"  {paint('dim', ref)}" if ref else "")
+        line = f"{span.start:04x}  {pad(shown, few * 3 + 1)}  {pad(_tail(name, names), names)}  "
+        if refs:
+            line += f"{pad(shorten(value, values), values)}  {paint('dim', ref)}"
+        else:
+            line += shorten(value, values)
+        yield line.rstrip()
         reached = max(reached, span.end)
     yield from _dump(section.data, reached, len(section.data), paint)
+
+
+def _tail(text: str, width: int) -> str:
+    """The end of a long path: what a field is called stands last."""
+    return text if len(text) <= width else "…" + text[len(text) - width + 1 :]
 
 
 def _dump(data: bytes, start: int, end: int, paint: Paint) -> Iterator[str]:
@@ -333,14 +349,19 @@ _NAMERS: tuple[tuple[str, _Namer], ...] = (
     ("legacy_compression_method", compression_name),
     ("extensions[].type", extension_name),
     ("group", group_name),
-    ("group[]", group_name),
+    ("groups[]", group_name),
     ("named_curve", group_name),
-    ("scheme[]", signature_name),
+    ("schemes[]", signature_name),
+    ("supported_signature_algorithms[]", signature_name),
+    ("compress_certificate.algorithms[]", certificate_compression_name),
+    ("encrypted_client_hello.type", ech_type_name),
+    ("kdf_id", hpke_kdf_name),
+    ("aead_id", hpke_aead_name),
     ("algorithm", signature_name),
-    ("format[]", point_format_name),
-    ("mode[]", psk_mode_name),
+    ("formats[]", point_format_name),
+    ("modes[]", psk_mode_name),
     ("version", version_name),
-    ("version[]", version_name),
+    ("versions[]", version_name),
 )
 
 
@@ -348,8 +369,6 @@ def _value(span: Span, octets: bytes) -> str:
     """The value for people: a name, a number, an address, text, or nothing where the octets say it."""
     value = span.value
     path = span.path.partition(" (")[0]
-    if isinstance(value, bool) or value is None:
-        return ""
     if isinstance(value, int):
         plain = _without_indices(_field(path))
         for ending, namer in _NAMERS:

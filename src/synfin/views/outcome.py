@@ -40,7 +40,7 @@ def outcome(connection: Connection) -> Outcome:
     kind, words = _tcp_end(connection)
     unmade = kind in ("refused", "unanswered") or (tcp.handshake == "syn_synack" and not _any_payload(connection))
     if broken:
-        words = f"{broken}; {words}"
+        words = f"{broken}; {words if kind != 'closed' else 'closed'}"
     elif connection.tls is not None and kind == "reset" and _in_handshake(connection.tls):
         words = f"{words} in TLS handshake"
         broken = words
@@ -119,5 +119,5 @@ def _tls_broken(tls: TlsStory | None) -> str:
         return ""
     for alert in tls.alerts:
         if alert.level == 2 and alert.description:
-            return f"{SIDES[alert.sender]} sent alert {alert_name(alert.description)}"
+            return f"alert {alert_name(alert.description)} by {SIDES[alert.sender]}"
     return ""

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from synfin.judge.model import Finding, Severity
-from synfin.observe.story import Connection
+from synfin.observe.story import Connection, Endpoint
 from synfin.views.names import spoken, summary_spoken
 from synfin.views.outcome import Outcome, outcome
 from synfin.views.paint import OUTCOME, PLAIN, SEVERITY, Paint
@@ -61,7 +61,7 @@ _TITLES = {
 }
 _RIGHT = frozenset({"id", "start", "packets", "bytes", "time"})
 #: The least a flexible column may shrink to; columns not named here keep their natural width.
-_FLOOR = {"client": 15, "server": 15, "name": 16, "who": 14, "ended": 15, "worst": 6, "spoken": 7}
+_FLOOR = {"client": 15, "server": 15, "name": 16, "who": 14, "ended": 15, "worst": 7, "spoken": 7}
 #: From the fullest line to the poorest; the first whose columns fit at their floors is used.
 _LAYOUTS = (
     ("id", "start", "client", "server", "name", "spoken", "packets", "bytes", "ended", "time", "worst"),
@@ -82,7 +82,7 @@ def row(connection: Connection, findings: Sequence[Finding] = (), ended: Outcome
     """The cells of ``connection``."""
     ended = outcome(connection) if ended is None else ended
     worst = max(findings, key=lambda finding: finding.severity, default=None)
-    name = clean(connection.name)
+    name = _name(connection.name, connection.b)
     server = str(connection.b)
     sides = connection.tcp.sides
     number = len(connection.rows)
@@ -104,9 +104,14 @@ def row(connection: Connection, findings: Sequence[Finding] = (), ended: Outcome
     )
 
 
+def _name(name: str, server: Endpoint) -> str:
+    """The name asked for, unless it only says the server's address again."""
+    return "" if name in (server.ip, str(server)) else clean(name)
+
+
 def summary_row(summary: Summary, ended: Outcome) -> Row:
     """The cells of a connection of the quick listing."""
-    name, server = clean(summary.name), str(summary.b)
+    name, server = _name(summary.name, summary.b), str(summary.b)
     return Row(
         summary.id,
         summary.start,
@@ -170,6 +175,8 @@ def _fit(natural: dict[str, int], used: set[str], width: int | None) -> tuple[tu
 
 
 def _cell(key: str, text: str, width: int) -> str:
+    if key == "worst" and width < len(text):
+        text = "finding"
     return text.rjust(width) if key in _RIGHT else pad(text, width)
 
 
@@ -194,12 +201,14 @@ def _padded(text: str, width: int) -> str:
 
 
 def _cut(key: str, text: str, width: int) -> str:
-    """``text`` in ``width`` cells: addresses lose their middle, a finding its severity and title before its code."""
+    """``text`` in ``width`` cells: addresses lose their port, names their middle, findings all but the code."""
     if key == "worst" and width < 24:
         return text.split(" ", 2)[1][:width]
     if key == "ended":
         text = text.replace("closed by both", "closed")
         return pad(text, width).rstrip()
-    if key in ("client", "server", "who", "name"):
+    if key in ("client", "server"):
+        return shorten_middle(text.rpartition(":")[0], width)
+    if key in ("who", "name"):
         return shorten_middle(text, width)
     return pad(text, width)

@@ -187,10 +187,10 @@ def wrap(text: str, width: int, indent: int = 2) -> list[str]:
         size_ = width_of(word)
         gap = 0 if fresh else 1
         if cells + gap + size_ > width:
-            if not fresh and size_ <= width - inner:
+            if not fresh and (size_ <= width - inner or width - cells < 8):
                 lines.append(line)
                 line, cells, gap = " " * inner, inner, 0
-            else:
+            if cells + gap + size_ > width:
                 line, cells, gap = line + " " * gap, cells + gap, 0
                 while cells + size_ > width:
                     taken = _fitting(word, width - cells)
