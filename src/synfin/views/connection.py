@@ -89,12 +89,15 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
     if connection.opened_by != "syn" and connection.tcp.source == "packets":
         how = "its SYN-ACK" if connection.opened_by == "synack" else "who sent the first packet"
         yield from wrap(f"the SYN was not captured; who is the client is told from {how}", width)
-    for overlap in connection.tcp.overlaps[:3]:
+    overlaps = connection.tcp.overlaps
+    for overlap in overlaps[:3]:
         yield from wrap(
             f"packets {overlap.first_packet} and {overlap.second_packet} carry different octets for the same place "
             f"({count(overlap.length, 'octet')}); the first copy counts",
             width,
         )
+    if len(overlaps) > 3:
+        yield f"and {count(len(overlaps) - 3, 'more such place')}"
 
 
 def _chosen(tls: TlsStory) -> str:

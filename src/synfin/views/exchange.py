@@ -12,6 +12,9 @@ from synfin.observe.story import Connection, H2Event, HttpMessage, HttpStory
 from synfin.views.told import Item, Note
 from synfin.views.words import clean, count, duration, shorten
 
+#: Targets and field values longer than this are shortened; ``--bytes``, ``follow`` and JSON have them whole.
+LONGEST = 160
+
 #: Header fields worth a line in the normal depth, lower case.
 _TELLING = (
     "host",
@@ -54,7 +57,7 @@ def notes(connection: Connection) -> Iterator[Note]:
             yield Note(event.packet, (1, place), Item(frame(event), (), tone=_tone(event)))
         for evidence, why in story.problems:
             for packet in evidence.packets[:1]:
-                yield Note(packet, (3, 0), Item(f"not HTTP as it should be: {clean(why)}", (), tone="warn"))
+                yield Note(packet, (3, 0), Item(f"HTTP problem: {clean(why)}", (), tone="warn"))
 
 
 def parts(connection: Connection) -> Iterator[tuple[int, str]]:
@@ -87,7 +90,7 @@ def headline(message: HttpMessage) -> str:
     version = f"HTTP/{message.version}"
     if message.kind == "request":
         where = clean(message.authority or "")
-        target = clean(message.target or "")
+        target = shorten(clean(message.target or ""), LONGEST)
         at = f" (host {where})" if where and where not in target else ""
         text = f"{stream}{version} request {clean(message.method or '?')} {target}{at}"
     else:
@@ -103,7 +106,11 @@ def headline(message: HttpMessage) -> str:
 
 def details(message: HttpMessage) -> tuple[str, ...]:
     """The header fields that tell most, one line each, and how many more there are."""
-    told = [f"{clean(name)}: {clean(value)}" for name, value in message.headers if name.lower() in _TELLING]
+    told = [
+        f"{clean(name)}: {shorten(clean(value), LONGEST)}"
+        for name, value in message.headers
+        if name.lower() in _TELLING
+    ]
     more = sum(not name.startswith(":") for name, _ in message.headers) - len(told)
     if more > 0:
         told.append(f"and {count(more, 'more header field')}")

@@ -81,6 +81,7 @@ def timeline(connection: Connection, states: Sequence[States] | None = None) -> 
         parts[packet] = text
     steps: list[Step] = []
     before: States | None = None
+    turn: int | None = None  # who sent payload last
     marks = connection.tcp.marks
     for i, segment in enumerate(segments(connection)):
         number, sender = rows.number[i], rows.sender[i]
@@ -91,13 +92,15 @@ def timeline(connection: Connection, states: Sequence[States] | None = None) -> 
             0,
             sender,
             (number,),
-            _items(connection, i, segment, notes[i], parts.get(number, "")),
+            _items(connection, i, segment, notes[i], parts.get(number, ""), new_turn=sender != turn),
             now,
             tallies=(Tally(sender, rows.load_len[i], segment.pure_ack, mark),),
             end=rows.time[i],
         )
         step.changed = now is not None and (before is None or _names(now) != _names(before))
         before = now
+        if rows.load_len[i] and not segment.repeated and not segment.pure_ack:
+            turn = sender
         steps.append(step)
     steps += _icmp(connection)
     steps.sort(key=lambda step: step.packets[0])
@@ -118,7 +121,9 @@ def _icmp(connection: Connection) -> Iterable[Step]:
         yield Step(error.time, 0, None, (error.packet,), [item], end=error.time)
 
 
-def _items(connection: Connection, i: int, segment: Segment, notes: list[Note], part: str) -> list[Item]:
+def _items(
+    connection: Connection, i: int, segment: Segment, notes: list[Note], part: str, *, new_turn: bool
+) -> list[Item]:
     """The things said in packet ``i``: marks first, then flags, then what TLS and HTTP read in it."""
     rows = connection.rows
     payload = rows.load_len[i]
@@ -131,14 +136,14 @@ def _items(connection: Connection, i: int, segment: Segment, notes: list[Note], 
         notes.sort(key=lambda note: note.order)
         items += [note.item for note in notes]
     elif payload > 0 and not segment.pure_ack and not segment.repeated:
-        items.append(_plain(connection, i, part))
+        items.append(_plain(connection, i, part, TURN if new_turn else ROUTINE))
     if payload > 0 and rows.load_cap[i] < payload:
         cut = f"only {count(rows.load_cap[i], 'octet')} of {payload:,} were captured"
         items.append(Item(cut, (), ROUTINE, "dim"))
     return items
 
 
-def _plain(connection: Connection, i: int, part: str) -> Item:
+def _plain(connection: Connection, i: int, part: str, weight: int) -> Item:
     """Payload that completes nothing: part of something larger, or text or octets nobody read."""
     rows = connection.rows
     size = count(rows.load_len[i], "octet")
@@ -147,8 +152,8 @@ def _plain(connection: Connection, i: int, part: str) -> Item:
     if connection.tls is None or _before_tls(connection, i):
         line = readable(rows.payload(i))
         if line:
-            return Item(f"“{line}” ({size})")
-    return Item(f"{size} of data", (), ROUTINE)
+            return Item(f"“{line}” ({size})", (), weight)
+    return Item(f"{size} of data", (), weight)
 
 
 def _before_tls(connection: Connection, i: int) -> bool:
