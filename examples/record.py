@@ -181,7 +181,7 @@ def record(sample: Sample, folder: Path) -> None:
     with daemon(*dump, wait=0.8):
         curl = inside(CLIENT, "curl", "-sS", "-o", "/dev/null", *sample.options)
         if sample.server:
-            with daemon(*inside(SERVER, *sample.server)):
+            with daemon(*inside(SERVER, *sample.server), wait=1.0):
                 quiet(*curl, ok=False, env={"SSLKEYLOGFILE": str(keys)})
         else:
             quiet(*curl, ok=False, env={"SSLKEYLOGFILE": str(keys)})
@@ -210,7 +210,7 @@ def main(wanted: list[str]) -> int:
         folder.chmod(0o755)
         mint(folder)
         config = nginx_config(folder)
-        names = inside(SERVER, "dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "-A", f"/{NAME}/{SERVER_IP}")
+        names = inside(SERVER, "dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "-S", f"/{NAME}/", "-A", f"/{NAME}/{SERVER_IP}")
         with daemon(*names), daemon(*inside(SERVER, "nginx", "-c", str(config)), wait=0.8):
             for sample in samples(folder):
                 if not wanted or sample.name in wanted:
