@@ -16,8 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -149,23 +149,28 @@ def nginx_config(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Sample:
-    """One capture: its file name, what it shows, and the curl options that make it (or openssl's server instead)."""
+    """One capture: its file name, what it shows, and curl's options; or another client or server instead."""
 
     name: str
     shows: str
     options: tuple[str, ...]
     server: tuple[str, ...] = ()
+    client: tuple[str, ...] = ()
 
 
 def samples(folder: Path) -> list[Sample]:
     """All sample captures."""
     trust = ("--cacert", str(folder / "root.pem"))
     url = f"https://{NAME}"
+    request = f"printf 'GET / HTTP/1.1\\r\\nHost: {NAME}\\r\\nConnection: close\\r\\n\\r\\n'"
+    s_client = f"openssl s_client -quiet -tls1_2 -servername {NAME} -CAfile {folder}/root.pem -connect {NAME}:443"
+    s_client += f" -keylogfile {folder}/tls12-ticket.keys"
     s_server = ("openssl", "s_server", "-quiet", "-www", "-accept", "4433", "-cert", str(folder / "good.pem"))
     s_server += ("-cert_chain", str(folder / "middle.pem"), "-key", str(folder / "good.key"))
     return [
         Sample("http", "plain HTTP/1.1", (f"http://{NAME}/",)),
         Sample("https-tls12", "HTTPS, TLS 1.2, HTTP/1.1", (*trust, "--http1.1", "--tls-max", "1.2", f"{url}/")),
+        Sample("tls12-ticket", "TLS 1.2 with a session ticket", (), client=("sh", "-c", f"{request} | {s_client}")),
         Sample("https-tls13", "HTTPS, TLS 1.3, HTTP/2", (*trust, f"{url}/")),
         Sample("openssl-tls13", "openssl s_server, TLS 1.3", (*trust, f"{url}:4433/"), s_server),
         Sample("expired", "expired certificate, refused by curl", (*trust, f"{url}:8443/")),
@@ -174,17 +179,13 @@ def samples(folder: Path) -> list[Sample]:
 
 
 def record(sample: Sample, folder: Path) -> None:
-    """Capture one run of curl at the client's device; join packets and secrets into a pcapng."""
+    """Capture one run of the client at the client's device; join packets and secrets into a pcapng."""
     raw, keys = folder / f"{sample.name}.pcap", folder / f"{sample.name}.keys"
     dump = inside(CLIENT, "tcpdump", "-i", "wire0", "-U", "-w", str(raw), "tcp or udp or icmp")
-    quiet: Callable[..., None] = run
     with daemon(*dump, wait=0.8):
-        curl = inside(CLIENT, "curl", "-sS", "-o", "/dev/null", *sample.options)
-        if sample.server:
-            with daemon(*inside(SERVER, *sample.server), wait=1.0):
-                quiet(*curl, ok=False, env={"SSLKEYLOGFILE": str(keys)})
-        else:
-            quiet(*curl, ok=False, env={"SSLKEYLOGFILE": str(keys)})
+        ask = inside(CLIENT, *(sample.client or ("curl", "-sS", "-o", "/dev/null", *sample.options)))
+        with daemon(*inside(SERVER, *sample.server), wait=1.0) if sample.server else nullcontext():
+            run(*ask, ok=False, env={"SSLKEYLOGFILE": str(keys)})
         time.sleep(0.6)
     target = HERE / f"{sample.name}.pcapng"
     with target.open("wb") as out, open_capture(raw) as capture:
@@ -210,7 +211,9 @@ def main(wanted: list[str]) -> int:
         folder.chmod(0o755)
         mint(folder)
         config = nginx_config(folder)
-        names = inside(SERVER, "dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "-S", f"/{NAME}/", "-A", f"/{NAME}/{SERVER_IP}")
+        names = inside(
+            SERVER, "dnsmasq", "-k", "-C", "/dev/null", "-R", "-h", "-S", f"/{NAME}/", "-A", f"/{NAME}/{SERVER_IP}"
+        )
         with daemon(*names), daemon(*inside(SERVER, "nginx", "-c", str(config)), wait=0.8):
             for sample in samples(folder):
                 if not wanted or sample.name in wanted:
