@@ -53,9 +53,8 @@ class _Line:
         if start - at > PAUSE:
             self._put("idle", at, start, idle, "")
             self.at = at = start
-        if end > at or not self.phases:
-            self._put(name, at, max(end, at), waited_for, detail)
-            self.at = max(end, at)
+        self.at = max(end, at)
+        self._put(name, at, self.at, waited_for, detail)
 
     def _put(self, name: str, start: int, end: int, waited_for: str, detail: str) -> None:
         rtt = self.rtt
@@ -86,6 +85,8 @@ def budget(connection: Connection) -> tuple[Phase, ...]:
     if tls is not None and (http is None or not http.tls):
         if tls.handshake_done_time is not None:
             exchanges = _estimated(tls, tls.handshake_done_time)
+        elif tls.client_hello is None:  # the capture began later
+            exchanges = _estimated(tls, start)
     elif http is not None:
         exchanges = _exchanges(http)
         client = next((message.sender for message in http.messages if message.kind == "request"), client)
@@ -279,7 +280,8 @@ def _after(connection: Connection, line: _Line, closing: int | None) -> None:
     for size, time in zip(rows.load_len, rows.time, strict=True):
         if size and time > end and (closing is None or time <= closing):
             end = time
-    line.add("transfer", line.at, end, "both", http.switched)
+    if end > line.at:
+        line.add("transfer", line.at, end, "both", http.switched)
 
 
 def _other(connection: Connection, line: _Line) -> None:

@@ -380,7 +380,8 @@ class Reader:
         problem = fixed.problem
         for fault in head.faults:
             self._problem(side, first, start + fault.offset, 0, fault.field, fault.why)
-            problem = problem or fault.why
+        if head.faults:
+            problem = f"{problem}; {head.faults[0].why}" if problem else head.faults[0].why
         if head.kind == "response" and (asked or self.orphan):
             key = asked[0].stream if asked else self.orphan
         else:

@@ -13,6 +13,10 @@ from synfin.observe.story import Evidence, HttpMessage, HttpStory
 from synfin.observe.stream import ByteStream
 from synfin.wire.http1 import looks_like_head, starts_message
 
+#: What a start line or the blank line before it may begin with, and how much of a line is looked at.
+_FIRST = frozenset(bytes((octet,)) for octet in b"\r\nABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_LINE = 16384
+
 #: How many packets of a side are looked at for a start line when its first octets are none.
 _LOOK = 64
 
@@ -90,6 +94,8 @@ def _opening(stream: ByteStream, start: int) -> str:
     first = max(stream.index(start), 0)
     for at in range(first, min(first + _LOOK, len(starts))):
         data, begin = stream.octets(at), max(start - starts[at], 0)
+        if at == first and data.find(b"\n", begin + 2) < 0 and data[begin : begin + 1] in _FIRST:
+            data, begin = stream.read(starts[at] + begin, _LINE), 0  # the line may go on in the next packet
         octet = data[begin : begin + 1]
         if octet in (b"\r", b"\n"):
             begin += len(data) - begin - len(data[begin:].lstrip(b"\r\n"))
