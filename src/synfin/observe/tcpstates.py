@@ -2,8 +2,8 @@
 
 An end's state is SEEN when a segment it sent shows it, PROVED when the other end's acknowledgment shows that it sent
 what the capture missed, and ASSUMED where the usual course is taken: a listener before its first segment, the silent
-steps on the arrival of an acknowledgment (``Sent.NOTHING`` rows of ``spec.tcp_states``), the end after a RST.  A FIN that
-passes moves its sender only; its receiver moves when its own acknowledgment covers the FIN.  So two FINs that cross
+steps on the arrival of an acknowledgment (``Sent.NOTHING`` rows of ``spec.tcp_states``), the end after a RST.  A FIN
+that passes moves its sender only; its receiver moves when its own acknowledgment covers the FIN.  So two FINs that cross
 are read as a simultaneous close, where a watcher that moves the far end at once sees an orderly one.
 
 An assumption is taken back when the end's own later segment speaks against it.  TIME_WAIT is not left: nothing on the

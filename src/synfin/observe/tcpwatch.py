@@ -306,7 +306,7 @@ def _round_trip(rows: Rows) -> tuple[int | None, int | None]:
                 syn = time
             elif synack is None and syn is not None:
                 synack = time - syn
-        elif flags & ACK and syn is not None:
+        elif flags & ACK and syn is not None and time != syn:
             if synack is None and not (any(rows.sender) or any(rows.load_len)):
                 break  # SYNs and ACKs of one side alone: nothing was answered
             return time - syn, synack

@@ -63,9 +63,9 @@ class _Side:
 
     def __init__(self) -> None:
         self.base: int | None = None
-        self.next: int | None = None
+        self.next = 0  # 0: none yet, as for the others
         self.next_time = 0
-        self.maxack: int | None = None  # the highest number of this sender that its peer may acknowledge
+        self.maxack = 0  # the highest number of this sender that its peer may acknowledge
         self.lastack = 0  # 0: none seen
         self.lastack_time = 0
         self.window = -1
@@ -107,12 +107,12 @@ def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None], reused: boo
         else:
             if window == 0 and not control:
                 mark |= _ZERO
-            if nxt is not None and seq != nxt and (seq - nxt) & M < H and not flags & RST:
+            if nxt and seq != nxt and (seq - nxt) & M < H and not flags & RST:
                 mark |= _LOST
-            if length <= 1 and nxt is not None and seq == (nxt - 1) & M and not control:
+            if length <= 1 and nxt and seq == (nxt - 1) & M and not control:
                 mark |= _KEEP_ALIVE
             if length == 0 and not control and seq == nxt and ack == fwd.lastack:
-                if window != fwd.window:
+                if window != fwd.window and (window or fwd.window >= 0):
                     if window:
                         mark |= _UPDATE
                 elif window:
@@ -123,11 +123,11 @@ def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None], reused: boo
                         mark |= _DUPLICATE
                 elif rev.flags & _PROBE:
                     mark |= _PROBE_ACK
-        if length and not control and not mark & _PROBE and rev.lastack and rev.window >= 0 and rev.scale >= 0:
+        if length and not control and not mark & _PROBE and rev.lastack and rev.scale >= 0:
             edge = (rev.lastack + rev.room) & M
             if (seq + length) & M == edge:
                 mark |= _FULL
-        if flags & ACK and rev.maxack is not None and ack != rev.maxack and (ack - rev.maxack) & M < H:
+        if flags & ACK and rev.maxack and ack != rev.maxack and (ack - rev.maxack) & M < H:
             if rev.maxack != rev.next:
                 mark |= _ACK_LOST
                 rev.maxack = rev.next
@@ -140,7 +140,7 @@ def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None], reused: boo
             if size and rev.lastack and (rev.lastack - after) & M < H:
                 mark |= _SPURIOUS | _RETRANSMISSION
             elif (
-                nxt is not None
+                nxt
                 and seq != nxt
                 and (nxt - seq) & M < H
                 and not mark & _PROBE
@@ -152,11 +152,11 @@ def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None], reused: boo
                     mark |= _OUT_OF_ORDER
                 else:
                     mark |= _RETRANSMISSION
-        if not mark & _PROBE and (nxt is None or (after != nxt and (after - nxt) & M < H)):
+        if not mark & _PROBE and (not nxt or (after != nxt and (after - nxt) & M < H)):
             fwd.next = after
             fwd.next_time = time
         top = fwd.maxack
-        if top is None or seq == top:
+        if not top or seq == top:
             fwd.maxack = fwd.next
         if ack != fwd.lastack:
             fwd.dup = 0
