@@ -78,7 +78,7 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
     for preamble in connection.preambles:
         target = f" to {clean(str(preamble.target))}" if preamble.target is not None else ""
         answer = f", answered {clean(preamble.status)}" if preamble.status else ""
-        yield from wrap(f"first {preamble.protocol}{target}{answer}", width)
+        yield from wrap(f"begins as {preamble.protocol}{target}{answer}", width)
     if connection.dns is not None:
         dns = connection.dns
         took = f" in {duration(dns.end - dns.start)}" if dns.end is not None else ", no answer"

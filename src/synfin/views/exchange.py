@@ -98,9 +98,8 @@ def headline(message: HttpMessage) -> str:
     if message.problem:
         text += f"; {clean(message.problem)}"
     if message.packets[0] == message.packets[1]:
-        said = _body(message)
-        if said:
-            text += f", {said}"
+        said = [word for word in (_body(message), "" if message.complete else "incomplete") if word]
+        text = ", ".join([text, *said])
     return text
 
 
@@ -120,14 +119,15 @@ def details(message: HttpMessage) -> tuple[str, ...]:
 def ending(message: HttpMessage) -> str:
     """What came of a message until its last octet: how much, in what time, and whether that was all."""
     took = duration(message.end - message.start)
+    stream = f"stream {message.stream}: " if message.version == "2" else ""
     if message.complete:
-        return f"end of {naming(message)}: {_body(message) or 'no body'} in {took}"
-    return f"{naming(message)} goes no further: {_body(message) or 'no body'}, incomplete after {took}"
+        return f"{stream}end of {naming(message)}: {_body(message) or 'no body'} in {took}"
+    return f"{stream}{naming(message)} goes no further: {_body(message) or 'no body'}, incomplete after {took}"
 
 
 def _body(message: HttpMessage) -> str:
     if not message.body and not message.declared:
-        return "" if message.complete else "incomplete"
+        return ""
     size = count(message.body, "octet")
     if message.declared is not None and message.declared != message.body:
         return f"{message.body:,} of {count(message.declared, 'octet')} of body"
@@ -140,7 +140,10 @@ def frame(event: H2Event) -> str:
     where = f" stream {event.stream}" if event.stream else ""
     code = f" code {event.code}" if event.code is not None and not event.detail else ""
     detail = f": {clean(event.detail)}" if event.detail else ""
-    return f"HTTP/2 {event.what.replace('_', ' ').upper()}{where}{code}{detail}"
+    return f"HTTP/2 {_FRAMES.get(event.what, event.what.upper())}{where}{code}{detail}"
+
+
+_FRAMES = {"settings_ack": "SETTINGS acknowledged", "window_stall": "window stall", "connection_error": "error"}
 
 
 def _tone(event: H2Event) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from synfin.errors import WireError
 from synfin.observe.story import AlertFact, ChainFact, Connection, MessageFact, RecordFact, TlsStory
 from synfin.spec.certificates import CertificateFacts
-from synfin.views.told import EVENT, ROUTINE, TURN, Item, Note
-from synfin.views.words import clean, count, listing, octets
+from synfin.views.told import DATA_PLACE, EVENT, ROUTINE, TURN, Item, Note
+from synfin.views.words import clean, count, listing, octets, readable
 from synfin.wire.tls import bodies
 from synfin.wire.tls.certificate import Certificate, CertificateRequest, CertificateStatus, CompressedCertificate
 from synfin.wire.tls.exchange import CertificateVerify, ClientKeyExchange, ServerKeyExchange
@@ -37,6 +37,8 @@ from synfin.wire.tls.registry import (
 
 CCS, ALERT, HANDSHAKE, DATA, HEARTBEAT = 20, 21, 22, 23, 24
 TLS13 = 0x0304
+#: Names told of a list; the bytes view and JSON have all of them.
+MOST = 8
 
 _NAMES = {
     "client_hello": "ClientHello",
@@ -101,6 +103,7 @@ def _records(tls: TlsStory) -> Iterator[Note]:
     opened = {(message.sender, message.offset) for message in tls.messages if message.decrypted}
     sealed: dict[tuple[int, int, str], list[int]] = {}
     turn: int | None = None  # who sent application data last
+    said = _said(tls)
     finished = [False, False]
     for record in tls.records:
         at = (record.sender, record.packet)
@@ -129,7 +132,20 @@ def _records(tls: TlsStory) -> Iterator[Note]:
         weight = EVENT if kind.startswith("encrypted handshake") else ROUTINE if sender == turn else TURN
         if weight != EVENT:
             turn = sender
-        yield Note(packet, (0, 1 << 61), Item(f"{kind}, {total}{many}", (), weight, "" if weight else "dim"))
+        text = f"{kind}, {total}{many}"
+        if weight != EVENT and (line := said.get((sender, packet))):
+            text = f"“{line}” ({total}, decrypted)"
+        yield Note(packet, DATA_PLACE, Item(text, (), weight, "" if weight else "dim"))
+
+
+def _said(tls: TlsStory) -> dict[tuple[int, int], str]:
+    """The first line of decrypted data that is text, by sender and packet."""
+    lines: dict[tuple[int, int], str] = {}
+    for sender, stream in enumerate(tls.data or ()):
+        for piece in stream.pieces:
+            if (sender, piece.packet) not in lines:
+                lines[sender, piece.packet] = readable(piece.data)
+    return lines
 
 
 def _is13(tls: TlsStory) -> bool:
@@ -207,14 +223,14 @@ def _server_hello(hello: ServerHello) -> Iterator[str]:
 
 
 def _codes(codes: tuple[int, ...], name: Callable[[int], str]) -> str:
-    """Names of ``codes`` as sent; GREASE (RFC 8701) is only counted."""
+    """Names of the first ``MOST`` codes as sent; GREASE (RFC 8701) is only said to be there."""
     names = [name(code) for code in codes if not is_grease(code)]
     grease = len(codes) - len(names)
-    return listing(names) + (" and GREASE" if grease else "")
+    return listing(names, MOST) + (", GREASE" if grease else "")
 
 
 def _extensions(extensions: tuple[Extension, ...] | None, context: str) -> Iterator[str]:
-    if extensions is None:
+    if not extensions:
         yield "no extensions"
         return
     yield f"{count(len(extensions), 'extension')}:"
@@ -267,8 +283,8 @@ def _body(body: Any, number: int) -> str:
         case bodies.SelectedGroup():
             return group_name(body.value)
         case bodies.KeyShares():
-            names = [f"{group_name(group)} ({len(key):,})" for group, key in body.entries if not is_grease(group)]
-            return f"{listing(names)} octets of key"
+            shares = [(group_name(group), len(key)) for group, key in body.entries if not is_grease(group)]
+            return listing(f"{name} ({count(size, 'octet')})" for name, size in shares)
         case bodies.KeyShare():
             return f"{group_name(body.group)}, {count(len(body.key), 'octet')} of key"
         case bodies.PreSharedKey():

@@ -1,8 +1,7 @@
 """The ladder: one connection from top to bottom, time on the left, arrows between two ends, words on the right.
 
 Both ends' TCP states stand beside the arrows and are written where one of them changes; a state in parentheses is
-assumed, no packet shows it (RFC 9293 states are known only from evidence).  Three widths of paper: wide has the states
-in columns around the arrow, narrow says them in their short names, and below ``TINY`` cells they go on a line of
+assumed, no packet shows it (RFC 9293 states are known only from evidence).  Where it is narrow they go on a line of
 their own.  ``brief`` tells only events, joined to flights: about a dozen lines for an ordinary connection.
 """
 
@@ -16,21 +15,10 @@ from synfin.views.timeline import SIDES, Step, fold
 from synfin.views.told import EVENT, ROUTINE, TURN, Item
 from synfin.views.words import count, duration, moment, pad, wrap
 
-WIDE, TINY = 110, 72
-
-_SHORT = {
-    "CLOSED": "CLOSED",
-    "LISTEN": "LISTEN",
-    "SYN_SENT": "SYN-SENT",
-    "SYN_RECEIVED": "SYN-RECV",
-    "ESTABLISHED": "ESTAB",
-    "FIN_WAIT_1": "FIN-W-1",
-    "FIN_WAIT_2": "FIN-W-2",
-    "CLOSE_WAIT": "CLOSE-W",
-    "CLOSING": "CLOSING",
-    "LAST_ACK": "LAST-ACK",
-    "TIME_WAIT": "TIME-W",
-}
+#: Cells from which states have columns, and from which gaps have one.
+WIDE, GAPS = 110, 72
+#: Cells of a state: "(ESTABLISHED)" and one between.
+_STATE = 14
 _ARROWS = {0: "──▶", 1: "◀──", None: " ● "}
 #: Lines of a brief ladder, at most; more flights than that are counted.
 BRIEF = 16
@@ -58,10 +46,9 @@ class _Page:
         self.paint = paint
         self.width = width
         stated = any(step.states is not None for step in steps)
-        self.long = width >= WIDE
-        self.columns = stated and width >= TINY
+        self.columns = stated and width >= WIDE
         self.below = stated and not self.columns
-        self.state_width = 14 if self.long else 10
+        self.gaps = width >= GAPS
         last = steps[-1] if steps else None
         self.time_width = max(len(moment(last.end - origin)) if last else 0, 8)
         self.packet_width = max(len(f"{last.packets[-1]}") if last else 0, 3)
@@ -70,14 +57,10 @@ class _Page:
     def heading(self) -> Iterator[str]:
         line = f"{'time':>{self.time_width}} {'+gap' if self.gaps else '':>8} {'pkt':>{self.packet_width}}  "
         if self.columns:
-            line += f"{pad('client', self.state_width)}     {pad('server', self.state_width)} "
+            line += f"{pad('client', _STATE)}     {pad('server', _STATE)} "
         else:
             line += "c     s "
         yield self.paint("dim", line.rstrip())
-
-    @property
-    def gaps(self) -> bool:
-        return self.width >= 64
 
     def step(self, step: Step) -> Iterator[str]:
         items = [item for item in step.items if item.text] or [Item("nothing", (), ROUTINE, "dim")]
@@ -91,8 +74,9 @@ class _Page:
             for detail in item.details:
                 lines += [("", line) for line in wrap("  " + detail, room)]
         if self.below and step.changed and step.states is not None:
-            lines.append(
-                ("dim", f"client {_state(step.states[0], long=False)}, server {_state(step.states[1], long=False)}")
+            lines += (
+                ("dim", line)
+                for line in wrap(f"client {_state(step.states[0])}, server {_state(step.states[1])}", room)
             )
         first, *rest = lines
         yield f"{left[0]}{self.paint(*first)}".rstrip()
@@ -110,21 +94,21 @@ class _Page:
         parts = [("", f"{time} "), ("dim", f"{gap:>8} " if self.gaps else " "), ("dim", f"{number}  ")]
         if self.columns:
             a, b = self._states(step)
-            parts += [("client", pad(a, self.state_width)), ("", " "), (side, arrow), ("", " ")]
-            parts += [("server", pad(b, self.state_width)), ("", " ")]
+            parts += [("client", pad(a, _STATE)), ("", " "), (side, arrow), ("", " ")]
+            parts += [("server", pad(b, _STATE)), ("", " ")]
         else:
             parts += [("", "│"), (side, arrow), ("", "│  ")]
         return "".join(self.paint(*part) for part in parts), "".join(text for _, text in parts)
 
     def _states(self, step: Step) -> tuple[str, str]:
         if step.states is None or not step.changed:
-            return "│".center(self.state_width), "│".center(self.state_width)
-        return _state(step.states[0], long=self.long), _state(step.states[1], long=self.long)
+            return "│".center(_STATE), "│".center(_STATE)
+        return _state(step.states[0]), _state(step.states[1])
 
     def _blank(self) -> str:
         blank = " " * (self.time_width + 1 + (9 if self.gaps else 1) + self.packet_width + 2)
         if self.columns:
-            bar = "│".center(self.state_width)
+            bar = "│".center(_STATE)
             return f"{blank}{bar}     {bar} "
         return f"{blank}│   │  "
 
@@ -170,9 +154,8 @@ class _Page:
             yield from (self.paint("dim", line) for line in wrap(told, self.width, 0))
 
 
-def _state(state: EndState, *, long: bool) -> str:
-    name = state.state if long else _SHORT.get(state.state, state.state)
-    return f"({name})" if state.knowledge is Knowledge.ASSUMED else name
+def _state(state: EndState) -> str:
+    return f"({state.state})" if state.knowledge is Knowledge.ASSUMED else state.state
 
 
 def _notable(steps: Sequence[Step]) -> int:

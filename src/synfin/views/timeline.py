@@ -19,8 +19,8 @@ from typing import NamedTuple
 from synfin.observe.story import Connection, EndState, Mark
 from synfin.views import exchange, handshake
 from synfin.views.segments import Segment, segments
-from synfin.views.told import EVENT, MARK, ROUTINE, TURN, Item, Note
-from synfin.views.words import clean, count, listing, shorten
+from synfin.views.told import DATA_PLACE, EVENT, MARK, ROUTINE, TURN, Item, Note
+from synfin.views.words import count, listing, readable
 
 SIDES = ("client", "server")
 
@@ -132,6 +132,9 @@ def _items(
         weight = ROUTINE if segment.pure_ack else MARK if segment.repeated else EVENT
         tone = "dim" if segment.pure_ack or segment.repeated else ""
         items.append(Item(segment.text, segment.details, weight, tone, segment.text.partition(":")[0]))
+    told = [note for note in notes if note.order != DATA_PLACE]
+    if told or (part and payload > 0):
+        notes = told  # the record itself is not worth a word where it is known what is in it
     if notes:
         notes.sort(key=lambda note: note.order)
         items += [note.item for note in notes]
@@ -157,19 +160,8 @@ def _plain(connection: Connection, i: int, part: str, weight: int) -> Item:
 
 
 def _before_tls(connection: Connection, i: int) -> bool:
-    return any(connection.rows.number[i] in preamble.packets for preamble in connection.preambles)
-
-
-def readable(data: bytes, most: int = 72) -> str:
-    """The first line of ``data`` if it looks like text, cleaned and shortened; else empty."""
-    head = data[:400].split(b"\n", 1)[0].rstrip(b"\r")
-    if not head or sum(byte < 32 and byte != 9 for byte in head):
-        return ""
-    try:
-        text = head.decode("utf-8")
-    except UnicodeDecodeError:
-        return ""
-    return shorten(clean(text), most)
+    tls = connection.tls
+    return tls is not None and bool(tls.records) and connection.rows.number[i] < tls.records[0].packet
 
 
 # ---------------------------------------------------------------- folding

@@ -23,6 +23,10 @@ class Item(NamedTuple):
         return self.short or self.text
 
 
+#: Places within a packet: what TLS says lies by its offset, its summed up data after that, then what is inside it.
+DATA_PLACE = (0, 1 << 61)
+
+
 class Note(NamedTuple):
     """An item and where it belongs: the packet that completed it, and its place within that packet."""
 

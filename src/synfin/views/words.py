@@ -173,6 +173,18 @@ def octets(data: bytes, most: int = 0) -> str:
     return data.hex()
 
 
+def readable(data: bytes, most: int = 72) -> str:
+    """The first line of ``data`` if it looks like text, cleaned and shortened; else empty."""
+    head = data[:400].split(b"\n", 1)[0].rstrip(b"\r")
+    if not head or sum(byte < 32 and byte != 9 for byte in head):
+        return ""
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return shorten(clean(text), most)
+
+
 def wrap(text: str, width: int, indent: int = 2) -> list[str]:
     """``text`` broken at spaces into lines of at most ``width`` cells; later lines start ``indent`` cells further in.
 
