@@ -290,12 +290,15 @@ def messages(tls: TlsStory, sender: int, name: str) -> list[MessageFact]:
     return [message for message in tls.messages if message.sender == sender and message.name == name]
 
 
-def deciding_alert(tls: TlsStory, sender: int | None = None) -> AlertFact | None:
+def deciding_alert(connection: Connection, sender: int | None = None) -> AlertFact | None:
     """The first readable alert that ends a connection (RFC 8446 6.2), of one side or either.
 
     close_notify (0), user_canceled (90) and no_renegotiation (100) end nothing by themselves; in TLS 1.2 and older
-    a warning (level 1) does not either.
+    a warning (level 1) does not either.  An alert sent to a side that had closed already only complains about that.
     """
+    tls = connection.tls
+    if tls is None:
+        return None
     for alert in tls.alerts:
         if alert.description is None or alert.description in (0, 90, 100):
             continue
@@ -303,8 +306,35 @@ def deciding_alert(tls: TlsStory, sender: int | None = None) -> AlertFact | None
             continue
         if alert.level == 1 and not (tls.version is not None and tls.version >= 0x0304):
             continue
+        if _had_closed(connection, 1 - alert.sender, alert.packet):
+            continue
         return alert
     return None
+
+
+def _had_closed(connection: Connection, side: int, packet: int) -> bool:
+    """Whether ``side`` had sent FIN or close_notify before ``packet``."""
+    fin = connection.tcp.sides[side].fin_packet
+    notify = connection.tls.close_notify[side] if connection.tls is not None else None
+    return any(place is not None and place < packet for place in (fin, notify))
+
+
+def missed(connection: Connection) -> bool:
+    """Whether the capture lacks octets that were sent: holes, or a FIN or an acknowledgment beyond what was seen."""
+    if is_cut(connection) or any(stream.holes for stream in connection.streams):
+        return True
+    rows = connection.rows
+    for side in (0, 1):
+        base = stream_base(connection, side)
+        seen = connection.streams[side].end
+        if base is None:
+            continue
+        if acknowledged(connection, side) > seen + 1:
+            return True
+        for i in by(connection, side, FIN):
+            if 0 < (rows.seq[i] + rows.load_len[i] - base - seen) & 0xFFFFFFFF < 0x80000000:
+                return True
+    return False
 
 
 def server_chain(tls: TlsStory) -> ChainFact | None:

@@ -27,7 +27,7 @@ CODE = "TLS206"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on alert 120 of the server."""
     tls = connection.tls
-    alert = deciding_alert(tls) if tls is not None else None
+    alert = deciding_alert(connection)
     if tls is None or alert is None or alert.sender == tls.client or alert.description != 120:
         return None
     hello = hello_of(tls)

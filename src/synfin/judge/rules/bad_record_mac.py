@@ -30,7 +30,7 @@ CODE = "TLS501"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on an alert that says a record did not authenticate."""
     tls = connection.tls
-    alert = deciding_alert(tls) if tls is not None else None
+    alert = deciding_alert(connection)
     if tls is None or alert is None or alert.description not in (20, 21):
         return None
     sender = 1 - alert.sender

@@ -18,7 +18,7 @@ References.  RFC 9112 9.5 and 9.6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, first_close
+from synfin.judge.facts import at, end, finding, first_close, missed
 from synfin.judge.model import Confidence, Finding
 from synfin.observe.story import Connection
 
@@ -30,7 +30,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     http, tls = connection.http, connection.tls
     if http is None or http.protocol == "h2" or http.switched or connection.tcp.handshake == "none":
         return None
-    if any(stream.holes for stream in connection.streams):
+    if missed(connection):
         return None
     requests = [m for m in http.messages if m.kind == "request"]
     answers = [m for m in http.messages if m.kind == "response" and (m.status is None or m.status >= 200)]

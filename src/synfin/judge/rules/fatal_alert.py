@@ -30,7 +30,7 @@ _UNKNOWN = Alert("unknown", "something this list does not know", "look the numbe
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on an alert that ends the connection."""
     tls = connection.tls
-    alert = deciding_alert(tls) if tls is not None else None
+    alert = deciding_alert(connection)
     if tls is None or alert is None or alert.description is None:
         return None
     known = ALERTS.get(alert.description, _UNKNOWN)

@@ -18,7 +18,7 @@ References.  RFC 8446 6.1 (a close without close_notify is an error), RFC 5246 7
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, hello_packets, round_trip, span
+from synfin.judge.facts import at, end, finding, hello_packets, missed, round_trip, span
 from synfin.judge.hello import hello_fate
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.observe.story import Connection
@@ -32,11 +32,11 @@ def check(connection: Connection, context: Context) -> Finding | None:
     tls = connection.tls
     if fate is None or fate.close is None or fate.close.reset or fate.close.place < fate.first:
         return None
-    if tls is not None and (tls.handshake_done or tls.alerts):
+    if tls is not None and (tls.handshake_done or tls.alerts or tls.sslv2):
         return None
     if fate.heard and not fate.answered:
         return None  # it answered in another protocol
-    if any(stream.holes for stream in connection.streams):
+    if missed(connection):
         return None
     rows = connection.rows
     close = fate.close

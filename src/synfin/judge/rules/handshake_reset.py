@@ -32,7 +32,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on an RST of the server's side between ClientHello and the end of the handshake."""
     fate = hello_fate(connection)
     tls = connection.tls
-    if fate is None or (tls is not None and (tls.handshake_done or deciding_alert(tls) is not None)):
+    if fate is None or (tls is not None and (tls.handshake_done or deciding_alert(connection) is not None)):
         return None
     server = 1 - fate.client
     reset = first_rst(connection, server)

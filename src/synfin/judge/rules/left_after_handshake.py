@@ -36,7 +36,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         CODE,
         f"{end(connection, tls.client)} left {server_name(connection)} right after the handshake: perhaps the name "
         "in the certificate",
-        f"{told.text[:1].upper()}{told.text[1:]}. Clients that check the name after the handshake (curl) or do all "
+        f"{told.sentence} Clients that check the name after the handshake (curl) or do all "
         "checks then (Node) do this when they reject the certificate; the certificate is encrypted here.",
         f"Compare the names in the certificate with {connection.name or 'the name asked for'} (`openssl s_client "
         f"-connect {connection.b} -servername {connection.name or 'NAME'}`), and read the client's own message.",

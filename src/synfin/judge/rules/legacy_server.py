@@ -34,7 +34,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     tls = connection.tls
     if tls is None or tls.server_hello is None or tls.handshake_done or (tls.version or 0) >= 0x0304:
         return None
-    alert = deciding_alert(tls, tls.client)
+    alert = deciding_alert(connection, tls.client)
     close = first_close(connection)
     if alert is not None and alert.description not in _ALERTS:
         return None

@@ -18,7 +18,7 @@ References.  RFC 9112 6.3 and 7.1, RFC 9110 8.6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding
+from synfin.judge.facts import at, end, finding, missed
 from synfin.judge.model import Confidence, Finding
 from synfin.observe.story import Connection
 
@@ -28,7 +28,7 @@ CODE = "HTP202"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on a response whose framing cannot be read."""
     http = connection.http
-    if http is None or http.protocol == "h2" or any(stream.holes for stream in connection.streams):
+    if http is None or http.protocol == "h2" or missed(connection):
         return None
     for message in http.messages:
         if message.problem and message.kind == "response" and message.status is not None and not message.complete:

@@ -29,23 +29,23 @@ CODE = "CRT101"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the client turned down a chain of one certificate that is not its own issuer."""
     told = blame(connection)
-    if told.fault != "missing" or told.form is None or told.chain is None:
+    form = told.form
+    if told.fault != "missing" or form is None:
         return None
-    leaf = told.form.leaf
-    shown = told.form.issuer_is_root is False
-    extra = len(told.chain.der) - 1
+    leaf = form.leaf
+    shown = form.issuer_is_root is False
+    extra = len(form.sent.der) - 1
     return finding(
         CODE,
-        f"{server_name(connection)} sends its certificate without the intermediate {told.form.missing}",
-        f"The server's Certificate message (packet {told.chain.packets[0] if told.chain.packets else '?'}) holds "
-        f"{leaf.subject_text} only"
+        f"{server_name(connection)} sends its certificate without the intermediate {form.missing}",
+        f"The server's Certificate message (packet {form.packet}) holds {leaf.subject_text} only"
         + (f" (and {extra} that do not belong to its chain)" if extra else "")
-        + f"; its issuer, {told.form.missing}, was not sent"
+        + f"; its issuer, {form.missing}, was not sent"
         + (f", though it can be fetched from {leaf.ca_issuers[0]}" if leaf.ca_issuers else "")
-        + f". {told.verdict.text[:1].upper()}{told.verdict.text[1:]}.",
+        + f". {told.verdict.sentence}",
         "Server's operator: configure the full chain, the certificate followed by its intermediates "
         "(fullchain.pem). If the issuer is a private root, the client has to trust it instead.",
-        [*told.chain.packets[:1], told.verdict.packet],
+        [form.packet, told.verdict.packet],
         sure=Confidence.LIKELY if shown else Confidence.POSSIBLE,
         reason="the issuer is an intermediate: the certificate says where to fetch it, or its name says so"
         if shown

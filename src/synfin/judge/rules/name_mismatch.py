@@ -19,47 +19,46 @@ References.  RFC 9525 6, RFC 6066 3, RFC 9110 4.3.4.
 
 from __future__ import annotations
 
-from synfin.judge.chains import blame, covers, names_of, wanted
+from synfin.judge.chains import NAME_PROBLEMS, blame, wanted
 from synfin.judge.engine import Context
 from synfin.judge.facts import end, finding, server_name
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.observe.story import Connection
+from synfin.spec.certcheck import names_text
 
 CODE = "CRT301"
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
-    """Fire when the client went because of the name; note a mismatch that it accepted."""
+    """Fire when the client went because of the name; note a mismatch that it accepted or may have gone for."""
     told = blame(connection)
-    tls = connection.tls
-    if told.form is None or told.chain is None or tls is None:
+    tls, form = connection.tls, told.form
+    wrong = form.first(*NAME_PROBLEMS) if form is not None else None
+    if tls is None or form is None or wrong is None:
+        return None
+    rejected = told.fault == "name"
+    bare = wrong.name == "common_name_only"
+    if not rejected and (bare or not (tls.sni or told.verdict.kind == "quit")):
         return None
     name = wanted(connection)
-    leaf = told.form.leaf
-    rejected = told.fault == "name"
-    if not rejected and (not tls.sni or covers(leaf, name)):
-        return None
-    bare = covers(leaf, name)
+    hello = tls.client_hello.packets[0] if tls.client_hello is not None and tls.client_hello.packets else None
     asked = f"asked for {name}" if tls.sni else f"sent no server name (it went to {name})"
-    problem = f"names {name} in its common name only, without subjectAltName" if bare else f"is for {names_of(leaf)}"
-    default = "" if bare or tls.sni else " Without a server name the server shows its default certificate."
+    default = "" if tls.sni else " To a client without server name a server shows its default certificate."
     return finding(
         CODE,
-        f"{server_name(connection)} shows a certificate for {names_of(leaf, 2)}, not for {name}"
-        if not bare
-        else f"{server_name(connection)} names {name} in the common name only",
-        f"{end(connection, tls.client)} {asked} (packet {tls.client_hello.packets[0] if tls.client_hello else '?'}); "
-        "the "
-        f"server's certificate (packet {told.chain.packets[0] if told.chain.packets else '?'}) {problem}. "
-        f"{told.verdict.text[:1].upper()}{told.verdict.text[1:]}.{default}",
+        f"{server_name(connection)} names {name} in the common name of its certificate only"
+        if bare
+        else f"{server_name(connection)} shows a certificate for {names_text(form.leaf, 2)}, not for {name}",
+        f"{end(connection, tls.client)} {asked} (packet {hello}). {wrong.sentence} (Certificate message in packet "
+        f"{form.packet}). {told.verdict.sentence}{default}",
         f"Server's operator: serve a certificate with {name} in its subjectAltName, or add this name to the right "
         "virtual host. Client: use a name that the certificate has, and send it (SNI).",
-        [*(tls.client_hello.packets[:1] if tls.client_hello else ()), *told.chain.packets[:1], told.verdict.packet],
+        [hello, form.packet, told.verdict.packet],
         severity=None if rejected else Severity.NOTICE,
-        sure=(Confidence.LIKELY if tls.sni or told.verdict.alert is not None else Confidence.POSSIBLE),
-        reason="the name asked for and the names in the certificate were both read, and the client went on no further"
+        sure=Confidence.LIKELY if rejected else Confidence.POSSIBLE,
+        reason="the name asked for and the names in the certificate were both read, and the client went no further"
         if rejected
-        else "both names were read, but the client did not leave because of it",
+        else "both names were read, but nothing shows that the client minded",
         disproof="the client sending a request on this connection" if rejected else "none: it is only a note",
         field="certificate.subject_alt_name",
     )

@@ -31,7 +31,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     tls = connection.tls
     if tls is None or tls.client_hello is None or tls.server_hello is not None:
         return None
-    alert = deciding_alert(tls, 1 - tls.client)
+    alert = deciding_alert(connection, 1 - tls.client)
     if alert is None or alert.description not in (40, 71):
         return None
     hello = hello_of(tls)

@@ -31,7 +31,7 @@ CODE = "TLS201"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on alert 70 (or 86), and on a client that turns down an old version the server chose."""
     tls = connection.tls
-    alert = deciding_alert(tls) if tls is not None else None
+    alert = deciding_alert(connection)
     if tls is None or alert is None or tls.handshake_done:
         return None
     hello = hello_of(tls)
@@ -51,9 +51,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
         elif oldest is not None and oldest >= 0x0304:
             who, actor = "The server does not speak TLS 1.3, and the client accepts nothing older", Actor.OPERATOR
         elif newest == 0x0303:
-            who, actor = "The server wants something newer than TLS 1.2 or speaks only older versions", Actor.OPERATOR
+            who, actor = "The server wants TLS 1.3, or speaks only older versions", Actor.OPERATOR
         else:
-            who, actor = "The server speaks only older versions", Actor.SERVER
+            who, actor = "The server has none of these enabled", Actor.SERVER
         return finding(
             CODE,
             f"{end(connection, server)} speaks none of the TLS versions offered ({offered})",

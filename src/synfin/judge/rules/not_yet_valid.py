@@ -15,7 +15,7 @@ References.  RFC 5280 4.1.2.5.
 
 from __future__ import annotations
 
-from synfin.judge.chains import blame, days, early, role
+from synfin.judge.chains import blame
 from synfin.judge.engine import Context
 from synfin.judge.facts import finding, server_name
 from synfin.judge.model import Confidence, Finding, Severity
@@ -27,25 +27,18 @@ CODE = "CRT202"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the client turned down a chain that begins in the future; note one it accepted."""
     told = blame(connection)
-    if told.form is None or told.chain is None:
+    form = told.form
+    early = form.first("not_yet_valid") if form is not None else None
+    if form is None or early is None:
         return None
-    places = early(told.form, told.chain.time)
-    if not places:
-        return None
-    place = places[0]
-    certificate = told.form.path[place]
-    ahead = (certificate.not_before or 0) - told.chain.time
     rejected = told.fault == "early"
     return finding(
         CODE,
-        f"the {role(told.form, place)} {certificate.label} of {server_name(connection)} is not valid before "
-        f"{certificate.not_before_text}",
-        f"The server's Certificate message (packet {told.chain.packets[0] if told.chain.packets else '?'}) holds the "
-        f"{role(told.form, place)} {certificate.subject_text}, valid from {certificate.not_before_text}, {days(ahead)} "
-        f"after this connection. {told.verdict.text[:1].upper()}{told.verdict.text[1:]}.",
+        f"{early.data['who']} of {server_name(connection)} is not valid before {early.data['not_before']}",
+        f"{early.sentence} (Certificate message in packet {form.packet}). {told.verdict.sentence}",
         "Server's operator: serve a certificate that is valid now, and check the clock of the machine that issued "
-        "this one. If the certificate was just issued, the clock of this network's machines is behind.",
-        [*told.chain.packets[:1], told.verdict.packet],
+        "this one. If it was issued just now, the clock of these machines is behind.",
+        [form.packet, told.verdict.packet],
         severity=None if rejected else Severity.NOTICE,
         sure=Confidence.CERTAIN if rejected and told.verdict.alert is not None else Confidence.LIKELY,
         reason="the date is in the certificate" + (", and the client turned it down" if rejected else ""),

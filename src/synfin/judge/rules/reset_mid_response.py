@@ -28,6 +28,7 @@ from synfin.judge.facts import (
     finding,
     first_close,
     forger_signs,
+    missed,
     payload_indices,
     protected,
 )
@@ -50,7 +51,7 @@ def check(connection: Connection, context: Context) -> Finding | NotJudged | Non
     tls = connection.tls
     if tls is not None and (not tls.handshake_done or any(p is not None for p in tls.close_notify)):
         return None
-    if any(stream.holes for stream in connection.streams) or "one_sided" in tcp.shape:
+    if missed(connection) or "one_sided" in tcp.shape:
         return NotJudged(CODE, "packets are missing before the RST")
     rows = connection.rows
     server = 1 - client

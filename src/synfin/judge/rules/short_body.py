@@ -17,7 +17,7 @@ References.  RFC 9112 6.3 and 8.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, first_close
+from synfin.judge.facts import at, end, finding, first_close, missed
 from synfin.judge.model import Confidence, Finding
 from synfin.observe.story import Connection
 
@@ -27,7 +27,7 @@ CODE = "HTP201"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the server ends the connection inside a body of announced length."""
     http, tls = connection.http, connection.tls
-    if http is None or http.protocol == "h2" or any(stream.holes for stream in connection.streams):
+    if http is None or http.protocol == "h2" or missed(connection):
         return None
     close = first_close(connection)
     if close is None or close.reset:

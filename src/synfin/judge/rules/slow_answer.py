@@ -16,7 +16,7 @@ References.  RFC 9110 15.6.5 (504), RFC 9293 3.8.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, acknowledged, at, end, finding, first_close, round_trip, span
+from synfin.judge.facts import SECOND, acknowledged, at, end, finding, first_close, missed, round_trip, span
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.observe.story import Connection
 
@@ -29,7 +29,7 @@ SLOW = SECOND
 def check(connection: Connection, context: Context) -> Finding | None:
     """Note a slow first octet; fire when the client gave up waiting."""
     http = connection.http
-    if http is None or http.switched or connection.tcp.source != "packets" or any(s.holes for s in connection.streams):
+    if http is None or http.switched or connection.tcp.source != "packets" or missed(connection):
         return None
     worst: tuple[int, int, int] | None = None
     for number, request in enumerate(http.messages):

@@ -36,7 +36,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
             CODE,
             f"{end(connection, tls.client)} rejected the handshake of {server_name(connection)}, most probably its "
             "certificate",
-            f"{said.text[:1].upper()}{said.text[1:]}: an encrypted alert in the middle of the handshake. After the "
+            f"{said.sentence} It is an encrypted alert in the middle of the handshake. After the "
             "server's flight the certificate is what a client usually rejects.",
             f"Read the client's own message, and look at the certificate (`openssl s_client -connect {connection.b} "
             f"-servername {connection.name or 'NAME'} -showcerts`): dates, names, issuer, intermediates.",

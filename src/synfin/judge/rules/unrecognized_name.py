@@ -28,7 +28,7 @@ CODE = "TLS203"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on a fatal alert 112 of the server."""
     tls = connection.tls
-    alert = deciding_alert(tls) if tls is not None else None
+    alert = deciding_alert(connection)
     if tls is None or alert is None or alert.sender == tls.client or alert.description != 112:
         return None
     name = tls.sni

@@ -20,21 +20,13 @@ References.  RFC 8446 6.2 (alerts 46, 48) and 4.4.2, RFC 5280 6.
 from __future__ import annotations
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.chains import Blame, blame
+from synfin.judge.chains import Blame, Shape, blame
 from synfin.judge.engine import Context
-from synfin.judge.facts import end, finding, server_name
+from synfin.judge.facts import client_side, end, finding, server_name
 from synfin.judge.model import Actor, Confidence, Finding
 from synfin.observe.story import Connection
 
 CODE = "CRT102"
-
-#: Names that products which open TLS put into the certificates they make.
-_INTERCEPTORS = (
-    "zscaler", "fortinet", "fortigate", "palo alto", "netskope", "blue coat", "bluecoat", "sophos", "kaspersky",
-    "bitdefender", "avast", "eset", "mcafee", "cisco umbrella", "forcepoint", "barracuda", "watchguard", "checkpoint",
-    "check point", "untangle", "sonicwall", "mitmproxy", "charles proxy", "fiddler", "burp", "portswigger", "squid",
-    "interception", "ssl inspection", "proxy ca",
-)  # fmt: skip
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
@@ -42,54 +34,60 @@ def check(connection: Connection, context: Context) -> Finding | None:
     told = blame(connection)
     if told.fault != "untrusted":
         return None
-    if told.form is None or told.chain is None:
-        return _unseen(connection, told)
     form = told.form
-    last = form.path[-1]
-    issuer = form.missing or last.subject_text
-    product = next((name for name in _INTERCEPTORS if name in issuer.lower()), "")
-    if form.self_signed_leaf:
-        what = f"its certificate {form.leaf.label} is self-signed"
-        title = f"{server_name(connection)} shows a self-signed certificate"
-    elif form.root_sent:
-        what = f"its chain ends in the self-signed root {last.label}, which the client does not know"
-        title = f"{server_name(connection)} has a certificate of {last.label}, a root the client does not trust"
-    else:
-        what = f"its chain ends at an issuer the client does not know, {form.missing}"
-        title = f"{server_name(connection)} has a certificate of {form.missing}, which the client does not trust"
+    if form is None:
+        return _unseen(connection, told)
+    product = form.checked.interception
+    alert = told.verdict.alert
+    certain = alert == 48 and form.root_sent
     return finding(
         CODE,
-        title,
-        f"In the server's Certificate message (packet {told.chain.packets[0] if told.chain.packets else '?'}, "
-        f"{len(told.chain.der)} certificates) {what}. {told.verdict.text[:1].upper()}{told.verdict.text[1:]}."
-        + (f" The issuer's name is that of a product which opens TLS ({product})." if product else ""),
-        (
-            "Client's operator: a proxy or antivirus opens this connection; install its root where this program looks, "
-            "or exempt the site."
-            if product
-            else "Server's operator: use a certificate of an authority the clients trust. For a private CA: give the "
-            "client its root certificate (for example curl --cacert, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)."
-        ),
-        [*told.chain.packets[:1], told.verdict.packet],
+        f"{server_name(connection)} {_title(form)}",
+        f"In the server's Certificate message (packet {form.packet}, {len(form.sent.der)} certificates) {_what(form)}. "
+        f"{told.verdict.sentence}"
+        + (f" The issuer's name is that of a product which opens TLS: {product}." if product else ""),
+        "Client's operator: a proxy or antivirus opens this connection; install its root in the store that this "
+        "program uses, or exempt the site."
+        if product
+        else "Server's operator: use a certificate of an authority the clients trust. For a private CA: give the "
+        "client "
+        "its root certificate (for example curl --cacert, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS).",
+        [form.packet, told.verdict.packet],
         actor=Actor.CLIENT if product else Actor.OPERATOR,
-        sure=Confidence.CERTAIN if told.verdict.alert == 48 and form.root_sent else Confidence.LIKELY,
-        reason="the chain shows its own root and the client says that it does not know it"
-        if told.verdict.alert == 48 and form.root_sent
-        else f"the client said {alert_name(told.verdict.alert)} and nothing else is wrong with the chain"
-        if told.verdict.alert is not None
-        else "the client left without a word and this is what is wrong with the chain",
+        sure=Confidence.CERTAIN if certain else Confidence.LIKELY,
+        reason="the chain shows its own root, and the client says that it does not know it"
+        if certain
+        else f"the client said {alert_name(alert)}, and nothing else is wrong with the chain"
+        if alert is not None
+        else "the client left without a word, and this is what is wrong with the chain",
         disproof="the same client accepting the same chain",
         field="certificate.issuer",
     )
 
 
+def _title(form: Shape) -> str:
+    if form.self_signed_leaf:
+        return "shows a self-signed certificate"
+    if form.root_sent:
+        return f"has a certificate under {form.top.label}, a root that the client does not trust"
+    return f"has a certificate of {form.missing}, which the client does not trust"
+
+
+def _what(form: Shape) -> str:
+    if form.self_signed_leaf:
+        return f"its certificate {form.leaf.label} is self-signed"
+    if form.root_sent:
+        return f"its chain ends in the self-signed root {form.top.label}, which the client does not know"
+    return f"its chain ends at an issuer the client does not know, {form.missing}"
+
+
 def _unseen(connection: Connection, told: Blame) -> Finding:
-    who = end(connection, connection.tls.client if connection.tls else 0)
     return finding(
         CODE,
-        f"{who} cannot trace the certificate of {server_name(connection)} to an authority it trusts",
-        f"{told.verdict.text[:1].upper()}{told.verdict.text[1:]}: self-signed, a private or intercepting CA, or a "
-        "missing intermediate. The certificates are encrypted here, so which of these it is cannot be read.",
+        f"{end(connection, client_side(connection))} cannot trace the certificate of {server_name(connection)} to an "
+        "authority it trusts",
+        f"{told.verdict.sentence} Behind it is a self-signed certificate, a private or intercepting CA, or a missing "
+        "intermediate. The certificates are encrypted here, so which of these it is cannot be read.",
         f"Server's operator: look at what is sent (`openssl s_client -connect {connection.b} -servername "
         f"{connection.name or 'NAME'} -showcerts`): send the full chain, or let the client trust the private root.",
         [told.verdict.packet],

@@ -20,9 +20,9 @@ References.  RFC 8446 6.2, RFC 5280 4.2.1.3, 4.2.1.10 and 4.2.1.12.
 from __future__ import annotations
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.chains import blame, usage_faults, weaknesses
+from synfin.judge.chains import USE_PROBLEMS, WEAK_PROBLEMS, blame
 from synfin.judge.engine import Context
-from synfin.judge.facts import end, finding, server_name
+from synfin.judge.facts import client_side, end, finding, server_name
 from synfin.judge.model import Confidence, Finding
 from synfin.observe.story import Connection
 
@@ -44,30 +44,31 @@ def check(connection: Connection, context: Context) -> Finding | None:
     told = blame(connection)
     if told.fault != "unusable":
         return None
-    faults = usage_faults(told.form) + weaknesses(told.form) if told.form is not None else []
+    form = told.form
+    wrong = [p.sentence for p in form.checked.problems if p.name in USE_PROBLEMS + WEAK_PROBLEMS] if form else []
     alert = told.verdict.alert
     may_be = _MAY_BE.get(alert or 0, "")
-    who = end(connection, connection.tls.client if connection.tls else 0)
-    packets = told.chain.packets[:1] if told.chain is not None else ()
-    if faults:
-        why = f"{faults[0]}" + (f" ({'; '.join(faults[1:])})" if faults[1:] else "")
-    elif told.seen:
-        why = f"nothing in the chain as it was sent explains it; with this alert {may_be}"
+    if wrong:
+        why, tail = f"{'. '.join(wrong)}.", f": {wrong[0][:1].lower()}{wrong[0][1:]}"
+    elif form is not None:
+        why = f"Nothing in the chain as it was sent explains it; with this alert {may_be}."
+        tail = f", {alert_name(alert)}: {may_be}"
     else:
-        why = f"the certificates are encrypted here; with this alert {may_be}"
+        why = f"The certificates are encrypted here; with this alert {may_be}."
+        tail = f", {alert_name(alert)}: {may_be}"
     return finding(
         CODE,
-        f"{who} does not accept the certificate of {server_name(connection)}"
-        + (f": {faults[0]}" if faults else f", {alert_name(alert)}: {may_be}" if may_be else ""),
-        f"{told.verdict.text[:1].upper()}{told.verdict.text[1:]}; {why}.",
+        f"{end(connection, client_side(connection))} does not accept the certificate of "
+        f"{server_name(connection)}{tail}",
+        f"{told.verdict.sentence} {why}",
         "Server's operator: issue a certificate that current clients accept: valid now, RSA 2,048 bits or ECDSA, "
-        "SHA-256, "
-        "for serverAuth, with this name, within the CA's constraints. The client's own message names the check.",
-        [*packets, told.verdict.packet],
-        sure=Confidence.LIKELY if faults or not told.seen else Confidence.POSSIBLE,
-        reason="the client's alert and a fault that can be read in the certificate"
-        if faults
+        "SHA-256, for serverAuth, with this name, within the CA's constraints. The client's own message names the "
+        "check.",
+        [form.packet if form is not None else None, told.verdict.packet],
+        sure=Confidence.LIKELY if wrong or form is None else Confidence.POSSIBLE,
+        reason="the client's alert, and a fault that can be read in the certificate"
+        if wrong
         else "the client's alert names the kind of fault only",
         disproof="another client of the same kind that accepts it",
-        next_capture="" if told.seen else "with the client's TLS secrets (SSLKEYLOGFILE), to see the chain",
+        next_capture="" if form is not None else "with the client's TLS secrets (SSLKEYLOGFILE), to see the chain",
     )
