@@ -87,7 +87,7 @@ def make(megabytes: int = 500, *, again: bool = False) -> Path:
         dump = inside(SERVER, "tcpdump", "-i", "wire1", "-B", "262144", "-s", "0", "-w", str(raw), "tcp")
         with daemon(*inside(SERVER, "nginx", "-c", str(config)), wait=0.8), daemon(*dump, wait=1.0):
             traffic(raw, megabytes * 1_000_000)
-            time.sleep(1.0)
+            time.sleep(2.0)
         raw.rename(target)
     return target
 

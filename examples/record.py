@@ -162,11 +162,15 @@ def samples(folder: Path) -> list[Sample]:
     """All sample captures."""
     trust = ("--cacert", str(folder / "root.pem"))
     url = f"https://{NAME}"
-    request = f"printf 'GET / HTTP/1.1\\r\\nHost: {NAME}\\r\\nConnection: close\\r\\n\\r\\n'"
-    s_client = f"openssl s_client -quiet -tls1_2 -servername {NAME} -CAfile {folder}/root.pem -connect {NAME}:443"
+    request = f"(printf 'GET / HTTP/1.1\\r\\nHost: {NAME}\\r\\n\\r\\n'; sleep 0.2)"
+    s_client = (
+        f"openssl s_client -quiet -no_ign_eof -tls1_2 -servername {NAME} -CAfile {folder}/root.pem -connect {NAME}:443"
+    )
     s_client += f" -keylogfile {folder}/tls12-ticket.keys"
-    s_server = ("openssl", "s_server", "-quiet", "-www", "-accept", "4433", "-cert", str(folder / "good.pem"))
-    s_server += ("-cert_chain", str(folder / "middle.pem"), "-key", str(folder / "good.key"))
+    s_server = (
+        *("openssl", "s_server", "-quiet", "-www", "-accept", "4433", "-cert", str(folder / "good.pem")),
+        *("-cert_chain", str(folder / "middle.pem"), "-key", str(folder / "good.key")),
+    )
     return [
         Sample("http", "plain HTTP/1.1", (f"http://{NAME}/",)),
         Sample("https-tls12", "HTTPS, TLS 1.2, HTTP/1.1", (*trust, "--http1.1", "--tls-max", "1.2", f"{url}/")),
@@ -181,7 +185,7 @@ def samples(folder: Path) -> list[Sample]:
 def record(sample: Sample, folder: Path) -> None:
     """Capture one run of the client at the client's device; join packets and secrets into a pcapng."""
     raw, keys = folder / f"{sample.name}.pcap", folder / f"{sample.name}.keys"
-    dump = inside(CLIENT, "tcpdump", "-i", "wire0", "-U", "-w", str(raw), "tcp or udp or icmp")
+    dump = inside(CLIENT, "tcpdump", "-i", "wire0", "--immediate-mode", "-U", "-w", str(raw), "tcp or udp or icmp")
     with daemon(*dump, wait=0.8):
         ask = inside(CLIENT, *(sample.client or ("curl", "-sS", "-o", "/dev/null", *sample.options)))
         with daemon(*inside(SERVER, *sample.server), wait=1.0) if sample.server else nullcontext():
