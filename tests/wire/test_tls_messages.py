@@ -197,7 +197,7 @@ def test_compressed_certificates(algorithm: int) -> None:
     for wrong in (len(body) - 1, len(body) + 1, 0):
         with pytest.raises(WireError, match="uncompressed_length"):
             CompressedCertificate(algorithm, wrong, packed).decompress()
-    for damaged in (packed[:-9], b"", b"\xff" * 30):
+    for damaged in (packed[:-1], packed[:-9], b"", b"\xff" * 30):
         with pytest.raises(WireError):
             CompressedCertificate(algorithm, len(body), damaged).decompress()
 

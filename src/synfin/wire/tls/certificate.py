@@ -231,7 +231,10 @@ class CompressedCertificate:
         limit = self.uncompressed_length
         try:
             if self.algorithm == 1:
-                found = zlib.decompressobj().decompress(self.data, limit + 1)
+                unpacker = zlib.decompressobj()
+                found = unpacker.decompress(self.data, limit + 1)
+                if not unpacker.eof and len(found) <= limit:
+                    raise WireError(8, "compressed_certificate", "damaged: ends early")
             elif self.algorithm == 3:
                 decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
                 found = decoder.stream_reader(self.data).read(limit + 1)
