@@ -70,9 +70,10 @@ def main(arguments: list[str]) -> int:
     except UsageError as error:
         return complain(str(error))
     except _Complaint as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            return 2
         said = getattr(error, "format_message", error.__str__)()
+        if type(error).__name__ == "NoArgsIsHelpError":
+            typer.echo(said)
+            return 2
         where = f"synfin {asked} --help" if asked else "synfin --help"
         return complain(f"{_one_line(said)} (see {where})")
     except typer.Abort:

@@ -182,6 +182,8 @@ def _one(seen: Observation, file: str, wanted: int, page: Page, *, json: bool) -
 
 def _json(seen: Observation, file: str, filter_: Filter) -> int:
     """Print a JSON object per connection, as they become known; the worst severity."""
+    import sys
+
     from synfin.cli import inputs, terminal
     from synfin.views.json import connection_json, dumps
     from synfin.views.outcome import outcome
@@ -190,7 +192,8 @@ def _json(seen: Observation, file: str, filter_: Filter) -> int:
 
     def lines() -> Iterator[str]:
         nonlocal worst
-        for connection, judgement in inputs.judged(seen):
+        judged = inputs.judged(seen)
+        for connection, judgement in judged if sys.stdout.isatty() else terminal.progress(judged, "reading"):
             if filter_.takes(connection, outcome(connection)):
                 worst = max(worst, judgement.worst if judgement.worst is not None else -1)
                 yield dumps(connection_json(connection, judgement.findings, judgement.not_judged, file))

@@ -68,7 +68,7 @@ def _flush(block: list[str], plain: bool) -> None:
 def progress(items: Iterable[T], what: str) -> Iterator[T]:
     """``items`` as they are, counted on stderr while a person is watching and reading takes long."""
     err: Any = sys.stderr
-    if not err.isatty() or sys.stdout.isatty():
+    if not err.isatty():
         yield from items
         return
     shown = False

@@ -7,6 +7,7 @@ their own.  ``brief`` tells only events, joined to flights: about a dozen lines 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from synfin.observe.story import EndState, Knowledge
@@ -143,7 +144,8 @@ class _Page:
             joined = Step(middle[0].time, 0, None, tuple(numbers), [Item(told, (), ROUTINE, "dim")], folded=True)
             flights = [*flights[: BRIEF // 2], joined, *flights[-(BRIEF // 2) :]]
         for flight in flights:
-            text = ", ".join(item.brief for item in flight.items)
+            said = Counter(item.brief for item in flight.items)
+            text = ", ".join(f"{words} (×{number})" if number > 1 else words for words, number in said.items())
             tone = next((item.tone for item in flight.items if item.tone not in ("", "dim")), flight.items[0].tone)
             flight.items = [Item(text, (), EVENT, tone)]
             yield from self.step(flight)
