@@ -83,7 +83,7 @@ def connection_json(
         "http": _http(connection.http),
         "outer_http": _http(connection.outer_http) if connection.outer_http is not connection.http else None,
         "budget": [_phase(phase) for phase in connection.budget],
-        "findings": [_finding(finding) for finding in findings],
+        "findings": [finding_json(finding) for finding in findings],
         "not_judged": [{"code": item.code, "why": item.why} for item in not_judged],
     }
 
@@ -471,7 +471,8 @@ def _phase(phase: Phase) -> Json:
     }
 
 
-def _finding(finding: Finding) -> Json:
+def finding_json(finding: Finding) -> Json:
+    """One finding with its symptoms."""
     return {
         "code": finding.code,
         "severity": finding.severity.name.lower(),
@@ -484,7 +485,7 @@ def _finding(finding: Finding) -> Json:
         "reason": finding.reason,
         "disproof": finding.disproof,
         "next_capture": finding.next_capture,
-        "symptoms": [_finding(symptom) for symptom in finding.symptoms],
+        "symptoms": [finding_json(symptom) for symptom in finding.symptoms],
     }
 
 
