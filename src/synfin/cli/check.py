@@ -13,6 +13,7 @@ import typer
 from synfin.cli.options import Color, Files, Keylog, RsaKey, Width
 
 if TYPE_CHECKING:
+    from synfin.judge.model import Severity
     from synfin.views.sarif import Placed
 
 
@@ -52,6 +53,7 @@ def check(
     from synfin.views.findings import connection_findings, finding_lines, summary
     from synfin.views.json import dumps
     from synfin.views.paint import Paint
+    from synfin.judge.model import Severity
     from synfin.views.sarif import Placed
 
     if sum((json, sarif, github)) > 1:
