@@ -53,7 +53,6 @@ def check(
     from synfin.views.findings import connection_findings, finding_lines, summary
     from synfin.views.json import dumps
     from synfin.views.paint import Paint
-    from synfin.judge.model import Severity
     from synfin.views.sarif import Placed
 
     if sum((json, sarif, github)) > 1:
