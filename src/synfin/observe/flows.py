@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synfin.capture.table import ACK, FIN, ROW, RST, SYN, Batch, Kind, Link, Wrap
+from synfin.observe.flows_digest import SideCounts, plain, side_counts
 from synfin.observe.rows import Rows
 from synfin.observe.story import Endpoint
 from synfin.wire.codec import Buffer
@@ -52,8 +53,10 @@ class FlowRows:
     rows: Rows
     wraps: tuple[Wrap, ...]  # what was around its packets, each once, in order of appearance; empty wraps left out
     links: tuple[Link, ...]  # where its packets were captured, each once
-    early: bool = False  # handed out before it was finished, to bound memory
-    reused: bool = False  # the same endpoints had a connection before
+    early: bool  # handed out before it was finished, to bound memory
+    reused: bool  # the same endpoints had a connection before
+    counts: tuple[SideCounts, SideCounts]  # what A and B sent, in numbers
+    plain: bool  # an ordinary connection: nothing on it needs a closer look (see ``flows_digest``)
 
 
 @dataclass(slots=True)
@@ -223,8 +226,10 @@ class Flows:
         data, extra = self._store.data, self._store.extra
         begin = 0
         ends = self.endpoints(table, np.arange(len(sizes)))
-        flags = zip(table.early.tolist(), table.reused.tolist(), strict=True)
-        for k, (size, number, by, (a, b), (hasty, again)) in enumerate(
+        counts = side_counts(rows, table.sender, sizes)
+        ordinary = plain(rows, table.sender, starts, sizes) & ~table.reused
+        flags = zip(table.early.tolist(), table.reused.tolist(), counts, ordinary.tolist(), strict=True)
+        for k, (size, number, by, (a, b), (hasty, again, count, easy)) in enumerate(
             zip(sizes.tolist(), table.ids.tolist(), table.opened_by, ends, flags, strict=True)
         ):
             end = begin + size
@@ -239,6 +244,8 @@ class Flows:
                 tuple([self._store.links[w] for w in links[k]]),
                 hasty,
                 again,
+                count,
+                easy,
             )
             begin = end
 

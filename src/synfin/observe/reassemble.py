@@ -151,24 +151,15 @@ class RowStream(ByteStream):
         return self.origin(at)[1] if at >= 0 else 0
 
 
-def in_order(rows: Rows, chosen: list[int]) -> RowStream:
-    """The stream of packets that carry it in order, completely and once (the caller has checked that)."""
+def in_order(rows: Rows, side: int) -> RowStream:
+    """The stream of ``side`` where its packets carry it in order, completely and once (the caller has checked that).
+
+    Exported PDUs are such a stream too: what a side sent, in the order it stands in the file.
+    """
     sizes, places = rows.load_cap, rows.load_at
+    chosen = [i for i, who in enumerate(rows.sender) if who == side and sizes[i] > 0]
     length = [sizes[i] for i in chosen]
-    starts = []
-    reached = 0
-    for size in length:
-        starts.append(reached)
-        reached += size
-    return RowStream(rows, starts, length, chosen, [places[i] for i in chosen])
-
-
-def of_pdus(rows: Rows, side: int) -> RowStream:
-    """The stream of exported PDUs: what ``side`` sent, in the order it stands in the file."""
-    return in_order(
-        rows,
-        [i for i, (who, size) in enumerate(zip(rows.sender, rows.load_cap, strict=True)) if who == side and size > 0],
-    )
+    return RowStream(rows, [0, *accumulate(length[:-1])] if length else [], length, chosen, [places[i] for i in chosen])
 
 
 def reassemble(

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from statistics import median_low
 
 from synfin.observe.flows import FlowRows
-from synfin.observe.reassemble import RowStream, in_order, of_pdus, reassemble
+from synfin.observe.flows_digest import SideCounts
+from synfin.observe.reassemble import RowStream, in_order, reassemble
 from synfin.observe.rows import Rows
 from synfin.observe.story import (
     EndState,
@@ -38,6 +39,7 @@ RTO_LEAST = 150_000_000  # ns of silence before a repeat that make it a timeout 
 _NAMES = {int(mark): (mark.name or "").lower() for mark in Mark}
 _REPEATED = int(Mark.RETRANSMISSION | Mark.OUT_OF_ORDER | Mark.KEEP_ALIVE | Mark.ZERO_WINDOW_PROBE)
 _GARBAGE = int(Mark.KEEP_ALIVE)
+_REUSED = int(Mark.REUSED_PORTS)
 _NOTHING = EndState("CLOSED", Knowledge.ASSUMED)
 _NO_SIDE = TcpSide(0, 0, 0, 0, 0, None, 0, None, None, 0, {}, 0, 0, None, None, None, None)
 
@@ -46,18 +48,26 @@ def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory,
     """The TCP story of ``flow`` and the byte streams of A and B; ``icmp`` are the errors that quote its segments."""
     rows = flow.rows
     if rows.kind[0] == _PDU:
-        return _pdu_story(icmp), (of_pdus(rows, 0), of_pdus(rows, 1))
+        return _pdu_story(icmp), (in_order(rows, 0), in_order(rows, 1))
     syns = (_syn_facts(rows, 0), _syn_facts(rows, 1))
-    initial_rtt, syn_to_synack = _round_trip(rows)
-    marks = segment_marks(rows, syns, flow.reused)
-    plain = not any(marks)
+    plain = flow.plain and not (syns[0] is not None and syns[0].fast_open)
+    if plain:
+        marks = [0] * len(rows)
+        streams = [in_order(rows, 0), in_order(rows, 1)]
+        unique = [streams[0].end, streams[1].end]
+        rtt = _plain_rtt(rows)
+    else:
+        marks = segment_marks(rows, syns, flow.reused)
+        placed = [_stream(rows, side, syns[side], marks) for side in (0, 1)]
+        streams = [stream for stream, _ in placed]
+        unique = [covered for _, covered in placed]
+        rtt = (_rtt(rows, 0, marks), _rtt(rows, 1, marks))
+    marked = any(marks)
     final, shape = follow(rows)
-    streams: list[RowStream] = []
-    unique = [0, 0]
-    for side in (0, 1):
-        stream, unique[side] = _stream(rows, side, syns[side], marks, plain)
-        streams.append(stream)
-    sides = (_side(rows, 0, syns, marks, unique[0]), _side(rows, 1, syns, marks, unique[1]))
+    sides = (
+        _side(rows, flow.counts[0], syns[0], syns[1], marks if marked else None, unique[0], rtt[0], 0),
+        _side(rows, flow.counts[1], syns[1], syns[0], marks if marked else None, unique[1], rtt[1], 1),
+    )
     handshake = _handshake(rows, sides)
     words = list(shape)
     if not (sides[0].packets and sides[1].packets):
@@ -68,6 +78,7 @@ def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory,
         words.append("syn_cookie_look")
     if handshake == "syn_synack":
         words.append("stale_syn" if sides[0].rsts else "half_open")
+    initial_rtt, syn_to_synack = _round_trip(rows)
     close, rst_after_fin, rst_by, fin_by = _close(rows, sides)
     story = TcpStory(
         source="packets",
@@ -82,10 +93,10 @@ def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory,
         sides=sides,
         final=final,
         shape=tuple(words),
-        stalls=() if plain else tuple(_stalls(rows, marks)),
+        stalls=tuple(_stalls(rows, marks)) if marked else (),
         icmp=tuple(icmp),
         overlaps=streams[0].overlaps + streams[1].overlaps,
-        reused_ports=any(mark & Mark.REUSED_PORTS for mark in marks),
+        reused_ports=marked and any(mark & _REUSED for mark in marks),
         marks=marks,
     )
     return story, (streams[0], streams[1])
@@ -134,64 +145,77 @@ def _syn_facts(rows: Rows, side: int) -> SynFacts | None:
     return None
 
 
-def _stream(rows: Rows, side: int, syn: SynFacts | None, marks: list[int], plain: bool) -> tuple[RowStream, int]:
+def _stream(rows: Rows, side: int, syn: SynFacts | None, marks: list[int]) -> tuple[RowStream, int]:
+    """The byte stream of ``side`` and the octets of sequence space its payload covers."""
     start = None if syn is None else (syn.seq + 1) & _M
     chosen = [
         i for i, (who, size) in enumerate(zip(rows.sender, rows.load_len, strict=True)) if size > 0 and who == side
     ]
-    if plain:
-        expect = rows.seq[chosen[0]] if start is None and chosen else start
-        for i in chosen:
-            if rows.seq[i] != expect or rows.load_cap[i] != rows.load_len[i] or rows.flags[i] & 7:
-                break
-            expect = (expect + rows.load_len[i]) & _M
-        else:
-            stream = in_order(rows, chosen)
-            return stream, stream.end
     garbage = frozenset(i for i in chosen if marks[i] & _GARBAGE)
     return reassemble(rows, side, start, garbage)
 
 
 def _side(
-    rows: Rows, side: int, syns: tuple[SynFacts | None, SynFacts | None], marks: list[int], unique: int
+    rows: Rows,
+    count: SideCounts,
+    own: SynFacts | None,
+    peer: SynFacts | None,
+    marks: list[int] | None,
+    unique: int,
+    rtt: tuple[int, int, int] | None,
+    side: int,
 ) -> TcpSide:
-    mine = [i for i, who in enumerate(rows.sender) if who == side]
-    flags, number, load_len = rows.flags, rows.number, rows.load_len
-    sizes = [load_len[i] for i in mine]
-    carrying = [i for i in mine if load_len[i] > 0]
-    fins = [i for i in mine if flags[i] & FIN]
-    rsts = [i for i in mine if flags[i] & RST]
-    peer, own = syns[1 - side], syns[side]
-    largest = max(sizes, default=0)
+    """What one side sent; ``marks`` is None where no segment has any."""
     mss = peer.mss if peer is not None else None
+    over = 0
+    if mss and count.max_segment > mss:
+        over = sum([1 for who, size in zip(rows.sender, rows.load_len, strict=True) if size > mss and who == side])
     counted: dict[str, int] = {}
-    if any(marks):
-        for mark, count in Counter([marks[i] for i in mine]).items():
+    if marks is not None:
+        for mark, times in Counter([mark for mark, who in zip(marks, rows.sender, strict=True) if who == side]).items():
             for bit, name in _NAMES.items():
                 if mark & bit:
-                    counted[name] = counted.get(name, 0) + count
-    shift = (
-        min(own.wscale, 14) if own is not None and own.wscale and peer is not None and peer.wscale is not None else 0
-    )
-    window = rows.window
+                    counted[name] = counted.get(name, 0) + times
+    window = count.window
+    if window is not None and own is not None and own.wscale and peer is not None and peer.wscale is not None:
+        window <<= min(own.wscale, 14)  # RFC 7323 2.3
     return TcpSide(
-        packets=len(mine),
-        wire_bytes=sum([rows.wirelen[i] for i in mine]),
-        payload=sum(sizes),
-        unique_payload=unique,
-        fins=len(fins),
-        fin_packet=number[fins[0]] if fins else None,
-        rsts=len(rsts),
-        rst_packet=number[rsts[0]] if rsts else None,
-        syn=own,
-        syns=sum([1 for i in mine if flags[i] & SYN]),
-        marks=counted,
-        max_segment=largest,
-        over_mss=sum([1 for size in sizes if size > mss]) if mss and largest > mss else 0,
-        smallest_window=min([window[i] << shift for i in mine if not flags[i] & 6], default=None),
-        first_payload_packet=number[carrying[0]] if carrying else None,
-        last_payload_packet=number[carrying[-1]] if carrying else None,
-        rtt=_rtt(rows, side, marks),
+        count.packets,
+        count.wire_bytes,
+        count.payload,
+        unique,
+        count.fins,
+        count.fin_packet,
+        count.rsts,
+        count.rst_packet,
+        own,
+        count.syns,
+        counted,
+        count.max_segment,
+        over,
+        window,
+        count.first_payload_packet,
+        count.last_payload_packet,
+        rtt,
+    )
+
+
+def _plain_rtt(rows: Rows) -> tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]:
+    """``_rtt`` of both sides at once, where nothing was repeated and nothing is missing."""
+    waiting: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    samples: tuple[list[int], list[int]] = ([], [])
+    for sender, time, seq, ack, size in zip(rows.sender, rows.time, rows.seq, rows.ack, rows.load_len, strict=True):
+        sent = waiting[1 - sender]
+        if sent and (ack - sent[0][0]) & _M < _H:
+            keep = [mark for mark in sent if (ack - mark[0]) & _M >= _H]
+            samples[sender].append(time - sent[len(sent) - len(keep) - 1][1])
+            sent[:] = keep
+        if size:
+            waiting[sender].append(((seq + size) & _M, time))
+    one, two = samples
+    return (
+        (min(one), median_low(one), max(one)) if one else None,
+        (min(two), median_low(two), max(two)) if two else None,
     )
 
 
