@@ -139,7 +139,7 @@ class Watch:
         side = self._sides[sender]
         time, packet, offset, kind, version, length, header, complete, _ = record
         if offset != side.next:
-            self._gap(sender)
+            self._gap(sender, offset - side.next)
         side.next = offset + header + length
         side.last = record
         protected = kind == APPLICATION_DATA or side.encrypted
@@ -162,13 +162,20 @@ class Watch:
             _new(RecordFact, (sender, offset, kind, version, length, packet, time, protected, inner, complete))
         )
 
-    def _gap(self, sender: int) -> None:
+    def _gap(self, sender: int, length: int) -> None:
         """Octets before this record are missing or were no records: a message begun is lost."""
         side = self._sides[sender]
         if side.parts:
             self._unfinished(sender)
         if self._keys is not None:
-            self._keys.gap(self._role(sender))
+            role = self._role(sender)
+            self._keys.gap(role)
+            if self._keys.live(role) and self._sends_data(side):
+                self._data_hole(sender, length)
+
+    def _sends_data(self, side: _Side) -> bool:
+        """Whether protected records of this side, as far as is known, hold application data by now."""
+        return bool(side.data) or (side.protected > 0 and side.finished is not None)
 
     def _role(self, sender: int) -> int:
         return CLIENT if sender == self.story.client else SERVER
@@ -219,8 +226,10 @@ class Watch:
             found = keys.open(role, record.type, record.version, content, record.packet)
         else:
             keys.lost(role, record.packet)
-        if found is None and record.type == APPLICATION_DATA and self._sides[sender].data:
-            self._data_hole(sender, record.length)
+        if found is None and record.type == APPLICATION_DATA and keys.live(role):
+            side = self._sides[sender]
+            if not self._tls13 or self._sends_data(side):
+                self._data_hole(sender, record.length)
         return found
 
     def _looks_finished(self, sender: int, record: Record) -> bool:
