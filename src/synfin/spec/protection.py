@@ -413,7 +413,8 @@ class _Plan(NamedTuple):
 @lru_cache(maxsize=512)
 def _plan(version: int, code: int) -> _Plan:
     chosen = _known(code)
-    if not keys.SSL30 <= version <= keys.TLS12 or chosen.min_version > keys.TLS12:
+    too_new = chosen.min_version >= keys.TLS12 and version < chosen.min_version  # AES in SSL 3.0 was met, GCM never
+    if too_new or not keys.SSL30 <= version <= keys.TLS12:
         raise Unsupported(f"{chosen.name} in version 0x{version:04X}")
     if "EXPORT" in chosen.name or chosen.name.endswith("_DRAFT"):
         raise Unsupported(chosen.name)
