@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synfin.spec import der as d
-from synfin.spec.certificates import CertificateFacts, Subtree, certificate_facts, name_text
+from synfin.spec.certextensions import Subtree
+from synfin.spec.certificates import CertificateFacts, certificate_facts
+from synfin.spec.distinguished import name_text
 from tests.support.minted import NOW, key, mint
 
 

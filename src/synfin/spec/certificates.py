@@ -12,7 +12,6 @@ stands in ``problems``.  Whether a certificate serves a connection is ``spec.cer
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -20,10 +19,9 @@ from typing import Any, NamedTuple
 from synfin.errors import WireError
 from synfin.spec import der as d
 from synfin.spec import oids
+from synfin.spec.certextensions import DEFAULT_WRITTEN, READERS, Subtree
+from synfin.spec.distinguished import Name, name_text, read_name
 from synfin.spec.signatures import SMALL, signature_holds
-
-Name = tuple[tuple[str, str], ...]
-"""A distinguished name: (dotted attribute type, value) in order as sent."""
 
 
 class Extension(NamedTuple):
@@ -32,13 +30,6 @@ class Extension(NamedTuple):
     oid: str
     critical: bool
     value: bytes
-
-
-class Subtree(NamedTuple):
-    """One name constraint (RFC 5280 4.2.1.10): kind dns, ip, email, uri, directory or other; value as text."""
-
-    kind: str
-    value: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,20 +155,6 @@ class CertificateFacts:
         return signature_holds(issuer.spki, self.sig_alg, self.hash, self.signature, self.tbs)
 
 
-def name_text(name: Name) -> str:
-    """A name in the order it stood, as ``C=US, O=Example, CN=example.com`` (RFC 4514 labels and escapes)."""
-    return ", ".join(f"{oids.ATTRIBUTES.get(kind, kind)}={_escape(value)}" for kind, value in name)
-
-
-def _escape(value: str) -> str:
-    """RFC 4514 2.4, and control characters made visible: this text goes to terminals."""
-    shown = "".join(
-        f"\\{c}" if c in ',+"\\<>;' else c if c.isprintable() else "".join(f"\\{b:02X}" for b in c.encode())
-        for c in value
-    )
-    return f"\\{shown}" if shown[:1] in ("#", " ") else shown
-
-
 def certificate_facts(der: bytes) -> CertificateFacts:
     """The facts of the certificate in ``der``.  Never raises; the same bytes are read once."""
     return _facts(der) if len(der) <= SMALL else _facts.__wrapped__(der)
@@ -293,19 +270,6 @@ def _validity(der: bytes, pos: int, end: int, fields: dict[str, Any], problems: 
             problems.append(f"{name} {content!r} is not written as RFC 5280 4.1.2.5 asks")
 
 
-@lru_cache(maxsize=4096)
-def read_name(der: bytes) -> Name:
-    """A DER Name (RFC 5280 4.1.2.4) as (type, value) pairs; WireError where it cannot be walked."""
-    start, stop = d.expect(der, 0, len(der), d.SEQUENCE, "name")
-    pairs = []
-    for _, rdn, rdn_stop in d.children(der, start, stop):
-        for _, at, end in d.children(der, rdn, rdn_stop):
-            oid, oid_stop = d.expect(der, at, end, d.OID, "name.type")
-            tag, value, value_stop = d.element(der, oid_stop, end)
-            pairs.append((d.oid_text(der[oid:oid_stop]), d.text(tag, der[value:value_stop])))
-    return tuple(pairs)
-
-
 def key_kind(spki: bytes) -> tuple[str, int | None]:
     """(kind, bits) of a SubjectPublicKeyInfo; an algorithm that is not known is named by its dotted form."""
     try:
@@ -339,9 +303,6 @@ def _curve(parameters: bytes, point: int) -> tuple[str, int]:
     return "ec:explicit", (point - 1) * 4
 
 
-_DEFAULT_WRITTEN = "writes out a default value, which DER forbids (X.690 11.5)"
-
-
 def _extensions(der: bytes, pos: int, end: int, fields: dict[str, Any], problems: list[str]) -> None:
     """Extensions (RFC 5280 4.1.2.9): all are kept, those with facts are read; a bad one spoils only itself."""
     found: list[Extension] = []
@@ -356,7 +317,7 @@ def _extensions(der: bytes, pos: int, end: int, fields: dict[str, Any], problems
         if tag == d.BOOLEAN:
             critical = any(der[start:last])
             if not critical:
-                problems.append(f"extension {oids.EXTENSIONS.get(oid, oid)} {_DEFAULT_WRITTEN}")
+                problems.append(f"extension {oids.EXTENSIONS.get(oid, oid)} {DEFAULT_WRITTEN}")
             tag, start, last = d.element(der, last, stop)
         if tag != d.OCTET_STRING:
             raise WireError(start, f"extension {oid}", f"tag {tag:#04x} where {d.OCTET_STRING:#04x} belongs")
@@ -366,7 +327,7 @@ def _extensions(der: bytes, pos: int, end: int, fields: dict[str, Any], problems
             problems.append(f"extension {oids.EXTENSIONS.get(oid, oid)} stands twice (RFC 5280 4.2)")
             continue
         seen.add(oid)
-        reader = _READERS.get(oid)
+        reader = READERS.get(oid)
         if reader is not None:
             try:
                 facts = reader(value)
@@ -376,148 +337,3 @@ def _extensions(der: bytes, pos: int, end: int, fields: dict[str, Any], problems
             except WireError as error:
                 problems.append(f"extension {oids.EXTENSIONS[oid]} cannot be read: {error}")
     fields["extensions"] = tuple(found)
-
-
-def general_name(tag: int, content: bytes) -> tuple[str, str]:
-    """(kind, text) of one GeneralName (RFC 5280 4.2.1.6): dns, ip, email, uri, directory, rid or other."""
-    if tag == 0x82:
-        return "dns", content.decode("ascii") if content.isascii() else content.decode("latin-1")
-    if tag == 0x87:
-        return "ip", _ip(content)
-    if tag in (0x81, 0x86):
-        return ("email" if tag == 0x81 else "uri"), content.decode("latin-1")
-    if tag == 0xA4:
-        return "directory", name_text(read_name(content))
-    if tag == 0x88:
-        return "rid", d.oid_text(content)
-    return "other", content.hex()
-
-
-def _ip(content: bytes) -> str:
-    """An address, or in name constraints address/mask; hex where the size fits neither."""
-    try:
-        if len(content) in (4, 16):
-            return str(ipaddress.ip_address(content))
-        half = len(content) // 2
-        mask = int.from_bytes(content[half:], "big")
-        return str(ipaddress.ip_network((content[:half], mask.bit_count()), strict=False))
-    except ValueError:
-        return content.hex()
-
-
-def _subject_alt_name(value: bytes) -> dict[str, Any]:
-    start, stop = d.expect(value, 0, len(value), d.SEQUENCE, "")
-    dns: list[str] = []
-    ip: list[str] = []
-    other: list[tuple[str, str]] = []
-    for tag, at, end in d.children(value, start, stop):
-        kind, shown = general_name(tag, value[at:end])
-        if kind == "dns":
-            dns.append(shown)
-        elif kind == "ip":
-            ip.append(shown)
-        else:
-            other.append((kind, shown))
-    return {"san_dns": tuple(dns), "san_ip": tuple(ip), "san_other": tuple(other)}
-
-
-def _basic_constraints(value: bytes) -> dict[str, Any]:
-    start, stop = d.expect(value, 0, len(value), d.SEQUENCE, "")
-    facts: dict[str, Any] = {"is_ca": False}
-    for tag, at, end in d.children(value, start, stop):
-        if tag == d.BOOLEAN:
-            facts["is_ca"] = any(value[at:end])
-            if not facts["is_ca"]:
-                facts["problem"] = _DEFAULT_WRITTEN
-        elif tag == d.INTEGER:
-            facts["path_length"] = int.from_bytes(value[at:end], "big", signed=True)
-    return facts
-
-
-def _key_usage(value: bytes) -> dict[str, Any]:
-    start, stop = d.expect(value, 0, len(value), d.BIT_STRING, "")
-    bits = "".join(f"{octet:08b}" for octet in value[start + 1 : min(stop, start + 3)])
-    return {"key_usage": tuple(name for name, bit in zip(oids.KEY_USAGES, bits, strict=False) if bit == "1")}
-
-
-def _oid_list(value: bytes) -> tuple[str, ...]:
-    start, stop = d.expect(value, 0, len(value), d.SEQUENCE, "")
-    return tuple(d.oid_text(value[at:end]) for tag, at, end in d.children(value, start, stop) if tag == d.OID)
-
-
-def _subject_key_id(value: bytes) -> dict[str, Any]:
-    start, stop = d.expect(value, 0, len(value), d.OCTET_STRING, "")
-    return {"ski": value[start:stop]}
-
-
-def _authority_key_id(value: bytes) -> dict[str, Any]:
-    start, stop = d.expect(value, 0, len(value), d.SEQUENCE, "")
-    return {"aki": next((value[at:end] for tag, at, end in d.children(value, start, stop) if tag == 0x80), None)}
-
-
-def _authority_info(value: bytes) -> dict[str, Any]:
-    """AuthorityInfoAccess (RFC 5280 4.2.2.1): where the OCSP responder and the issuer's certificate are."""
-    start, stop = d.expect(value, 0, len(value), d.SEQUENCE, "")
-    found: dict[str, list[str]] = {"1.3.6.1.5.5.7.48.1": [], "1.3.6.1.5.5.7.48.2": []}
-    for _, at, end in d.children(value, start, stop):
-        oid, last = d.expect(value, at, end, d.OID, "accessMethod")
-        tag, place, place_end = d.element(value, last, end)
-        method = d.oid_text(value[oid:last])
-        if tag == 0x86 and method in found:
-            found[method].append(value[place:place_end].decode("latin-1"))
-    ocsp, issuers = found.values()
-    return {"ocsp": tuple(ocsp), "ca_issuers": tuple(issuers)}
-
-
-def _policies(value: bytes) -> dict[str, Any]:
-    start, stop = d.expect(value, 0, len(value), d.SEQUENCE, "")
-    found = []
-    for _, at, end in d.children(value, start, stop):
-        oid, last = d.expect(value, at, end, d.OID, "policyIdentifier")
-        found.append(d.oid_text(value[oid:last]))
-    return {"policies": tuple(found)}
-
-
-def _name_constraints(value: bytes) -> dict[str, Any]:
-    start, stop = d.expect(value, 0, len(value), d.SEQUENCE, "")
-    facts: dict[str, Any] = {}
-    for tag, at, end in d.children(value, start, stop):
-        trees = []
-        for _, tree, tree_end in d.children(value, at, end):
-            kind, base, base_end = d.element(value, tree, tree_end)
-            trees.append(Subtree(*general_name(kind, value[base:base_end])))
-        if tag in (0xA0, 0xA1):
-            facts["permitted" if tag == 0xA0 else "excluded"] = tuple(trees)
-    return facts
-
-
-def _tls_feature(value: bytes) -> dict[str, Any]:
-    """TLS feature (RFC 7633): status_request is 5."""
-    start, stop = d.expect(value, 0, len(value), d.SEQUENCE, "")
-    features = {int.from_bytes(value[at:end], "big") for _, at, end in d.children(value, start, stop)}
-    return {"must_staple": 5 in features}
-
-
-def _scts(value: bytes) -> dict[str, Any]:
-    """SignedCertificateTimestampList (RFC 6962 3.3): counted, not verified."""
-    start, stop = d.expect(value, 0, len(value), d.OCTET_STRING, "")
-    pos, count = start + 2, 0
-    while pos + 2 <= stop:
-        pos += 2 + int.from_bytes(value[pos : pos + 2], "big")
-        count += pos <= stop
-    return {"scts": count}
-
-
-_READERS = {
-    "2.5.29.14": _subject_key_id,
-    "2.5.29.15": _key_usage,
-    "2.5.29.17": _subject_alt_name,
-    "2.5.29.19": _basic_constraints,
-    "2.5.29.30": _name_constraints,
-    "2.5.29.32": _policies,
-    "2.5.29.35": _authority_key_id,
-    "2.5.29.37": lambda value: {"extended_key_usage": _oid_list(value)},
-    "1.3.6.1.5.5.7.1.1": _authority_info,
-    "1.3.6.1.5.5.7.1.24": _tls_feature,
-    "1.3.6.1.4.1.11129.2.4.2": _scts,
-}

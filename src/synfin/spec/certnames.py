@@ -15,7 +15,8 @@ from functools import lru_cache
 
 import idna
 
-from synfin.spec.certificates import CertificateFacts, Subtree
+from synfin.spec.certextensions import Subtree
+from synfin.spec.certificates import CertificateFacts
 
 
 class NameMatch(StrEnum):
