@@ -60,6 +60,12 @@ def budget(connection: Connection, width: int = 100, paint: Paint = PLAIN) -> It
                 yield from ("      " + more for more in wrap(words, width - 6, 0))
 
 
+def budget_line(connection: Connection) -> str:
+    """The time budget in one line, empty where there is none."""
+    phases = [phase for phase in connection.budget if phase.end > phase.start]
+    return ", ".join(f"{_WHAT.get(phase.name, phase.name)} {duration(phase.end - phase.start)}" for phase in phases)
+
+
 def _bar(share: float, cells: int) -> str:
     eighths = round(share * cells * 8)
     if eighths == 0:

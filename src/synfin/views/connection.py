@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from synfin.judge.model import Finding, NotJudged
 from synfin.observe.story import Connection, Decryption, Opened, TlsStory
-from synfin.views.budget import budget
+from synfin.views.budget import budget, budget_line
+from synfin.views.findings import finding_lines
 from synfin.views.handshake import certificate_lines
 from synfin.views.ladder import ladder
 from synfin.views.names import spoken
 from synfin.views.outcome import SIDES, outcome
-from synfin.views.paint import OUTCOME, PLAIN, SEVERITY, Paint
+from synfin.views.paint import OUTCOME, PLAIN, Paint
 from synfin.views.timeline import States, timeline
 from synfin.views.words import clean, clock, count, duration, listing, moment, wrap
 from synfin.wire.tls.registry import cipher_name, group_name
@@ -29,14 +31,19 @@ def story(
 ) -> Iterator[str]:
     """The lines of the story of ``connection`` in the normal depth, or in the ``brief`` one."""
     yield from heading(connection, width, paint, brief=brief)
+    if findings:
+        yield ""
     for finding in findings:
-        yield from finding_lines(finding, width, paint, brief=brief)
+        told = finding_lines(finding, width, paint)
+        yield from islice(told, 1) if brief else told
     if not_judged and not brief:
         yield from wrap(f"not judged: {listing(f'{item.code} ({item.why})' for item in not_judged)}", width)
     yield ""
     steps = timeline(connection, states)
     yield from ladder(steps, connection.start, width, paint, brief=brief)
     if brief:
+        if time := budget_line(connection):
+            yield from wrap(f"Time: {time}", width)
         return
     for block in (
         budget(connection, width, paint),
@@ -118,18 +125,6 @@ def _chosen(tls: TlsStory) -> str:
         leaf = tls.chains[0].facts[0]
         words.append(f"certificate of {clean(leaf.label)} until {leaf.not_after_text[:10]}")
     return listing(words)
-
-
-def finding_lines(finding: Finding, width: int, paint: Paint, *, brief: bool = False) -> Iterator[str]:
-    """A finding above the ladder: what, why, what to do."""
-    head = f"{finding.severity.name.lower()} {finding.code}: {clean(finding.title)}"
-    first, *rest = wrap(head, width)
-    yield paint(SEVERITY[finding.severity], first)
-    yield from rest
-    if brief:
-        return
-    yield from ("  " + line for line in wrap(clean(finding.cause), width - 2, 0))
-    yield from ("  " + line for line in wrap(f"{finding.actor.value} should: {clean(finding.remedy)}", width - 2, 0))
 
 
 def _certificates(connection: Connection, width: int, paint: Paint) -> Iterator[str]:

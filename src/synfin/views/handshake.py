@@ -40,6 +40,9 @@ TLS13 = 0x0304
 #: Names told of a list; the bytes view and JSON have all of them.
 MOST = 8
 
+_HEADER = 5
+_RECORDS = {HANDSHAKE: "a handshake record", DATA: "an application data record"}
+
 _NAMES = {
     "client_hello": "ClientHello",
     "server_hello": "ServerHello",
@@ -83,6 +86,11 @@ def parts(connection: Connection) -> Iterator[tuple[int, str]]:
     tls = connection.tls
     if tls is None:
         return
+    for record in tls.records:
+        carried = connection.streams[record.sender].packets(record.offset, record.length + _HEADER)
+        what = f"part of {_RECORDS.get(record.type, 'a record')} of {count(record.length, 'octet')}"
+        for packet in carried[:-1]:
+            yield packet, what
     for message in tls.messages:
         last = _last(message)
         number = len(message.packets)
