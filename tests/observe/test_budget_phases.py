@@ -129,6 +129,15 @@ def test_a_look_up_comes_first(tmp_path: Path) -> None:
     assert told.end - told.start == 50 * MS and told.detail == "A of x from 10.0.0.53"
 
 
+def test_a_closed_window_is_the_receivers_doing(tmp_path: Path) -> None:
+    text = OPEN + f"0.021 a > b PSH,ACK {GET}\n0.050 b > a PSH,ACK {OK}\n0.051 a > b ACK win=0\n"
+    text += '0.400 a > b ACK win=1000\n0.420 b > a PSH,ACK data="rest"\n' + CLOSE
+    (connection,) = connections(text, tmp_path)
+    assert connection.tcp.stalls, "the zero window is seen"
+    told = named(connection, "transfer")
+    assert told.waited_for == "client" and told.detail.startswith("window closed for")
+
+
 def test_octets_after_an_upgrade_are_transfer(tmp_path: Path) -> None:
     ask = 'data="GET / HTTP/1.1\\r\\nUpgrade: websocket\\r\\nConnection: upgrade\\r\\n\\r\\n"'
     yes = 'data="HTTP/1.1 101 Switching\\r\\nUpgrade: websocket\\r\\n\\r\\n"'

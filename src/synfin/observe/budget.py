@@ -68,6 +68,8 @@ def budget(connection: Connection) -> tuple[Phase, ...]:
         return ()
     start, last = min(rows.time[0], rows.time[-1]), max(rows.time)
     rtt = tcp.initial_rtt or _running(connection)
+    if rtt is not None and rtt <= 0:  # packets that are not in the order of their times
+        rtt = None
     line = _Line(start, rtt)
     if tcp.handshake != "none":
         _handshake(connection, line)
@@ -92,9 +94,9 @@ def budget(connection: Connection) -> tuple[Phase, ...]:
         client = next((message.sender for message in http.messages if message.kind == "request"), client)
     elif tls is None:
         _other(connection, line)
-    share = tcp.syn_to_synack or rtt or 0
+    share = max(tcp.syn_to_synack or rtt or 0, 0)
     if exchanges:
-        _first(connection, line, exchanges[0], share, closing)
+        _first(connection, line, client, exchanges[0], share, closing)
         if len(exchanges) > 1:
             _rest(line, exchanges[1:], share, closing)
     _after(connection, line, closing)
@@ -224,9 +226,12 @@ def _estimated(tls: TlsStory, done: int) -> list[_Exchange]:
     return found
 
 
-def _first(connection: Connection, line: _Line, exchange: _Exchange, share: int, closing: int | None) -> None:
+def _first(
+    connection: Connection, line: _Line, client: int, exchange: _Exchange, share: int, closing: int | None
+) -> None:
     """Request, wait and transfer of one exchange."""
-    line.add("request", exchange.start, exchange.asked, "client", exchange.what)
+    held, why = _held(connection, client, exchange.start, exchange.asked, "client", "server")
+    line.add("request", exchange.start, exchange.asked, held, f"{exchange.what}, {why}" if why else exchange.what)
     if exchange.answered is None or exchange.end is None:
         stop = closing if closing is not None else max(connection.rows.time)
         line.add("wait", line.at, stop, "server", "no answer")
@@ -235,8 +240,8 @@ def _first(connection: Connection, line: _Line, exchange: _Exchange, share: int,
     thinking = max(took - share, 0)
     detail = f"server {_ms(thinking)}, network {_ms(min(share, took))}"
     line.add("wait", line.at, exchange.answered, "server" if thinking > share else "network", detail)
-    waited_for, why = _held(connection, exchange.answered, exchange.end)
-    line.add("transfer", line.at, exchange.end, waited_for, why)
+    held, why = _held(connection, 1 - client, exchange.answered, exchange.end, "network", "client")
+    line.add("transfer", line.at, exchange.end, held, why)
 
 
 def _rest(line: _Line, exchanges: list[_Exchange], share: int, closing: int | None) -> None:
@@ -293,19 +298,25 @@ def _other(connection: Connection, line: _Line) -> None:
         line.add("transfer", min(times), max(times), "both", f"{one} octets sent, {other} received by the opener")
 
 
-def _held(connection: Connection, start: int, end: int) -> tuple[str, str]:
-    """Who held up a transfer: a receiver that closed its window, else the network."""
+def _held(connection: Connection, sender: int, start: int, end: int, usual: str, receiver: str) -> tuple[str, str]:
+    """Who held up what ``sender`` sent from ``start`` to ``end``: ``receiver`` by a closed window, the network, or
+    (``usual``) nobody in particular.  Only what took longer than a pause is told."""
+    closed = lost = 0
     for stall in connection.tcp.stalls:
-        if stall.start < end and stall.end > start:
-            if stall.kind == "zero_window":
-                return "client", f"window closed for {_ms(stall.end - stall.start)}"
-            if stall.kind == "retransmission_timeout":
-                return "network", f"retransmission timeout of {_ms(stall.end - stall.start)}"
-    if connection.http is not None:
-        stalled = sum(event.until - event.time for event in connection.http.h2 if event.what == "window_stall")
-        if stalled:
-            return "client", f"HTTP/2 windows used up for {_ms(stalled)}"
-    return "network", ""
+        if stall.sender == sender and stall.start < end and stall.end > start:
+            took = min(stall.end, end) - max(stall.start, start)
+            closed += took if stall.kind == "zero_window" else 0
+            lost += took if stall.kind == "retransmission_timeout" else 0
+    used = 0
+    for event in connection.http.h2 if connection.http is not None else ():
+        if event.what == "window_stall" and event.sender == sender and event.time < end and event.until > start:
+            used = max(used, min(event.until, end) - max(event.time, start))
+    most, who, why = max(
+        (closed, receiver, "window closed for"),
+        (used, receiver, "HTTP/2 window used up for"),
+        (lost, "network", "retransmission timeouts of"),
+    )
+    return (who, f"{why} {_ms(most)}") if most > PAUSE else (usual, "")
 
 
 def _closing(connection: Connection, last: int) -> tuple[int | None, int]:
