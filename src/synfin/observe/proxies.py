@@ -53,7 +53,9 @@ def fact(
     if answered > answer:
         packets.update(answers.packets(answer, answered - answer))
     start = requests.ready(ask, 1)
-    end = answers.ready(answer, answered - answer) if answered > answer else requests.ready(ask, max(asked - ask, 1))
+    end = requests.ready(ask, max(asked - ask, 1))
+    if answered > answer:
+        end = max(end, answers.ready(answer, answered - answer))
     return PreambleFact(protocol, target, accepted, status, start, end, tuple(sorted(packets)))
 
 

@@ -58,6 +58,8 @@ def upgrade(name: str, streams: tuple[ByteStream, ByteStream], at: tuple[int, in
     if name in _COMMAND:
         return _lines(name, streams, client, (begin, answer), said, heard)
     if name == "xmpp":
+        if b"<stream:features" in said and b"<stream:features" not in heard:  # both sides open alike: this one serves
+            client, begin, answer, said, heard = 1 - client, answer, begin, heard, said
         ask, reply = _XMPP_ASK.search(said), _XMPP_ANSWER.search(heard)
         if ask is None:
             return None

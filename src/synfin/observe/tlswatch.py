@@ -45,7 +45,9 @@ class TlsResult(NamedTuple):
 #: Protocols that something else may be inside of.
 _PREAMBLES = starttls.UPGRADES | {"http", "socks4", "socks5", "proxy"}
 #: How the requests begin that most connections in clear begin with.
-_REQUESTS = frozenset({b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE", b"OPTI"})
+_REQUESTS = frozenset({b"GET ", b"POST", b"HEAD", b"PUT ", b"DELE"})
+#: How the two versions of a PROXY header begin; the server's answer to what follows may well be TLS at once.
+_PROXIED = frozenset({b"PROXY", b"\r\n\r\n\0"})
 _NOTHING = TlsResult(None, (), "")
 
 
@@ -71,7 +73,7 @@ def watch_tls(
         heads = (_head(one, at[0]), _head(two, at[1]))
         if heads[0][:4] in _REQUESTS and (not heads[1] or heads[1][:5] == b"HTTP/") and heads[0][:8] != b"CONNECT ":
             return TlsResult(None, tuple(preambles), "http")
-        found = _tls_here(heads)
+        found = None if heads[0][:5] in _PROXIED or heads[1][:5] in _PROXIED else _tls_here(heads)
         if found is not None:
             keys = Keys(keylog, rsa_keys, sessions) if keylog or rsa_keys else None
             story = Watch(streams, at, found.client, keys).run(found.sslv2)
