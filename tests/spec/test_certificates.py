@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synfin.spec import der as d
+from synfin.spec.certcheck import check_chain
 from synfin.spec.certextensions import Subtree
 from synfin.spec.certificates import CertificateFacts, certificate_facts
 from synfin.spec.distinguished import name_text
@@ -108,7 +109,7 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize(("kind", "expected"), zip(KINDS, KEYS, strict=True))
+@pytest.mark.parametrize(("kind", "expected"), list(zip(KINDS, KEYS, strict=True)))
 def test_keys_and_signatures_of_every_kind(kind: str, expected: tuple[str, int | None]) -> None:
     certificate = mint("test.example", kind=kind)
     facts = certificate_facts(certificate.der)
@@ -277,6 +278,32 @@ def test_version_that_does_not_exist() -> None:
     facts = _patched(bytes.fromhex("a003020102"), bytes.fromhex("a003020106"))
     assert (facts.parsed, facts.version) == (True, 7)
     assert any("version 7" in problem for problem in facts.problems)
+
+
+def test_numbers_too_large_to_print() -> None:
+    """Python refuses to print integers of many digits; facts and sentences must not depend on that."""
+    huge = b"\x02\x82\x40\x00" + b"\x7f" * 0x4000
+    version = b"\xa0" + bytes([0x82]) + len(huge).to_bytes(2, "big") + huge
+    inside = version + b"\x02\x01\x01"
+    tbs = b"\x30\x82" + len(inside).to_bytes(2, "big") + inside
+    facts = certificate_facts(b"\x30\x82" + len(tbs).to_bytes(2, "big") + tbs)
+    assert "16384 octets" in facts.why
+    constraints = b"\x30\x82" + len(huge).to_bytes(2, "big") + huge
+    minted = mint(
+        "test.example",
+        extensions=[(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.19"), constraints), True)],
+    )
+    facts = certificate_facts(minted.der)
+    assert facts.path_length is None
+    assert "basicConstraints cannot be read" in facts.problems[0]
+
+
+def test_control_characters_do_not_reach_a_terminal() -> None:
+    facts = certificate_facts(mint("a\x1b[31m\n", sans=[x509.DNSName("x\x1b]0;y\x07.example")]).der)
+    assert facts.san_dns == ("x\x1b]0;y\x07.example",)
+    assert facts.label.isprintable()
+    verdict = check_chain((facts.der,), name="other\x1b.example", when_ns=0)
+    assert all(problem.sentence.isprintable() for problem in verdict.problems)
 
 
 def test_bytes_after_the_certificate() -> None:

@@ -20,6 +20,7 @@ from synfin.spec import oids
 from synfin.spec.certificates import CertificateFacts, certificate_facts
 from synfin.spec.certnames import NameMatch, match_name, outside
 from synfin.spec.certroots import RootSet, interception_product
+from synfin.spec.distinguished import printable
 
 #: Certificates looked at; more are only counted.
 MAX_CHAIN = 32
@@ -304,7 +305,7 @@ class _Check:
             for lower in below:
                 forbidden = outside(lower, facts.permitted, facts.excluded)
                 if forbidden:
-                    self.add("name_constraints", index, name=forbidden)
+                    self.add("name_constraints", index, name=printable(forbidden))
                     break
 
     def leaf(self, name: str | None, stapled: bool | None) -> None:
@@ -313,10 +314,12 @@ class _Check:
         if name:
             match = match_name(facts, name)
             if match is NameMatch.COMMON_NAME_ONLY:
-                self.add("common_name_only", 0, name=name)
+                self.add("common_name_only", 0, name=printable(name))
             elif match is not NameMatch.MATCH:
                 deep = match is NameMatch.WILDCARD_TOO_DEEP
-                self.add("wildcard_too_deep" if deep else "name_mismatch", 0, name=name, names=names_text(facts))
+                self.add(
+                    "wildcard_too_deep" if deep else "name_mismatch", 0, name=printable(name), names=names_text(facts)
+                )
         if facts.must_staple and stapled is False:
             self.add("must_staple", 0)
         if (
@@ -354,7 +357,7 @@ def names_text(facts: CertificateFacts, most: int = 5) -> str:
     names = [*(facts.san_dns or ()), *(facts.san_ip or ())] or ([facts.cn] if facts.cn else [])
     if not names:
         return "nobody"
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(map(printable, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _days(ns: int) -> str:

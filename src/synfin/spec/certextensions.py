@@ -11,6 +11,7 @@ import ipaddress
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from synfin.errors import WireError
 from synfin.spec import der as d
 from synfin.spec import oids
 from synfin.spec.distinguished import name_text, read_name
@@ -77,6 +78,8 @@ def _basic_constraints(value: bytes) -> dict[str, Any]:
             if not facts["is_ca"]:
                 facts["problem"] = DEFAULT_WRITTEN
         elif tag == d.INTEGER:
+            if end - at > 4:
+                raise WireError(at, "pathLenConstraint", f"a number of {end - at} octets")
             facts["path_length"] = int.from_bytes(value[at:end], "big", signed=True)
     return facts
 

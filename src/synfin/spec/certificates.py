@@ -20,7 +20,7 @@ from synfin.errors import WireError
 from synfin.spec import der as d
 from synfin.spec import oids
 from synfin.spec.certextensions import DEFAULT_WRITTEN, READERS, Subtree
-from synfin.spec.distinguished import Name, name_text, read_name
+from synfin.spec.distinguished import Name, name_text, printable, read_name
 from synfin.spec.signatures import SMALL, signature_holds
 
 
@@ -116,7 +116,8 @@ class CertificateFacts:
         """The shortest name that tells people which certificate this is; "" where it could not be read that far."""
         if not self.subject_der:
             return ""
-        return self.cn or (self.san_dns[0] if self.san_dns else "") or self.subject_text or f"serial {self.serial_hex}"
+        short = self.cn or (self.san_dns[0] if self.san_dns else "")
+        return printable(short) or self.subject_text or f"serial {self.serial_hex}"
 
     @property
     def sig_name(self) -> str:
@@ -201,7 +202,6 @@ def _signature_algorithm(algorithm: bytes, fields: dict[str, Any]) -> None:
         fields["hash"] = known.hash
 
 
-@lru_cache(maxsize=64)
 def _pss_hash(parameters: bytes) -> str:
     """hashAlgorithm of RSASSA-PSS-params (RFC 4055 3.1); SHA-1 is the default."""
     try:
@@ -223,6 +223,8 @@ def _tbs(der: bytes, pos: int, end: int, fields: dict[str, Any], problems: list[
     version = 1
     if tag == 0xA0:
         start, stop = d.expect(der, start, stop, d.INTEGER, "version")
+        if stop - start > 4:
+            raise WireError(start, "version", f"a number of {stop - start} octets")
         version = int.from_bytes(der[start:stop], "big", signed=True) + 1
         if version not in (1, 2, 3):
             problems.append(f"version {version} does not exist")
@@ -265,9 +267,9 @@ def _validity(der: bytes, pos: int, end: int, fields: dict[str, Any], problems: 
         content = der[start:pos]
         fields[name] = moment = d.time_ns(tag, content)
         if moment is None:
-            problems.append(f"{name} {content!r} is no time")
+            problems.append(f"{name} {content[:32]!r} is no time")
         elif (tag == d.UTC_TIME) != (len(content) == 13) or content[-1:] != b"Z":
-            problems.append(f"{name} {content!r} is not written as RFC 5280 4.1.2.5 asks")
+            problems.append(f"{name} {content[:32]!r} is not written as RFC 5280 4.1.2.5 asks")
 
 
 def key_kind(spki: bytes) -> tuple[str, int | None]:

@@ -18,6 +18,9 @@ import idna
 from synfin.spec.certextensions import Subtree
 from synfin.spec.certificates import CertificateFacts
 
+#: Longest name in characters that is converted (RFC 1035 2.3.4: 255 octets).
+MAX_NAME = 255
+
 
 class NameMatch(StrEnum):
     """How a certificate stands to a name."""
@@ -31,23 +34,27 @@ class NameMatch(StrEnum):
     NO_NAMES = "no names"  # neither subjectAltName nor common name
 
 
-@lru_cache(maxsize=4096)
 def a_label(name: str) -> str:
     """``name`` in lower case, without final dot, U-labels as A-labels; as it is where that cannot be done."""
     name = name.rstrip(".").lower()
-    if name.isascii():
-        return name
+    return name if name.isascii() or len(name) > MAX_NAME else _encode(name)
+
+
+def u_label(name: str) -> str:
+    """``name`` with A-labels as people read them; as it is where that cannot be done."""
+    return _decode(name) if "xn--" in name and len(name) <= MAX_NAME else name
+
+
+@lru_cache(maxsize=1024)
+def _encode(name: str) -> str:
     try:
         return idna.encode(name, uts46=True).decode("ascii")
     except (idna.IDNAError, UnicodeError):
         return name
 
 
-@lru_cache(maxsize=4096)
-def u_label(name: str) -> str:
-    """``name`` with A-labels as people read them; as it is where that cannot be done."""
-    if "xn--" not in name:
-        return name
+@lru_cache(maxsize=1024)
+def _decode(name: str) -> str:
     try:
         return idna.decode(name)
     except (idna.IDNAError, UnicodeError):

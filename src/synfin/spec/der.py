@@ -58,12 +58,16 @@ def children(data: bytes, pos: int, end: int) -> Iterator[tuple[int, int, int]]:
         pos = found[2]
 
 
-@lru_cache(maxsize=1024)
 def oid_text(content: bytes) -> str:
-    """Dotted form of an object identifier's content octets (X.690 8.19)."""
+    """Dotted form of an object identifier's content octets (X.690 8.19); what follows the 64th octet is left out."""
+    return _oid_text(content if len(content) <= 64 else content[:64])
+
+
+@lru_cache(maxsize=1024)
+def _oid_text(content: bytes) -> str:
     arcs: list[int] = []
     value = 0
-    for octet in content[:64]:
+    for octet in content:
         value = value << 7 | octet & 0x7F
         if octet < 0x80:
             arcs.append(value)
@@ -91,12 +95,16 @@ def text(tag: int, content: bytes) -> str:
 _STRINGS = frozenset({UTF8_STRING, NUMERIC_STRING, PRINTABLE_STRING, T61_STRING, IA5_STRING, VISIBLE_STRING})
 
 
-@lru_cache(maxsize=1024)
 def time_ns(tag: int, content: bytes) -> int | None:
     """A UTCTime or GeneralizedTime as ns since 1970, or None where it is no time (RFC 5280 4.1.2.5).
 
     Also accepts missing seconds and a zone offset, which RFC 5280 forbids: a reader should know what was meant.
     """
+    return _time_ns(tag, content) if len(content) <= 32 else None
+
+
+@lru_cache(maxsize=1024)
+def _time_ns(tag: int, content: bytes) -> int | None:
     digits = content.decode("ascii", "replace")
     if tag == UTC_TIME:
         if not digits[:2].isdecimal():

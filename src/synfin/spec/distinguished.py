@@ -15,9 +15,13 @@ Name = tuple[tuple[str, str], ...]
 """A distinguished name: (dotted attribute type, value) in order as sent."""
 
 
-@lru_cache(maxsize=4096)
 def read_name(der: bytes) -> Name:
     """A DER Name (RFC 5280 4.1.2.4) as (type, value) pairs; WireError where it cannot be walked."""
+    return _read_name(der) if len(der) <= 1000 else _read_name.__wrapped__(der)
+
+
+@lru_cache(maxsize=4096)
+def _read_name(der: bytes) -> Name:
     start, stop = d.expect(der, 0, len(der), d.SEQUENCE, "name")
     pairs = []
     for _, rdn, rdn_stop in d.children(der, start, stop):
@@ -33,10 +37,14 @@ def name_text(name: Name) -> str:
     return ", ".join(f"{oids.ATTRIBUTES.get(kind, kind)}={_escape(value)}" for kind, value in name)
 
 
+def printable(value: str) -> str:
+    """``value`` with control characters made visible: names from certificates go to terminals."""
+    if value.isprintable():
+        return value
+    return "".join(c if c.isprintable() else "".join(f"\\{b:02X}" for b in c.encode()) for c in value)
+
+
 def _escape(value: str) -> str:
-    """RFC 4514 2.4, and control characters made visible: this text goes to terminals."""
-    shown = "".join(
-        f"\\{c}" if c in ',+"\\<>;' else c if c.isprintable() else "".join(f"\\{b:02X}" for b in c.encode())
-        for c in value
-    )
+    """RFC 4514 2.4."""
+    shown = printable("".join(f"\\{c}" if c in ',+"\\<>;' else c for c in value))
     return f"\\{shown}" if shown[:1] in ("#", " ") else shown
