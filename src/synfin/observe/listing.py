@@ -1,10 +1,11 @@
 """Listing connections from columns alone: no objects per packet, none per connection but the line itself.
 
-An ordinary connection (three-way handshake, in-order start, a ClientHello or an HTTP/1 request head that lies in one
-segment, closed by FINs or still open) is told from whole-array operations: who, when, how much, how it ended, which
-name.  Names and versions in tens of thousands of hellos are read in lock step (``listing_tls``).  Whatever is not
-ordinary - resets, refusals, alerts in clear, proxies, STARTTLS, hellos over several segments - takes the same path as
-the full story, so both tell the same; a property test holds them equal.  No secrets are used here.
+An ordinary connection is told from whole-array operations: who, when, how much, how it ended, which name.  It has a
+three-way handshake, an in-order start, a ClientHello or an HTTP/1 request head that lies in one segment, and is still
+open, closed by FINs, or closed by a RST after both sides' goodbye.  Names and versions in tens of thousands of hellos
+are read in lock step (``listing_tls``).  Whatever is not ordinary - resets, refusals, alerts in clear, proxies,
+STARTTLS, hellos over several segments - takes the same path as the full story, so both tell the same; a test holds
+them equal.  No secrets are used here.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ Bools = NDArray[np.bool_]
 
 #: Rows looked at together.
 CHUNK = 1 << 18
+_CCM_8 = 0x1305  # its tag, and so its alerts, are shorter
 
 _REQUEST = re.compile(
     rb"(?:GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH) /[!-~]* HTTP/(1\.[01])\r\n"
@@ -38,7 +40,11 @@ _REQUEST = re.compile(
 
 
 class Summary(NamedTuple):
-    """One ordinary connection.  ``fin_first_by`` is None while it is open; ``octets`` are frame lengths both ways."""
+    """One ordinary connection; ``octets`` are frame lengths both ways.
+
+    ``fin_first_by`` is None where not both sides sent a FIN, ``rst_first_by`` where nobody sent a RST; where there is
+    only a RST both sides sent close_notify before it.
+    """
 
     id: int
     start: int
@@ -46,12 +52,13 @@ class Summary(NamedTuple):
     a: Endpoint
     b: Endpoint
     name: str
-    tls_version: int | None
+    tls_version: int | None  # 0: no answer was seen
     alpn: str
     http_version: str
     packets: int
     octets: int
     fin_first_by: int | None
+    rst_first_by: int | None
 
 
 class Listing:
@@ -95,8 +102,11 @@ def _ordinary(table: FlowTable, flows: Flows, octets: NDArray[np.uint8]) -> tupl
     late_hello = _begins_record(table, octets) & np.repeat(~tls, table.sizes)
     strange |= shape.any_row(late_hello)
     asks = found & ~client.known & ~silent & ~strange & (hello_at >= 0)
+    reset = shape.rst_first_by >= 0
+    goodbye = tls & _said_goodbye(shape, octets, server)
+    ordinary = found & ~strange & (silent | tls) & (~reset | shape.closed | goodbye)
+    asks &= ~reset | shape.closed
     requests = _requests(flows.data, hello_at, hello_cap, answer_at, asks)
-    ordinary = found & ~strange & (silent | tls)
     ordinary[list(requests)] = True
     return ordinary, _summaries(table, shape, np.flatnonzero(ordinary), client, server, requests, flows)
 
@@ -119,18 +129,25 @@ class _Shape:
         good &= (ack[second] == seq[starts] + np.uint32(1)) & (ack[third] == seq[second] + np.uint32(1))
         good &= (size[starts] == 0) & (size[second] == 0) & (seq[third] == ack[second])
         good &= np.add.reduceat((flags & SYN) != 0, starts, dtype=np.int64) == 2
-        good &= ~self.any_row((kind != Kind.TCP) | ((flags & RST) != 0) | (rows["load_cap"] < size))
+        good &= ~self.any_row((kind != Kind.TCP) | (rows["load_cap"] < size))
         self._isn = (seq[starts], seq[second])
-        fins = [np.add.reduceat(((flags & FIN) != 0) & (sender == side), starts, dtype=np.int64) for side in (0, 1)]
-        fin_at = [self._first(((flags & FIN) != 0) & (sender == side)) for side in (0, 1)]
-        self.fin_first_by = np.where(fins[0] + fins[1] == 0, -1, np.where(fin_at[0] < fin_at[1], 0, 1))
-        both = (fins[0] == 1) & (fins[1] == 1)
-        early = np.minimum(np.minimum(fin_at[0], fin_at[1]), len(rows) - 1)
-        late = np.minimum(np.where(fin_at[0] < fin_at[1], fin_at[1], fin_at[0]), len(rows) - 1)
-        answered = ack[late] == seq[early] + size[early].astype(np.uint32) + np.uint32(1)
-        good &= (both & answered) | (fins[0] + fins[1] == 0)
+        fin, rst = (flags & FIN) != 0, (flags & RST) != 0
+        fins = [np.add.reduceat(fin & (sender == side), starts, dtype=np.int64) for side in (0, 1)]
+        fin_at = [self._first(fin & (sender == side)) for side in (0, 1)]
+        rst_at = self._first(rst)
+        last = len(rows) - 1
+        self.rst_first_by = np.where(rst_at > last, -1, sender[np.minimum(rst_at, last)].astype(np.int64))
+        early, late = np.minimum(*fin_at), np.maximum(*fin_at)
+        one, two = np.minimum(early, last), np.minimum(late, last)
+        answered = ack[two] == seq[one] + size[one].astype(np.uint32) + np.uint32(1)
+        self.closed = (fins[0] == 1) & (fins[1] == 1) & answered & (late < rst_at)
+        self.fin_first_by = np.where(self.closed, np.where(fin_at[0] < fin_at[1], 0, 1), -1)
+        # a RST without both FINs is told by what was said before it; a single FIN only with such a RST
+        good &= self.closed | (rst_at <= last) | (fins[0] + fins[1] == 0)
         self.ordinary: Bools = good
         self._loads = [self._first((size > 0) & (sender == side)) for side in (0, 1)]
+        self._last_loads = [self._last((size > 0) & (sender == side)) for side in (0, 1)]
+        self.loads = [np.add.reduceat((size > 0) & (sender == side), starts, dtype=np.int64) for side in (0, 1)]
         for side in (0, 1):
             at = np.minimum(self._loads[side], len(rows) - 1)
             first = self._isn[side] + np.uint32(1)
@@ -144,6 +161,16 @@ class _Shape:
         """Per connection: index of its first row for which ``which`` holds, or the number of all rows."""
         total = len(which)
         return np.minimum.reduceat(np.where(which, self._index, total), self._table.starts)
+
+    def _last(self, which: Bools) -> Ints:
+        """Per connection: index of its last row for which ``which`` holds, or -1."""
+        return np.maximum.reduceat(np.where(which, self._index, -1), self._table.starts)
+
+    def last_load(self, side: int) -> tuple[Ints, Ints]:
+        """Place and captured size of the last payload of ``side``; place 0 and size 0 where it sent none."""
+        rows, at = self._table.rows, self._last_loads[side]
+        sent = (at >= 0) & (rows["load_at"][at] >= 0)
+        return np.where(sent, rows["load_at"][at], 0), np.where(sent, rows["load_cap"][at], 0).astype(np.int64)
 
     def first_load(self, side: int) -> tuple[Ints, Ints]:
         """Place and captured size of the first payload of ``side``; place -1 where it sent none."""
@@ -162,7 +189,26 @@ def _cleartext_alert(table: FlowTable, octets: NDArray[np.uint8]) -> Bools:
     size, place = rows["load_cap"].astype(np.int64), rows["load_at"]
     which = (size >= 7) & (place >= 0)
     at = np.where(which, place + size - 7, 0)
-    return which & (octets[at] == 21) & (octets[at + 1] == 3) & (octets[at + 3] == 0) & (octets[at + 4] == 2)
+    ends: Bools = which & (octets[at] == 21) & (octets[at + 1] == 3) & (octets[at + 3] == 0) & (octets[at + 4] == 2)
+    return ends
+
+
+def _said_goodbye(shape: _Shape, octets: NDArray[np.uint8], server: ServerChoices) -> Bools:
+    """Where the last thing each side sent is one record that looks like an encrypted alert, as ``tlswatch`` looks.
+
+    That is type 21 before TLS 1.3; there, 19 octets of type 23 (two, the content type, a tag of 16; RFC 8446 5.2).
+    """
+    done: Bools = server.known & (server.cipher != _CCM_8)
+    for side in (0, 1):
+        at, size = shape.last_load(side)
+        done &= size >= 7
+        at = np.where(size >= 7, at, 0)
+        length = octets[at + 3].astype(np.int64) << 8 | octets[at + 4]
+        alone = (octets[at + 1] == 3) & (length + 5 == size) & (shape.loads[side] >= 3)
+        new = (octets[at] == 23) & (length == 19) & (server.version == 0x0304)
+        old = (octets[at] == 21) & (length > 2) & (server.version <= 0x0303)
+        done &= alone & (new | old)
+    return done
 
 
 def _begins_record(table: FlowTable, octets: NDArray[np.uint8]) -> Bools:
@@ -170,7 +216,8 @@ def _begins_record(table: FlowTable, octets: NDArray[np.uint8]) -> Bools:
     place = table.rows["load_at"]
     which = (table.rows["load_cap"] >= 6) & (place >= 0)
     at = np.where(which, place, 0)
-    return which & (octets[at] == 22) & (octets[at + 1] == 3)
+    begins: Bools = which & (octets[at] == 22) & (octets[at + 1] == 3)
+    return begins
 
 
 def _requests(data: Any, at: Ints, size: Ints, answer_at: Ints, which: Bools) -> dict[int, tuple[str, str]]:
@@ -207,23 +254,24 @@ def _summaries(
         client.known[chosen].tolist(),
         client.at[chosen].tolist(),
         client.size[chosen].tolist(),
-        server.version[chosen].tolist(),
+        np.where(server.known, server.version, 0)[chosen].tolist(),
         server.alpn_at[chosen].tolist(),
         server.alpn_size[chosen].tolist(),
         table.sizes[chosen].tolist(),
         octets,
         shape.fin_first_by[chosen].tolist(),
+        shape.rst_first_by[chosen].tolist(),
         strict=True,
     )
     told = []
-    for k, number, start, end, (a, b), tls, at, size, version, alpn_at, alpn_size, packets, total, fin in columns:
+    for k, number, start, end, (a, b), tls, at, size, version, alpn_at, alpn_size, packets, total, fin, rst in columns:
         name = http = alpn = ""
         if tls:
             name = bytes(data[at : at + size]).decode("ascii", "backslashreplace")
             alpn = bytes(data[alpn_at : alpn_at + alpn_size]).decode("ascii", "backslashreplace")
         elif k in requests:
             http, name = requests[k]
-        fin_by = None if fin < 0 else fin
-        chose = (version or 0) if tls else None
-        told.append(Summary(number, start, end, a, b, name, chose, alpn, http, packets, total, fin_by))
+        fin_by, rst_by = None if fin < 0 else fin, None if rst < 0 else rst
+        chose = version if tls else None
+        told.append(Summary(number, start, end, a, b, name, chose, alpn, http, packets, total, fin_by, rst_by))
     return told

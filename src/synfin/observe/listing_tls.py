@@ -28,10 +28,11 @@ class ClientNames(NamedTuple):
 
 
 class ServerChoices(NamedTuple):
-    """Per hello: whether it was read, the version chosen, and where the ALPN choice stands (size 0: none)."""
+    """Per hello: whether it was read, version and suite chosen, and where the ALPN choice stands (size 0: none)."""
 
     known: Bools
     version: Ints
+    cipher: Ints
     alpn_at: Ints
     alpn_size: Ints
 
@@ -108,6 +109,7 @@ def server_choices(octets: Octets, at: Ints, size: Ints) -> ServerChoices:
     hello = _Hellos(octets, at, size, 2, alone=False)
     hello.good &= hello.random != 0xCF21AD74
     hello.skip(1)
+    cipher = hello.u16()
     hello.pos = hello.pos + 3
     hello.good &= hello.pos <= hello.end
     hello.extensions()
@@ -130,4 +132,4 @@ def server_choices(octets: Octets, at: Ints, size: Ints) -> ServerChoices:
         alpn_size = np.where(chose, chars, alpn_size)
         hello.pos = np.where(open_, stop, hello.pos)
         open_ &= hello.good & (hello.pos < hello.end)
-    return ServerChoices(hello.good & (hello.pos == hello.end), version, alpn_at, alpn_size)
+    return ServerChoices(hello.good & (hello.pos == hello.end), version, cipher, alpn_at, alpn_size)

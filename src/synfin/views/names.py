@@ -49,7 +49,8 @@ def spoken(connection: Connection) -> str:
 def summary_spoken(summary: Summary) -> str:
     """The same for a line of the quick listing."""
     if summary.tls_version is not None:
-        return f"{version_name(summary.tls_version)} {clean(summary.alpn)}".rstrip()
+        chosen = version_name(summary.tls_version) if summary.tls_version else "TLS"
+        return f"{chosen} {clean(summary.alpn)}".rstrip()
     return f"HTTP/{summary.http_version}" if summary.http_version else ""
 
 

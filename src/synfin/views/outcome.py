@@ -29,8 +29,19 @@ class Outcome(NamedTuple):
     failed: bool
 
 
-_OPEN = Outcome("open", "open at end of capture", False)
-_CLOSED = tuple(Outcome("closed", f"closed by both ({side} first)", False) for side in SIDES)
+def _ordinary(fin: int | None, rst: int | None) -> Outcome:
+    if fin is None:
+        return Outcome("open", "open at end of capture", False) if rst is None else _goodbye(SIDES[rst])
+    tail = "first" if rst is None else f"first, then RST by {SIDES[rst]}"
+    return Outcome("closed", f"closed by both ({SIDES[fin]} {tail})", False)
+
+
+def _goodbye(who: str) -> Outcome:
+    return Outcome("closed", f"TLS closed by both, then RST by {who}", False)
+
+
+#: (who sent the first FIN, who the first RST) of an ordinary connection -> how it ended.
+_SUMMARY = {(fin, rst): _ordinary(fin, rst) for fin in (None, 0, 1) for rst in (None, 0, 1)}
 
 
 def outcome(connection: Connection) -> Outcome:
@@ -49,9 +60,7 @@ def outcome(connection: Connection) -> Outcome:
 
 def summary_outcome(summary: Summary) -> Outcome:
     """How a connection of the quick listing ended: those are closed by both, or open."""
-    if summary.fin_first_by is None:
-        return _OPEN
-    return _CLOSED[summary.fin_first_by]
+    return _SUMMARY[summary.fin_first_by, summary.rst_first_by]
 
 
 def matches(ended: Outcome, wanted: str) -> bool:
