@@ -39,9 +39,9 @@ def budget(connection: Connection, width: int = 100, paint: Paint = PLAIN) -> It
     bar = max(min(24, width - 64), 0)
     for phase in phases:
         took = phase.end - phase.start
-        trips = "" if phase.round_trips is None else f"{phase.round_trips:.1f} RTT"
+        trips = "" if phase.round_trips is None else f"{_trips(phase.round_trips)} RTT"
         line = (
-            f"  {pad(_WHAT.get(phase.name, phase.name), 15)} {duration(took):>9} {trips:>10} {100 * took // total:>3} %"
+            f"  {pad(_WHAT.get(phase.name, phase.name), 15)} {duration(took):>9} {trips:>11} {100 * took // total:>3} %"
         )
         if bar:
             line += f"  {pad(_bar(took / total, bar), bar)}"
@@ -58,6 +58,10 @@ def budget(connection: Connection, width: int = 100, paint: Paint = PLAIN) -> It
             yield line.rstrip()
             if words:
                 yield from ("      " + more for more in wrap(words, width - 6, 0))
+
+
+def _trips(number: float) -> str:
+    return f"{number:.1f}" if number < 100 else f"{number:,.0f}"
 
 
 def budget_line(connection: Connection) -> str:

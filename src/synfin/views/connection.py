@@ -58,7 +58,7 @@ def story(
 
 def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) -> Iterator[str]:
     """Who spoke to whom, what, when, and how it ended."""
-    name = clean(connection.name)
+    name = "" if connection.name in (connection.b.ip, str(connection.b)) else clean(connection.name)
     title = f"Connection {connection.id}: {connection.a} → {connection.b}" + (f" ({name})" if name else "")
     yield from (paint("title", line) for line in wrap(title, width))
     ended = outcome(connection)
@@ -68,7 +68,7 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
     facts = [
         f"{clock(connection.start)} UTC",
         took,
-        f"{count(rows, 'packet')} ({connection.first_packet} to {connection.last_packet}), {count(octets, 'octet')}",
+        f"{count(rows, 'packet')} ({_range(connection.first_packet, connection.last_packet)}), {count(octets, 'octet')}",
     ]
     yield from wrap(listing(facts), width)
     what = spoken(connection)
@@ -107,6 +107,10 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
         yield f"and {count(len(overlaps) - 3, 'more such place')}"
 
 
+def _range(first: int, last: int) -> str:
+    return f"{first} to {last}" if last > first else f"number {first}"
+
+
 def _chosen(tls: TlsStory) -> str:
     words = []
     if tls.cipher is not None:
@@ -123,7 +127,10 @@ def _chosen(tls: TlsStory) -> str:
         words.append("handshake not completed")
     if tls.chains and tls.chains[0].facts:
         leaf = tls.chains[0].facts[0]
-        words.append(f"certificate of {clean(leaf.label)} until {leaf.not_after_text[:10]}")
+        if leaf.parsed:
+            words.append(f"certificate of {clean(leaf.label)} until {leaf.not_after_text[:10]}")
+        else:
+            words.append("certificate that cannot be read")
     return listing(words)
 
 

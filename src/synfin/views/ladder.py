@@ -51,7 +51,7 @@ class _Page:
         self.below = stated and not self.columns
         self.gaps = width >= GAPS
         last = steps[-1] if steps else None
-        self.time_width = max(len(moment(last.end - origin)) if last else 0, 8)
+        self.time_width = max((len(moment(step.time - origin)) for step in steps), default=8)
         self.packet_width = max(len(f"{last.packets[-1]}") if last else 0, 3)
         self.notable = _notable(steps)
 
@@ -70,7 +70,9 @@ class _Page:
         lines: list[tuple[str, str]] = []
         for item in items:
             tone = item.tone or ("bold" if item.weight == EVENT else "")
-            text = f"packets {step.packets[0]} to {step.packets[-1]}: {item.text}" if step.folded else item.text
+            text = item.text
+            if step.folded and len(step.packets) > 1:
+                text = f"{count(len(step.packets), 'packet')} ({step.packets[0]} to {step.packets[-1]}): {text}"
             lines += [(tone, line) for line in wrap(text, room)]
             for detail in item.details:
                 lines += [("", line) for line in wrap("  " + detail, room)]

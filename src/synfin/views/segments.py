@@ -50,6 +50,7 @@ class _Follow:
         self.first: tuple[dict[int, int], dict[int, int]] = ({}, {})  # seq -> row that first sent it
         self.duplicates = [0, 0]
         self.scale = _scales(connection)
+        self.shut: list[int | None] = [None, None]  # when each side closed its window
 
     def segment(self, i: int) -> Segment:
         rows = self.rows
@@ -124,10 +125,10 @@ class _Follow:
             return "keep-alive: are you still there?"
         if mark & Mark.KEEP_ALIVE_ACK:
             return "keep-alive answered: still here"
+        if mark & _SAID or (mark & Mark.WINDOW_UPDATE and self.shut[self.rows.sender[i]] is not None):
+            return ""
         if mark & Mark.WINDOW_UPDATE:
             return f"window update: can take {count(self._window(i), 'octet')} now"
-        if mark & _SAID:
-            return ""
         return f"ACK of {_packets(newly)}" if newly else "ACK"
 
     def _reached(self, side: int) -> str:
@@ -164,6 +165,12 @@ class _Follow:
             words.append("zero window probe: may I send again?")
         if mark & Mark.ZERO_WINDOW:
             words.append("zero window: its receive buffer is full")
+        shut = self.shut[side]
+        if mark & (Mark.ZERO_WINDOW | Mark.ZERO_WINDOW_PROBE_ACK):
+            self.shut[side] = rows.time[i] if shut is None else shut
+        elif shut is not None and rows.window[i]:
+            self.shut[side] = None
+            words.append(f"window open again after {duration(rows.time[i] - shut)}: {count(self._window(i), 'octet')}")
         if mark & Mark.ZERO_WINDOW_PROBE_ACK:
             words.append("probe answered: still no room")
         if mark & Mark.WINDOW_FULL:

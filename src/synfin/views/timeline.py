@@ -24,7 +24,8 @@ from synfin.views.words import count, listing, readable
 
 SIDES = ("client", "server")
 
-#: Runs of routine steps longer than this are folded.
+#: A ladder as short as this is told packet by packet; in a longer one, routine runs longer than RUN are folded.
+SHORT = 40
 RUN = 4
 #: A ladder longer than this folds runs of marked steps too, then runs of turns.
 LONG = 300
@@ -169,6 +170,8 @@ def _before_tls(connection: Connection, i: int) -> bool:
 
 def fold(steps: list[Step]) -> list[Step]:
     """``steps`` with long runs of routine ones joined; while that is still long, of weightier ones too."""
+    if len(steps) <= SHORT:
+        return steps
     for most in (ROUTINE, MARK, TURN):
         steps = _fold(steps, most)
         if len(steps) <= LONG:
@@ -231,10 +234,10 @@ def summary(tallies: Sequence[Tally]) -> Item:
     for side, name in enumerate(SIDES):
         sizes = [tally.octets for tally in tallies if tally.sender == side and tally.octets and not tally.pure_ack]
         if sizes:
-            words.append(f"{name}: {count(len(sizes), 'more segment')}, {count(sum(sizes), 'octet')}")
+            words.append(f"{name} {count(len(sizes), 'more segment')}, {count(sum(sizes), 'octet')}")
         bare = sum(tally.pure_ack for tally in tallies if tally.sender == side)
         if bare:
-            words.append(f"{count(bare, 'ACK')}" if sizes else f"{name}: {count(bare, 'ACK')}")
+            words.append(f"{count(bare, 'ACK')}" if sizes else f"{name} {count(bare, 'ACK')}")
     marks = []
     for mark, one, many in _MARK_WORDS:
         number = sum(bool(tally.marks & mark) for tally in tallies)

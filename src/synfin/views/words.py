@@ -97,7 +97,9 @@ def duration(ns: int) -> str:
     seconds = round(ns / 1e9)
     if seconds < 3600:
         return f"{sign}{seconds // 60} min {seconds % 60} s"
-    return f"{sign}{seconds // 3600} h {seconds % 3600 // 60} min"
+    if seconds < 360_000:
+        return f"{sign}{seconds // 3600} h {seconds % 3600 // 60} min"
+    return f"{sign}{seconds // 86400:,} d"
 
 
 def _three(value: float) -> str:
