@@ -111,17 +111,17 @@ def _rows() -> tuple[Row, ...]:
 #: Every transition, in the order of the figure.
 TABLE = _rows()
 
-_BY_CAUSE = {(row.state, row.cause): row for row in TABLE}
-_BY_SENT: dict[tuple[State, Sent], tuple[Row, ...]] = {}
+_BY_CAUSE: dict[tuple[str, Cause], Row] = {(row.state, row.cause): row for row in TABLE}
+_BY_SENT: dict[tuple[str, Sent], tuple[Row, ...]] = {}
 for _row in TABLE:
     _BY_SENT[_row.state, _row.sends] = (*_BY_SENT.get((_row.state, _row.sends), ()), _row)
 
 
-def by_cause(state: State, cause: Cause) -> Row | None:
+def by_cause(state: str, cause: Cause) -> Row | None:
     """The row that ``cause`` takes from ``state``; None where it moves nothing."""
     return _BY_CAUSE.get((state, cause))
 
 
-def by_sent(state: State, sent: Sent) -> tuple[Row, ...]:
+def by_sent(state: str, sent: Sent) -> tuple[Row, ...]:
     """The rows that leave ``state`` by sending ``sent``: what an observer may conclude from a segment."""
     return _BY_SENT.get((state, sent), ())
