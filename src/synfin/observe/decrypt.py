@@ -168,7 +168,12 @@ class Keys:
             self._sessions.put(ticket, self._master)
 
     def change_cipher_spec(self, role: int) -> None:
-        """``role`` switches to the keys that were negotiated (not TLS 1.3)."""
+        """``role`` switches to the keys that were negotiated (TLS 1.2 and before).
+
+        Before any ServerHello it is the one a TLS 1.3 client sends ahead of its early data (RFC 8446 D.4).
+        """
+        if self._answer is None:
+            return
         side = self._sides[role]
         side.openers = [self._next[role]] if self._next is not None else []
 

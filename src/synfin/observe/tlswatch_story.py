@@ -514,6 +514,10 @@ class Watch:
         side = self._sides[sender]
         if side.finished is None:
             side.finished = fact.time
+        if self._tls13 and sender == self.story.client and self.story.early_data == "rejected":
+            side.data.clear()  # nobody took the early data: it is no part of the conversation (RFC 8446 4.2.10)
+            self._holes[sender].clear()
+            side.data_end = 0
         if self._keys is not None and self._tls13:
             self._keys.finished(self._role(sender))
 
