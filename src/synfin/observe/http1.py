@@ -40,7 +40,20 @@ _Read = tuple[HttpMessage, wire.Head]
 class Side:
     """One side's stream and a place in it; ``at`` is the first piece that ends after ``pos``."""
 
-    __slots__ = ("at", "count", "end", "ended", "gaps", "lengths", "pos", "sender", "starts", "stream")
+    __slots__ = (
+        "_octets",
+        "_octets_at",
+        "at",
+        "count",
+        "end",
+        "ended",
+        "gaps",
+        "lengths",
+        "pos",
+        "sender",
+        "starts",
+        "stream",
+    )
 
     def __init__(self, stream: ByteStream, sender: int, start: int, ended: bool) -> None:
         self.stream = stream
@@ -51,6 +64,8 @@ class Side:
         self.end = stream.end
         first = self.starts[0] if self.starts else 0
         self.gaps = sum(self.lengths) != self.end - first
+        self._octets_at = -1
+        self._octets = b""
         self.at = 0
         self.pos = start
         self.seek(max(start, first))
@@ -68,6 +83,12 @@ class Side:
         while at < count and pos >= starts[at] + lengths[at]:
             at += 1
         self.at = at
+
+    def octets(self, at: int) -> bytes:
+        """The octets of piece ``at``; the last one asked for is kept, since lines are read from it one by one."""
+        if at != self._octets_at:
+            self._octets_at, self._octets = at, self.stream.octets(at)
+        return self._octets
 
     @property
     def more(self) -> bool:
@@ -87,7 +108,7 @@ class Side:
         if not self.more or self.in_hole:
             return b"", False
         starts = self.starts
-        data = self.stream.octets(self.at)
+        data = self.octets(self.at)
         begin = self.pos - starts[self.at]
         end = _find(data, stop, begin)
         if end >= 0:
@@ -140,7 +161,7 @@ class Side:
         if self.more and self.starts[later] < start:
             later += 1
         for at in range(later, self.count):
-            if wire.starts_message(self.stream.octets(at)):
+            if wire.starts_message(self.octets(at)):
                 self.at, self.pos = at, self.starts[at]
                 return self.pos - start
         self.at, self.pos = self.count, self.end
@@ -257,9 +278,9 @@ class Reader:
     def _begins(self, side: Side, asked: _Read | None) -> bool:
         """Step over blank lines (RFC 9112 2.2) and say whether a message begins here."""
         while side.more and not side.in_hole:
-            data, begin = side.stream.octets(side.at), side.pos - side.starts[side.at]
+            data, begin = side.octets(side.at), side.pos - side.starts[side.at]
             if data[begin] in b"\r\n":
-                side.seek(side.pos + 1)
+                side.seek(side.pos + len(data) - begin - len(data[begin:].lstrip(b"\r\n")))
                 continue
             if wire.looks_like_head(data, begin) or (asked and asked[0].version == "0.9"):
                 return True

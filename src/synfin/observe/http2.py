@@ -172,7 +172,7 @@ class Half:
         self.block_push = False
         self.open: dict[int, _Open] = {}
         self.window: int | None = 65535  # connection credit; None: not known
-        self.windows: dict[int, int] = {}  # stream -> credit
+        self.windows: dict[int, int] = {}  # stream -> credit beyond ``initial``, which may change (RFC 9113 6.9.2)
         self.initial = 65535
         self.overdrawn = False
         self.stalls: dict[int, _Held] = {}  # by stream, 0: the connection
@@ -361,10 +361,7 @@ class Reader2:
             other.decoder.max_allowed_table_size = max(other.decoder.max_allowed_table_size, size)
         initial = settings.get(SettingsFrame.INITIAL_WINDOW_SIZE)
         if initial is not None:
-            change = initial - other.initial
             other.initial = initial
-            for stream in other.windows:
-                other.windows[stream] += change
 
     def _upgrade_settings(self, field: str) -> None:
         """The settings that an h2c upgrade carried in a field of its request (RFC 7540 3.2.1)."""
@@ -504,8 +501,9 @@ class Reader2:
         """Take ``size`` octets of credit; a window that is used up may become a stall."""
         window = (half.window or 0) - size
         half.window = window
-        credit = half.windows.get(frame.stream, half.initial) - size
-        half.windows[frame.stream] = credit
+        beyond = half.windows.get(frame.stream, 0) - size
+        half.windows[frame.stream] = beyond
+        credit = half.initial + beyond
         for stream in (0, frame.stream):
             held = half.stalls.pop(stream, None)
             if held is not None and held.until is not None:
@@ -527,7 +525,7 @@ class Reader2:
             if half.window is not None:
                 half.window += increment
         else:
-            half.windows[frame.stream] = half.windows.get(frame.stream, half.initial) + increment
+            half.windows[frame.stream] = half.windows.get(frame.stream, 0) + increment
         held = half.stalls.get(frame.stream)
         if held is not None and held.until is None:
             half.stalls[frame.stream] = held._replace(until=frame.ready, freed=frame.packet)
@@ -548,9 +546,10 @@ class Reader2:
 
     def _finish(self) -> None:
         for half in self.halves:
+            unfinished = any(not told.complete for told in half.open.values())
             end = max((side.stream.origin(side.count - 1)[1] for side in self.sides if side.count), default=0)
             for held in half.stalls.values():
-                if held.until is None and any(not told.complete for told in half.open.values()):
+                if held.until is None and unfinished:
                     self._stall(half, held._replace(until=max(end, held.since)))
             for told in half.open.values():
                 if not told.problem and not told.complete and not _informational(told):

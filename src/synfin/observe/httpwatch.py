@@ -72,7 +72,7 @@ def _http2(sides: tuple[Side, Side], client: int, tls: bool, *, late: bool, answ
     story.messages = sorted(story.messages + frames.messages(), key=_started)
     story.h2 = frames.events
     story.problems += reader.problems + frames.problems if answer == "response" else frames.problems
-    return story if story.messages or story.h2 else None
+    return story if story.messages or story.h2 or not late else None
 
 
 def _upgraded(story: HttpStory, sides: tuple[Side, Side], client: int) -> None:
