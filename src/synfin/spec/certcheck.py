@@ -94,8 +94,7 @@ class Problem:
 class ChainVerdict:
     """What was found: ``path`` holds places in ``certificates`` from the leaf upwards.
 
-    ``trusted`` is None where it was not judged; ``anchor`` is the trusted root's subject, ``interception`` the
-    TLS-opening product whose name an issuer has, or "".
+    ``trusted`` is None where it was not judged; ``anchor`` is the trusted root's subject, or "".
     """
 
     certificates: tuple[CertificateFacts, ...]
@@ -103,7 +102,12 @@ class ChainVerdict:
     problems: tuple[Problem, ...]
     trusted: bool | None
     anchor: str
-    interception: str
+
+    @property
+    def interception(self) -> str:
+        """The TLS-opening product whose name an issuer of the path has, or ""."""
+        texts = (self.certificates[index].issuer_text for index in self.path)
+        return next((found for text in texts if (found := interception_product(text))), "")
 
     @property
     def refused(self) -> bool:
@@ -183,9 +187,7 @@ class _Check:
 
     def verdict(self, trusted: bool | None, anchor: str) -> ChainVerdict:
         self.problems.sort(key=lambda problem: -problem.severity)
-        texts = [self.all[index].issuer_text for index in self.path]
-        product = next((found for text in texts if (found := interception_product(text))), "")
-        return ChainVerdict(self.all, tuple(self.path), tuple(self.problems), trusted, anchor, product)
+        return ChainVerdict(self.all, tuple(self.path), tuple(self.problems), trusted, anchor)
 
     def build_path(self, roots: RootSet | None) -> CertificateFacts | None:
         """From the leaf up through what was sent, to the first trusted root; returns that root."""
