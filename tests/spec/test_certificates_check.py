@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synfin.spec.certcheck import MAX_CHAIN, PROBLEMS, ChainVerdict, Severity, check_chain
+from synfin.spec.certextensions import Subtree
 from synfin.spec.certificates import CertificateFacts, certificate_facts
-from synfin.spec.certnames import NameMatch, a_label, match_name, u_label
+from synfin.spec.certnames import NameMatch, a_label, match_name, outside, u_label
 from synfin.spec.certroots import RootSet, interception_product
 from tests.support.minted import NOW_NS, Minted, mint
 
@@ -487,3 +488,46 @@ def test_labels_of_either_kind() -> None:
 @settings(max_examples=200)
 def test_any_names_are_compared(pattern: str, wanted: str) -> None:
     assert match_name(named(pattern), wanted) in NameMatch
+
+
+@pytest.mark.parametrize(
+    ("base", "name", "within"),
+    [
+        ("example.com", "example.com", True),
+        ("example.com", "a.b.example.com", True),
+        ("example.com", "*.example.com", True),
+        ("example.com", "notexample.com", False),
+        (".example.com", "www.example.com", True),
+        (".example.com", "example.com", False),
+        ("", "anything.example", True),
+        ("EXAMPLE.com", "www.example.COM", True),
+        ("www.example.com", "example.com", False),
+    ],
+)
+def test_name_constraints_on_names(base: str, name: str, within: bool) -> None:
+    trees = (Subtree("dns", base),)
+    assert (outside(named(name), trees, ()) == "") == within
+    assert (outside(named(name), (), trees) == "") == (not within)
+
+
+@given(
+    st.lists(st.ip_addresses(), min_size=1, max_size=5),
+    st.lists(st.tuples(st.ip_addresses(), st.integers(0, 128)), min_size=1, max_size=5),
+)
+@settings(max_examples=100)
+def test_name_constraints_on_addresses_equal_the_plain_way(
+    addresses: list[IPv4Address | IPv6Address], bases: list[tuple[IPv4Address | IPv6Address, int]]
+) -> None:
+    networks = [ip_network((base, min(size, base.max_prefixlen)), strict=False) for base, size in bases]
+    facts = named(ips=tuple(str(address) for address in addresses))
+    inside = [any(address in network for network in networks) for address in addresses]
+    trees = tuple(Subtree("ip", str(network)) for network in networks)
+    assert (outside(facts, trees, ()) == "") == all(inside)
+    assert (outside(facts, (), trees) == "") == (not any(inside))
+
+
+def test_many_names_under_many_trees() -> None:
+    names = tuple(f"n{number}.example" for number in range(5000))
+    trees = tuple(Subtree("dns", f"t{number}.example") for number in range(5000))
+    assert outside(named(*names), (), trees) == ""
+    assert outside(named(*names), trees, ()) == names[0]
