@@ -33,6 +33,11 @@ class Reassembly:
         self._waiting: dict[tuple[object, ...], _Datagram] = {}
         self._octets = 0
 
+    @property
+    def waiting(self) -> int:
+        """Datagrams that are not complete."""
+        return len(self._waiting)
+
     def add(self, fragment: Fragment, octets: bytes) -> tuple[int, bytes] | None:
         """Keep a fragment; the protocol and payload of the whole datagram when this was the last one missing."""
         end = fragment.offset + len(octets)

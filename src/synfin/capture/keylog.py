@@ -52,6 +52,8 @@ class KeyLog:
     def _line(self, line: str) -> str:
         """Keep what one line says; returns what is wrong with it, if anything."""
         parts = line.split()
+        if not parts:
+            return "not of the form LABEL CLIENT_RANDOM SECRET"
         if parts[0] == "RSA":
             return self._rsa_line(line, parts)
         if len(parts) != 3 or not _LABEL.match(parts[0]):

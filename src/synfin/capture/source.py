@@ -27,6 +27,8 @@ from synfin.errors import UsageError
 _CHUNK = 1 << 16  # octets read from a stream at a time
 _BURST = 1 << 20  # octets unpacked at a time: a small stream cannot fill memory
 
+_HEAD = 512  # octets looked at to say what a file is
+
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -70,13 +72,8 @@ class Source:
             self.mapping.madvise(mmap.MADV_DONTNEED, start, end - start)
 
     def close(self) -> None:
-        """Release the mapping; where rows still look into it, it goes when the last of them does."""
-        try:
-            self.data.release()
-            if self.mapping is not None:
-                self.mapping.close()
-        except BufferError:
-            pass
+        """Let go of the mapping; it ends when the last batch that looks into it does."""
+        self.data = memoryview(b"")
         self.mapping = None
 
 
@@ -110,7 +107,7 @@ def open_source(source: str | Path) -> Source:
 
 def not_a_capture(source: Source) -> UsageError:
     """The error for bytes that are no capture, saying what they look like."""
-    head = bytes(source.data[:512])
+    head = bytes(source.data[:_HEAD])
     inside = f"{source.packing} of " if source.packing else ""
     for magic, what, todo in _MISTAKES:
         if head.startswith(magic):
@@ -127,7 +124,7 @@ def _is_text(head: bytes) -> bool:
     try:
         text = head.decode()
     except UnicodeDecodeError as error:
-        if error.start < len(head) - 3:
+        if len(head) < _HEAD or error.start < _HEAD - 3:  # a letter cut in two is no reason
             return False
         text = head[: error.start].decode()
     return all(letter.isprintable() or letter in "\r\n\t" for letter in text)
