@@ -190,8 +190,13 @@ _MEANS: dict[int, tuple[str, ...]] = {
     113: ("unusable",),
 }
 
-#: Which faults a departure without an alert may mean: only what is plainly wrong.
-_SILENT = ("expired", "early", "name", "self-signed", "usage")
+#: Which faults a departure without an alert may mean.  In place of Finished it is a refusal (Node and Java say nothing
+#: else); after the handshake it may be a health check, so only plain faults count.
+_SILENT = {
+    "left": ("expired", "early", "name", "self-signed", "usage", "weak", "missing", "untrusted"),
+    "hidden": ("expired", "early", "name", "self-signed", "usage", "weak", "missing", "untrusted"),
+    "quit": ("expired", "early", "name", "self-signed", "missing"),
+}
 
 #: Which faults an alert means when the certificates could not be read.
 _UNSEEN = {45: "expired", 48: "untrusted"}
@@ -233,8 +238,8 @@ def blame(connection: Connection) -> Blame:
         return Blame(fault, said)
     if said.kind == "alert":
         candidates = _MEANS[said.alert or 0]
-    elif said.kind in ("left", "quit", "hidden"):
-        candidates = _SILENT
+    elif said.kind in _SILENT:
+        candidates = _SILENT[said.kind]
     else:
         return Blame("", said, form)
     named = connection.tls is not None and bool(connection.tls.sni)

@@ -92,7 +92,15 @@ TABLE: tuple[Code, ...] = (
     Code("TLS202", "no-common-cipher", "no common cipher, group or signature", _E, _OPERATOR, "no", Sign.ALERT),
     Code("TLS501", "bad-record-mac", "a record did not authenticate", _E, _NETWORK, "TLS 1.3", Sign.ALERT),
     Code("TLS210", "fatal-alert", "fatal alert", _E, _OPERATOR, "no", Sign.ALERT),
-    Code("TLS211", "unreadable-alert", "ended by an alert that cannot be read", _E, _OPERATOR, "yes", Sign.ALERT),
+    Code(
+        "TLS211",
+        "silent-rejection",
+        "rejected without a readable reason",
+        _E,
+        _OPERATOR,
+        "TLS 1.3",
+        Sign.ALERT | _HELLO,
+    ),
     # The handshake ends without a word.
     Code("TLS204", "large-hello-refused", "a large ClientHello is not understood", _E, _SERVER, "no", _HELLO),
     Code("TLS110", "handshake-reset", "reset during the TLS handshake", _E, _OPEN, "no", _HELLO),

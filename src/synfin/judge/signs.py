@@ -34,7 +34,6 @@ class Sign(IntFlag):
     PROXY = 1 << 11  # a proxy was asked
     SLOW = 1 << 12  # some answer took noticeably long
     RETRY = 1 << 13  # HelloRetryRequest
-    OLD = 1 << 14  # TLS 1.2 or older was chosen
 
 
 def looks_like_tls(head: bytes) -> bool:
@@ -76,19 +75,35 @@ def signs(connection: Connection) -> Sign:
 
 def _tls_signs(tls: TlsStory) -> int:
     found = 0
-    if not tls.handshake_done:
-        found |= Sign.TLS_UNFINISHED
     if tls.chains:
         found |= Sign.CHAIN
     if tls.hello_retry is not None:
         found |= Sign.RETRY
-    if tls.version is not None and tls.version <= 0x0303:
-        found |= Sign.OLD
+    if not tls.handshake_done:
+        found |= Sign.TLS_UNFINISHED
+    elif _asked_nothing(tls):
+        found |= Sign.QUIT
     for alert in tls.alerts:
         if alert.description != 0:
             found |= Sign.ALERT
             break
     return found
+
+
+def _asked_nothing(tls: TlsStory) -> bool:
+    """Whether no application data of the client can be seen; as ``facts.protected``, but it stops at the first."""
+    finished = tls.version is None or tls.version < 0x0304
+    for record in tls.records:
+        if record.sender != tls.client or record.type != 23 or not record.protected:
+            continue
+        if record.inner_type is not None:
+            if record.inner_type == 23:
+                return False
+        elif finished and record.length != 19:
+            return False
+        elif record.length in (53, 69):
+            finished = True
+    return True
 
 
 def _plain_signs(connection: Connection) -> int:

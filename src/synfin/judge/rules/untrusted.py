@@ -23,7 +23,7 @@ from synfin.judge.alerts import alert_name
 from synfin.judge.chains import Blame, Shape, blame
 from synfin.judge.engine import Context
 from synfin.judge.facts import client_side, end, finding, server_name
-from synfin.judge.model import Actor, Confidence, Finding
+from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.observe.story import Connection
 
 CODE = "CRT102"
@@ -40,6 +40,11 @@ def check(connection: Connection, context: Context) -> Finding | None:
     product = form.checked.interception
     alert = told.verdict.alert
     certain = alert == 48 and form.root_sent
+    severity = None
+    if told.verdict.kind == "quit":
+        severity = Severity.NOTICE
+    elif told.verdict.kind == "left" and not form.root_sent:
+        severity = Severity.WARNING
     return finding(
         CODE,
         f"{server_name(connection)} {_title(form)}",
@@ -54,6 +59,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "its root certificate (for example curl --cacert, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS).",
         [form.packet, told.verdict.packet],
         actor=Actor.CLIENT if product else Actor.OPERATOR,
+        severity=severity,
         sure=Confidence.CERTAIN if certain else Confidence.LIKELY,
         reason="the chain shows its own root, and the client says that it does not know it"
         if certain
