@@ -68,7 +68,8 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
     facts = [
         f"{clock(connection.start)} UTC",
         took,
-        f"{count(rows, 'packet')} ({_range(connection.first_packet, connection.last_packet)}), {count(octets, 'octet')}",
+        f"{count(rows, 'packet')} ({_range(connection.first_packet, connection.last_packet)})",
+        count(octets, "octet"),
     ]
     yield from wrap(listing(facts), width)
     what = spoken(connection)

@@ -15,7 +15,7 @@ from synfin.observe.story import AlertFact, ChainFact, Connection, MessageFact, 
 from synfin.spec.certificates import CertificateFacts
 from synfin.views.told import DATA_PLACE, EVENT, ROUTINE, TURN, Item, Note
 from synfin.views.words import clean, count, listing, octets, readable
-from synfin.wire.tls import bodies
+from synfin.wire.tls import bodies, sslv2
 from synfin.wire.tls.certificate import Certificate, CertificateRequest, CertificateStatus, CompressedCertificate
 from synfin.wire.tls.exchange import CertificateVerify, ClientKeyExchange, ServerKeyExchange
 from synfin.wire.tls.extensions import Extension, decode_extension
@@ -32,6 +32,7 @@ from synfin.wire.tls.registry import (
     point_format_name,
     psk_mode_name,
     signature_name,
+    ssl2_cipher_name,
     version_name,
 )
 
@@ -63,7 +64,13 @@ _NAMES = {
 
 def title(name: str) -> str:
     """The message's name as the RFCs write it: ``ClientHello`` for ``client_hello``."""
-    return _NAMES.get(name) or "".join(word.capitalize() for word in name.split("_"))
+    return _NAMES.get(name) or _camel(name)
+
+
+def _camel(name: str) -> str:
+    if name.startswith("v2_"):
+        return f"SSL 2.0 {_camel(name[3:])}"
+    return "".join(word.capitalize() for word in name.split("_"))
 
 
 def notes(connection: Connection) -> Iterator[Note]:
@@ -403,6 +410,23 @@ def _finished(body: Finished) -> Iterator[str]:
     yield f"verify data {octets(body.data)}"
 
 
+def _v2_client_hello(body: sslv2.ClientHello) -> Iterator[str]:
+    yield f"version {version_name(body.version)}"
+    yield f"{count(len(body.cipher_specs), 'cipher kind')}: {listing(map(ssl2_cipher_name, body.cipher_specs), MOST)}"
+    yield f"challenge {octets(body.challenge)}"
+
+
+def _v2_server_hello(body: sslv2.ServerHello) -> Iterator[str]:
+    yield f"version {version_name(body.version)}"
+    yield f"{count(len(body.cipher_specs), 'cipher kind')}: {listing(map(ssl2_cipher_name, body.cipher_specs), MOST)}"
+    if body.certificate:
+        yield f"certificate of {count(len(body.certificate), 'octet')}"
+
+
+def _v2_master_key(body: sslv2.ClientMasterKey) -> Iterator[str]:
+    yield f"cipher kind {ssl2_cipher_name(body.cipher_kind)}"
+
+
 _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     ClientHello: _client_hello,
     ServerHello: _server_hello,
@@ -416,4 +440,7 @@ _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     NewSessionTicket: _ticket,
     KeyUpdate: lambda body: iter(["asks the peer to update too"] if body.request_update else []),
     Finished: _finished,
+    sslv2.ClientHello: _v2_client_hello,
+    sslv2.ServerHello: _v2_server_hello,
+    sslv2.ClientMasterKey: _v2_master_key,
 }

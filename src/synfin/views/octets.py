@@ -337,6 +337,20 @@ def _field(path: str) -> str:
     return path.replace(".[", "[")
 
 
+_IP = {1: "ICMP", 6: "TCP", 17: "UDP", 41: "IPv6", 47: "GRE", 58: "ICMPv6"}
+_TYPES = {0x0800: "IPv4", 0x86DD: "IPv6", 0x8100: "VLAN", 0x88A8: "VLAN", 0x8864: "PPPoE", 0x8847: "MPLS"}
+#: Names for numbers of headers below TCP; what is not here stays a number.
+_NUMBERS = {
+    "ethernet.type": _TYPES,
+    "vlan.type": _TYPES,
+    "sll.protocol": _TYPES,
+    "sll2.protocol": _TYPES,
+    "ipv4.protocol": _IP,
+    "ipv6.next_header": _IP,
+}
+#: Fields whose bits say more than their value.
+_HEX = ("checksum", "flags_offset", "identification", "type", "version_length", "version_class_flow", ".tci", "_id")
+
 _Namer = Callable[[int], str]
 #: The end of a field's path -> who names its numbers; the first that fits is used.
 _NAMERS: tuple[tuple[str, _Namer], ...] = (
@@ -374,7 +388,12 @@ def _value(span: Span, octets: bytes) -> str:
         for ending, namer in _NAMERS:
             if plain.endswith(ending) and (plain == ending or plain[-len(ending) - 1] in "._"):
                 return f"{namer(value)} ({value})"
-        return f"{value:,}" if value < 10 or len(octets) > 4 else f"{value:,} (0x{value:x})"
+        name = _NUMBERS.get(plain, {}).get(value)
+        if name:
+            return f"{name} ({value})"
+        if plain.endswith((".sport", ".dport")):
+            return str(value)
+        return f"{value:,} (0x{value:0{2 * len(octets)}x})" if plain.endswith(_HEX) else f"{value:,}"
     if isinstance(value, (bytes, bytearray, memoryview)):
         return _octets_value(path, bytes(value))
     return str(value)

@@ -61,7 +61,7 @@ _TITLES = {
 }
 _RIGHT = frozenset({"id", "start", "packets", "bytes", "time"})
 #: The least a flexible column may shrink to; columns not named here keep their natural width.
-_FLOOR = {"client": 15, "server": 15, "name": 16, "who": 14, "ended": 15, "worst": 7, "spoken": 7}
+_FLOOR = {"client": 15, "server": 15, "name": 16, "who": 14, "ended": 19, "worst": 7, "spoken": 12}
 #: From the fullest line to the poorest; the first whose columns fit at their floors is used.
 _LAYOUTS = (
     ("id", "start", "client", "server", "name", "spoken", "packets", "bytes", "ended", "time", "worst"),
@@ -74,8 +74,9 @@ _LAYOUTS = (
     ("id", "who", "ended", "worst"),
     ("id", "who", "ended"),
 )
-#: Who gets spare room first when a layout fits with some to spare.
-_GROW = ("spoken", "ended", "who", "name", "server", "client", "worst")
+#: Who gets spare room first when a layout fits with some to spare: up to a fair width, then up to what it wants.
+_GROW = ("spoken", "who", "ended", "name", "server", "client", "worst")
+_FAIR = {"who": 22, "ended": 28, "name": 24, "worst": 40}
 
 
 def row(connection: Connection, findings: Sequence[Finding] = (), ended: Outcome | None = None) -> Row:
@@ -166,11 +167,12 @@ def _fit(natural: dict[str, int], used: set[str], width: int | None) -> tuple[tu
         spare = width - sum(widths.values()) - 2 * (len(columns) - 1)
         if spare >= 0:
             break
-    for key in _GROW:
-        if key in widths and spare > 0:
-            more = min(spare, natural[key] - widths[key])
-            widths[key] += more
-            spare -= more
+    for most in (_FAIR, natural):
+        for key in _GROW:
+            if key in widths and spare > 0:
+                more = max(min(spare, min(natural[key], most.get(key, natural[key])) - widths[key]), 0)
+                widths[key] += more
+                spare -= more
     return columns, widths
 
 
