@@ -318,10 +318,13 @@ class Reader:
         return _Fixed("close", head.length, seen, whole, "" if seen == size else _short(side, size - seen))
 
     def _follows(self, side: Side) -> int | None:
-        """Where the next response begins, when a body without a length was no reason for the peer to stop asking."""
-        if len(self.pending) < 2:
+        """Where the next response begins, when a body without a length was no reason for the peer to stop asking.
+
+        The next request must have come before it; where no request was captured at all, its status line is enough.
+        """
+        if len(self.pending) == 1:
             return None
-        asked = self.pending[1][0].end
+        asked = self.pending[1][0].end if self.pending else 0
         stream = side.stream
         for at in range(side.at, side.count):
             offset = side.starts[at]

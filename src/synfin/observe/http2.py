@@ -452,7 +452,7 @@ class Reader2:
             told = _Open(first, stream, kind)
             told.promised = half.block_push
             told.fields = fields
-            told.header_end = last.ready
+            told.header_end = last.ready if fields else 0
             told.declared = _declared(fields)
             self.done.append(told)
             half.open[stream] = told
@@ -546,6 +546,10 @@ class Reader2:
 
     def _finish(self) -> None:
         for half in self.halves:
+            if half.block is not None and half.block_frame is not None:
+                first = half.block_frame
+                why = "header block not complete: no END_HEADERS"
+                self._problem(half.sender, first.packet, first.offset, 9 + first.length, "headers", why)
             unfinished = any(not told.complete for told in half.open.values())
             end = max((side.stream.origin(side.count - 1)[1] for side in self.sides if side.count), default=0)
             for held in half.stalls.values():

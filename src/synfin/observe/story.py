@@ -459,7 +459,7 @@ class HttpMessage(NamedTuple):
     complete: bool
     packets: tuple[int, int]  # first and last packet
     start: int
-    header_end: int  # when the last octet of the header was seen; 0: the header was not captured whole
+    header_end: int  # when the last octet of the header was seen; 0: not captured whole, or not readable
     end: int
     tls: bool
     offset: int  # where it starts in its sender's (clear or decrypted) stream
