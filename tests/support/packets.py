@@ -208,13 +208,11 @@ class _Reader:
         else:
             self.now = _ns(time)
         options = b""
-        found = re.search(r"<([^>]*)>\s*$", rest)
-        if found:
-            options = _options(found[1])
-            rest = rest[: found.start()]
         fields: dict[str, str] = dict(_FIELD.findall(rest))
         left = _FIELD.sub("", rest).strip()
-        if left:
+        if left.startswith("<") and left.endswith(">"):
+            options = _options(left[1:-1])
+        elif left:
             raise ValueError(f"not understood: {left}")
         self.ids += 1
         packet = Packet(

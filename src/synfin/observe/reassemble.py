@@ -171,9 +171,7 @@ def reassemble(
     the packets (indexes) whose octet is a keep-alive's.
     """
     arrivals, fin, acked = _place(rows, side, start)
-    if not arrivals:
-        return RowStream(rows, [], [], [], []), 0
-    base = 0 if start is not None else min(offset for offset, _, _ in arrivals)
+    base = 0 if start is not None else min((offset for offset, _, _ in arrivals), default=0)
     space = sorted((offset - base, offset - base + rows.load_len[i]) for offset, _, i in arrivals)
     covered = _covered(space)
     usable = []
@@ -188,6 +186,8 @@ def reassemble(
     told = max((end for _, end in space), default=0)
     if fin is not None:
         told = min(told, fin - base)
+    elif acked is not None and acked - base > told + 1:  # one may be a FIN that was not captured
+        told = acked - base
     holes = _holes(starts, length, max(told, 0), None if acked is None else acked - base)
     return RowStream(rows, starts, length, row, at, holes, overlaps), covered
 
@@ -227,8 +227,8 @@ def _place(rows: Rows, side: int, start: int | None) -> tuple[list[tuple[int, in
 
 
 def _covered(space: list[tuple[int, int]]) -> int:
-    total = reached = 0
-    reached = space[0][0]
+    total = 0
+    reached = -REACH
     for begin, end in space:
         if end > reached:
             total += end - max(begin, reached)
