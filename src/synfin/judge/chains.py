@@ -143,6 +143,8 @@ def verdict(connection: Connection) -> Verdict:
         return Verdict("alert", text, alert.packet, alert.description)
     if tls.server_hello is None:
         return Verdict("open", "the server sent no certificate")
+    if connection.tcp.source == "packets" and connection.tcp.handshake != "complete":
+        return Verdict("open", "the start of the connection was not captured")
     close = first_close(connection)
     mine = [record for record in protected(tls) if record.sender == tls.client]
     if mine and mine[0].what == "alert" and mine[0].guess:
@@ -150,15 +152,21 @@ def verdict(connection: Connection) -> Verdict:
         return Verdict("hidden", text, mine[0].packet)
     if asked_anything(tls):
         return Verdict("accepted", f"{who} accepted it and sent its request")
-    if close is not None and close.side == tls.client:
-        since = max((r.time for r in tls.records if r.time < close.time and r.type != 21), default=close.time)
-        ended = f"{at(connection, close.time)} {who} closed (packet {close.packet})"
-        if close.time - since > max(AT_ONCE, 4 * (connection.tcp.initial_rtt or 0)):
-            return Verdict("open", f"{ended} later, without asking for anything")
-        if tls.handshake_done or mine:
-            return Verdict("quit", f"{ended} right after the handshake, without asking for anything", close.packet)
-        if connection.tcp.sides[1 - tls.client].payload:
-            return Verdict("left", f"{ended} in the middle of the handshake", close.packet)
+    bye = next((record for record in mine if record.what == "alert"), None)
+    if bye is not None and (close is None or bye.time <= close.time):
+        left, packet, how = bye.time, bye.packet, "said good-bye"
+    elif close is not None and close.side == tls.client:
+        left, packet, how = close.time, close.packet, "closed"
+    else:
+        return Verdict("open", "the client's verdict was not seen")
+    ended = f"{at(connection, left)} {who} {how} (packet {packet})"
+    since = max((m.time for m in tls.messages if m.time <= left), default=left)
+    if left - since > max(AT_ONCE, 4 * (connection.tcp.initial_rtt or 0)):
+        return Verdict("open", f"{ended}, without having asked for anything")
+    if tls.handshake_done or len(mine) > (bye is not None):
+        return Verdict("quit", f"{ended} right after the handshake, without asking for anything", packet)
+    if connection.tcp.sides[1 - tls.client].payload:
+        return Verdict("left", f"{ended} in the middle of the handshake", packet)
     return Verdict("open", "the client's verdict was not seen")
 
 

@@ -82,7 +82,9 @@ TABLE: tuple[Code, ...] = (
     Code("CRT401", "unusable-certificate", "the certificate is not fit for use", _E, _SERVER, "TLS 1.3", Sign.ALERT),
     Code("CRT301", "name-mismatch", "the certificate is for another name", _E, _SERVER, "TLS 1.3", Sign.CHAIN),
     # Who may come in.
-    Code("TLS301", "client-certificate-missing", "client certificate missing", _E, _CLIENT, "TLS 1.3", Sign.ALERT),
+    Code(
+        "TLS301", "client-certificate-missing", "client certificate missing", _E, _CLIENT, "TLS 1.3", Sign.ALERT | _HTTP
+    ),
     Code("TLS302", "client-certificate-rejected", "client certificate rejected", _E, _CLIENT, "TLS 1.3", Sign.ALERT),
     # Nothing in common.
     Code("TLS201", "no-common-version", "no common TLS version", _E, _OPERATOR, "no", Sign.ALERT),

@@ -29,6 +29,7 @@ class Neighbours:
     tls_servers: set[tuple[str, int]] = field(default_factory=set)  # servers that answered a ClientHello
     tls_names: dict[tuple[str, int], set[str]] = field(default_factory=dict)  # server -> names it finished TLS for
     opened: dict[int, list[tuple[int, str]]] = field(default_factory=dict)  # server port -> (start, client address)
+    silent: dict[tuple[str, int], int] = field(default_factory=dict)  # server -> connections it sent no octet on
     failed: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # client, server -> ports not answered
 
     def note(self, connection: Connection) -> None:
@@ -39,7 +40,9 @@ class Neighbours:
             self.answered[server] = self.answered.get(server, 0) + 1
             self.open_hosts.add(connection.b.ip)
             self.opened.setdefault(connection.b.port, []).append((connection.start, connection.a.ip))
-        elif tcp.handshake in ("refused", "syn_only", "syn_no_synack"):
+        if not tcp.sides[1].payload and not tcp.sides[1].rsts and not tcp.sides[1].fins:
+            self.silent[server] = self.silent.get(server, 0) + 1
+        if tcp.handshake in ("refused", "syn_only", "syn_no_synack"):
             self.failed.setdefault((connection.a.ip, connection.b.ip), set()).add(connection.b.port)
         tls = connection.tls
         if tls is not None and tls.server_hello is not None:

@@ -331,8 +331,8 @@ def missed(connection: Connection) -> bool:
             continue
         if acknowledged(connection, side) > seen + 1:
             return True
-        for i in by(connection, side, FIN):
-            if 0 < (rows.seq[i] + rows.load_len[i] - base - seen) & 0xFFFFFFFF < 0x80000000:
+        for i in by(connection, side, ACK):
+            if not rows.flags[i] & RST and 1 < (rows.seq[i] + rows.load_len[i] - base - seen) & 0xFFFFFFFF < 0x80000000:
                 return True
     return False
 

@@ -20,10 +20,23 @@ References.  RFC 2923 2.1, RFC 1191, RFC 8201, RFC 8899, RFC 2018.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, at, client_side, end, finding, numbers, payload_indices, span, stream_base
+from synfin.judge.facts import (
+    SECOND,
+    acknowledged,
+    at,
+    by,
+    client_side,
+    end,
+    finding,
+    numbers,
+    payload_indices,
+    span,
+    stream_base,
+)
 from synfin.judge.hello import sack_blocks
 from synfin.judge.model import Confidence, Finding
 from synfin.observe.story import Connection
+from synfin.wire.tcpflags import ACK, RST
 
 CODE = "TCP301"
 
@@ -40,7 +53,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     client = client_side(connection)
     for sender in (1 - client, client):
-        answer = _hole(connection, context, sender) or _repeated(connection, sender)
+        answer = _hole(connection, context, sender) or _repeated(connection, sender) or _jump(connection, sender)
         if answer is not None:
             return answer
     return None
@@ -136,6 +149,41 @@ def _repeated(connection: Connection, sender: int) -> Finding | None:
         disproof="an acknowledgment of a large packet of this side",
         next_capture="at the receiver, to see that the large packets do not arrive",
     )
+
+
+def _jump(connection: Connection, sender: int) -> Finding | None:
+    """The receiver's view when nothing but an empty packet tells how much was sent and never came."""
+    base = stream_base(connection, sender)
+    far = connection.tcp.sides[1 - sender].syn
+    if base is None or far is None or connection.tcp.sides[sender].syn is None:
+        return None
+    rows = connection.rows
+    seen = connection.streams[sender].end
+    for i in by(connection, sender, ACK):
+        lost = (rows.seq[i] - base - seen) & 0xFFFFFFFF
+        if not LARGE <= lost < 0x80000000 or rows.flags[i] & RST:
+            continue
+        carried = payload_indices(connection, sender)
+        passed = max((rows.load_len[n] for n in carried), default=0)
+        last = rows.time[carried[-1]] if carried else connection.start
+        if acknowledged(connection, sender) > seen or rows.time[i] - last < STAYED or passed >= (far.mss or 536) - 60:
+            return None
+        return finding(
+            CODE,
+            f"{lost} octets from {end(connection, sender)} never arrived, and only small packets do",
+            f"The sequence number of packet {rows.number[i]} ({at(connection, rows.time[i])}) shows that "
+            f"{end(connection, sender)} had sent {lost} octets more than arrived, for {span(rows.time[i] - last)}, "
+            f"repetitions included. The largest packet that did arrive has {passed} octets of payload, the MSS allows "
+            f"{far.mss}: the loss goes by size.{_icmp(connection)}",
+            "Network's operator: find the link with the smaller MTU (VPN, tunnel, PPPoE, container network) and clamp "
+            "the MSS or lower the MTU there; let ICMP fragmentation needed / packet too big pass.",
+            [*(rows.number[n] for n in carried[-1:]), rows.number[i]],
+            sure=Confidence.LIKELY,
+            reason="everything that filled a packet is missing, repetitions included, and what is small arrives",
+            disproof="a large packet of this side that arrives",
+            next_capture="at the sender, to see the size of the packets that get lost",
+        )
+    return None
 
 
 def _icmp(connection: Connection) -> str:
