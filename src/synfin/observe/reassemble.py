@@ -49,9 +49,6 @@ class RowStream(ByteStream):
         self._at = at  # where its octets lie, by the address rule of ``capture.table.ROW``
         self._ready: list[int] | None = None  # when each piece could be read in order
 
-    def __len__(self) -> int:
-        return len(self._length)
-
     @property
     def pieces(self) -> list[Piece]:
         """The pieces with their bytes; made at the first call, then kept."""
