@@ -385,34 +385,53 @@ def _split(
     rows: NDArray[np.void], order: NDArray[np.int64], begins: NDArray[np.bool_], high: NDArray[np.bool_]
 ) -> None:
     """Set ``begins`` where a SYN opens the next connection of the same endpoints (see the module's head)."""
-    flags = rows["flags"][order]
-    syn = ((flags & (SYN | ACK)) == SYN) & (rows["kind"][order] == Kind.TCP)
-    asked = np.flatnonzero(syn & ~begins)
-    if not len(asked):
+    syn = (rows["flags"] & (SYN | ACK) == SYN) & (rows["kind"] == Kind.TCP)
+    asked = np.flatnonzero(syn[order])
+    if not (~begins[asked]).any():
         return
     starts = np.flatnonzero(begins)
+    group = np.searchsorted(starts, asked, "right") - 1
+    row = order[asked]
+    same = group[1:] == group[:-1]
+    # pairs that begin with a SYN and have SYNs of one side only: a number other than the one before opens the next
+    easy = np.zeros(len(starts), bool)
+    easy[group[begins[asked]]] = True
+    easy[group[1:][same & (high[row[1:]] != high[row[:-1]])]] = False
+    other = same & easy[group[1:]] & (rows["seq"][row[1:]] != rows["seq"][row[:-1]])
     stops = np.append(starts[1:], len(order))
-    for group in np.unique(np.searchsorted(starts, asked, "right") - 1).tolist():
-        begin, stop = int(starts[group]), int(stops[group])
-        part = order[begin:stop]
-        part = part[rows["kind"][part] == Kind.TCP]
-        place = np.flatnonzero(rows["kind"][order[begin:stop]] == Kind.TCP).tolist()
-        base: list[int | None] = [None, None]
-        for i, seq, ack, flag, side in zip(
-            place,
-            rows["seq"][part].tolist(),
-            rows["ack"][part].tolist(),
-            rows["flags"][part].tolist(),
-            high[part].tolist(),
-            strict=True,
-        ):
-            if flag & (SYN | ACK) == SYN and base[side] is not None and base[side] != seq:
-                begins[begin + i] = True
-                base = [None, None]
-            if base[side] is None:
-                base[side] = seq if flag & SYN else (seq - 1) & 0xFFFFFFFF
-            if flag & ACK and base[not side] is None:
-                base[not side] = (ack - 1) & 0xFFFFFFFF
+    for hard in np.unique(group[~easy[group]]).tolist():
+        _split_pair(rows, order, begins, high, int(starts[hard]), int(stops[hard]))
+    begins[asked[1:][other]] = True
+
+
+def _split_pair(
+    rows: NDArray[np.void],
+    order: NDArray[np.int64],
+    begins: NDArray[np.bool_],
+    high: NDArray[np.bool_],
+    begin: int,
+    stop: int,
+) -> None:
+    """The same for the rows ``order[begin:stop]`` of one pair of endpoints, whose first numbers must be worked out."""
+    part = order[begin:stop]
+    place = np.flatnonzero(rows["kind"][part] == Kind.TCP)
+    part = part[place]
+    base: list[int | None] = [None, None]
+    for i, seq, ack, flag, side in zip(
+        place.tolist(),
+        rows["seq"][part].tolist(),
+        rows["ack"][part].tolist(),
+        rows["flags"][part].tolist(),
+        high[part].tolist(),
+        strict=True,
+    ):
+        if flag & (SYN | ACK) == SYN and base[side] is not None and base[side] != seq:
+            begins[begin + i] = True
+            base = [None, None]
+        if base[side] is None:
+            base[side] = seq if flag & SYN else (seq - 1) & 0xFFFFFFFF
+        if flag & ACK and base[not side] is None:
+            base[not side] = (ack - 1) & 0xFFFFFFFF
 
 
 def _openers(
