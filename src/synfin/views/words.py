@@ -178,7 +178,7 @@ def octets(data: bytes, most: int = 0) -> str:
 def readable(data: bytes, most: int = 72) -> str:
     """The first line of ``data`` if it looks like text, cleaned and shortened; else empty."""
     head = data[:400].split(b"\n", 1)[0].rstrip(b"\r")
-    if not head or sum(byte < 32 and byte != 9 for byte in head):
+    if not head or sum(byte < 32 and byte not in (9, 27) for byte in head):
         return ""
     try:
         text = head.decode("utf-8")
