@@ -22,7 +22,7 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synfin.observe.http2 import PREFACE
+from synfin.observe.http2_frames import PREFACE
 from synfin.observe.httpwatch import watch_http
 from synfin.observe.story import H2Event, HttpStory
 from tests.support.streams import MS, Said, chopped, talk

@@ -12,7 +12,6 @@ lost are told, the others are left out and the message says so.  Nothing is gues
 
 from __future__ import annotations
 
-import struct
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from operator import attrgetter
@@ -32,11 +31,25 @@ from hyperframe.frame import (
     WindowUpdateFrame,
 )
 
-from synfin.observe.http1 import Side
+from synfin.observe.cursor import Side
+from synfin.observe.http2_frames import (
+    ACK,
+    CONTINUATION,
+    DATA,
+    END_HEADERS,
+    END_STREAM,
+    HEADERS,
+    LOST,
+    MAX_BLOCK,
+    PADDED,
+    PING,
+    PRIORITY,
+    PUSH_PROMISE,
+    Framed,
+    frames,
+)
 from synfin.observe.story import Evidence, H2Event, HttpMessage
 from synfin.wire.http1 import text
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 #: Error codes, RFC 9113 section 7.
 ERRORS = {
@@ -57,7 +70,7 @@ ERRORS = {
 }
 
 #: Settings by number (IANA's HTTP/2 Settings registry).
-SETTINGS = {
+SETTING_NAMES = {
     1: "HEADER_TABLE_SIZE",
     2: "ENABLE_PUSH",
     3: "MAX_CONCURRENT_STREAMS",
@@ -68,39 +81,8 @@ SETTINGS = {
     9: "NO_RFC7540_PRIORITIES",
 }
 
-_DATA, _HEADERS, _PRIORITY, _RST_STREAM, _SETTINGS, _PUSH_PROMISE, _PING, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = (
-    range(10)
-)
-_END_STREAM, _ACK, _END_HEADERS, _PADDED = 1, 1, 4, 8
-
-#: The flags each frame type defines (RFC 9113 6), to tell frames from other octets after a hole.
-_FLAGS = (0x09, 0x2D, 0, 0, 0x01, 0x0C, 0x01, 0, 0, 0x04)
-
-#: Payload lengths that are fixed (RFC 9113 6.3, 6.4, 6.7, 6.9).
-_LENGTHS = {_PRIORITY: 5, _RST_STREAM: 4, _PING: 8, _WINDOW_UPDATE: 4}
-
-_HEADER = struct.Struct(">BHBBI")
-_MAX_BLOCK = 64 * 1024  # octets of one header block that are decoded
 _MAX_LIST = 128 * 1024  # octets one header block may become (an HPACK bomb stops here)
 _MOST = 1000  # problems or stalls told of one connection
-
-
-class _Framed(NamedTuple):
-    """One frame as it lies in its sender's stream; ``body`` is empty for DATA and where octets are missing."""
-
-    ready: int
-    packet: int
-    sender: int
-    offset: int
-    type: int
-    flags: int
-    stream: int
-    length: int
-    seen: int  # octets of the payload that were captured
-    body: bytes
-    header: bytes
-    first_time: int
-    first_packet: int
 
 
 class _Held(NamedTuple):
@@ -130,7 +112,7 @@ class _Open:
         "promised", "sender", "start", "stream",
     )  # fmt: skip
 
-    def __init__(self, frame: _Framed, stream: int, kind: str) -> None:
+    def __init__(self, frame: Framed, stream: int, kind: str) -> None:
         self.sender = frame.sender
         self.stream = stream
         self.kind = kind
@@ -146,7 +128,7 @@ class _Open:
         self.problem = ""
         self.promised = False
 
-    def touch(self, frame: _Framed) -> None:
+    def touch(self, frame: Framed) -> None:
         """The message reaches to this frame."""
         self.packets = (self.packets[0], frame.packet)
         self.end = frame.ready
@@ -166,7 +148,7 @@ class Half:
         self.unknown = False  # octets are missing: the header table is known in part
         self.hopeless = False  # a header block was too large to go on with
         self.block: bytearray | None = None  # a header block, until its END_HEADERS
-        self.block_frame: _Framed | None = None  # the frame it began in
+        self.block_frame: Framed | None = None  # the frame it began in
         self.block_stream = 0  # the stream its CONTINUATION frames come on
         self.block_for = 0  # the stream it is about (another one for PUSH_PROMISE)
         self.block_push = False
@@ -215,10 +197,9 @@ class Reader2:
             self.halves[0].window = self.halves[1].window = None
         if upgrade:
             self._upgrade_settings(upgrade)
-        frames = self._frames(self.sides[0])
-        frames += self._frames(self.sides[1])
-        frames.sort(key=attrgetter("ready", "packet"))
-        for frame in frames:
+        both = frames(self.sides[0], not self.halves[0].unknown) + frames(self.sides[1], not self.halves[1].unknown)
+        both.sort(key=attrgetter("ready", "packet"))
+        for frame in both:
             self._frame(frame)
         self._finish()
 
@@ -226,92 +207,27 @@ class Reader2:
         """The messages read, in the order they began."""
         return [self._message(told) for told in sorted(self.done, key=attrgetter("start"))]
 
-    # ------------------------------------------------------------ framing
-
-    def _frames(self, side: Side) -> list[_Framed]:
-        frames: list[_Framed] = []
-        if side.peek(len(PREFACE)) == PREFACE:
-            side.seek(side.pos + len(PREFACE))
-        half = self.halves[side.sender]
-        origin = side.stream.origin
-        checked = not half.unknown
-        while side.more:
-            header = side.peek(9)
-            if len(header) == 9 and (checked or self._plausible(side, header)):
-                high, low, kind, flags, stream = _HEADER.unpack(header)
-                length = high << 16 | low
-                first, start = side.at, side.pos
-                body = b""
-                if kind != _DATA or flags & _PADDED:
-                    side.seek(start + 9)
-                    body = side.peek(min(length, _MAX_BLOCK) if kind != _DATA else 1)
-                side.seek(start + 9)
-                seen = side.skip(length)
-                last = side.last()
-                (first_packet, first_time), (packet, ready) = origin(first), origin(last)
-                framed = _Framed(
-                    ready, packet, side.sender, start, kind, flags, stream & 0x7FFFFFFF,
-                    length, seen, body, header, first_time, first_packet,
-                )  # fmt: skip
-                frames.append(framed)
-                checked = not side.in_hole
-                continue
-            self._lost(side, frames, len(header))
-            checked = False
-        return frames
-
-    def _lost(self, side: Side, frames: list[_Framed], cut: int) -> None:
-        """Nothing that can be a frame is here: go to the next piece that begins with one, and leave a mark."""
-        start = side.pos
-        later = side.at
-        if side.starts[later] < start or (cut == 9 and side.starts[later] == start):
-            later += 1
-        for at in range(later, side.count):
-            side.at, side.pos = at, side.starts[at]
-            if self._plausible(side, side.peek(9)):
-                break
-        else:
-            side.at, side.pos = side.count, side.end
-            if cut < 9 and later == side.count:
-                packet, _ = side.stream.origin(side.count - 1)
-                self._problem(side.sender, packet, start, cut, "frame", "frame header cut at the end")
-                return
-        packet, ready = side.stream.origin(min(later, side.count - 1))
-        frames.append(
-            _Framed(ready, packet, side.sender, start, -1, 0, 0, side.pos - start, 0, b"", b"", ready, packet)
-        )
-
-    def _plausible(self, side: Side, header: bytes) -> bool:
-        """Whether ``header`` can be a frame header; where the next one was captured it must be plausible too."""
-        if not _may_be_frame(header):
-            return False
-        mark = side.at, side.pos
-        side.skip(9 + (header[0] << 16 | header[1] << 8 | header[2]))
-        following = side.peek(9)
-        side.at, side.pos = mark
-        return len(following) < 9 or _may_be_frame(following)
-
     # ------------------------------------------------------------ frames
 
-    def _frame(self, frame: _Framed) -> None:
+    def _frame(self, frame: Framed) -> None:
         half = self.halves[frame.sender]
         kind = frame.type
-        if half.block is not None and (kind != _CONTINUATION or frame.stream != half.block_stream):
+        if half.block is not None and (kind != CONTINUATION or frame.stream != half.block_stream):
             self._problem(
                 frame.sender, frame.packet, frame.offset, 9, "frame", "header block not continued (RFC 9113 6.10)"
             )
             half.lose()
-        if kind == _DATA:
+        if kind == DATA:
             self._data(half, frame)
             return
-        if kind < 0:
+        if kind == LOST:
             self._problem(frame.sender, frame.packet, frame.offset, frame.length, "", "octets missing or no frames")
             half.lose()
             return
         if len(frame.body) < frame.length:
-            why = "frame too long to be read" if frame.length > _MAX_BLOCK else "frame not captured whole"
+            why = "frame too long to be read" if frame.length > MAX_BLOCK else "frame not captured whole"
             self._problem(frame.sender, frame.packet, frame.offset, 9 + frame.length, "frame", why)
-            if kind in (_HEADERS, _PUSH_PROMISE, _CONTINUATION):
+            if kind in (HEADERS, PUSH_PROMISE, CONTINUATION):
                 half.lose()
             return
         try:
@@ -320,7 +236,7 @@ class Reader2:
         except HyperframeError as error:
             why = f"malformed frame of type {kind}: {str(error) or type(error).__name__}"
             self._problem(frame.sender, frame.packet, frame.offset, 9 + frame.length, "frame", why)
-            if kind in (_HEADERS, _PUSH_PROMISE):
+            if kind in (HEADERS, PUSH_PROMISE):
                 half.lose()
             return
         if isinstance(parsed, HeadersFrame):
@@ -340,17 +256,17 @@ class Reader2:
             debug = f", says {text(parsed.additional_data[:200])!r}" if parsed.additional_data else ""
             detail = f"{error_name(code)}, last stream {parsed.last_stream_id & 0x7FFFFFFF}{debug}"
             self._event(frame, "goaway", code, detail, stream=parsed.last_stream_id & 0x7FFFFFFF)
-        elif kind == _PING:
-            self._event(frame, "ping", None, "answer" if frame.flags & _ACK else "")
-        elif kind == _PRIORITY:
+        elif kind == PING:
+            self._event(frame, "ping", None, "answer" if frame.flags & ACK else "")
+        elif kind == PRIORITY:
             self._event(frame, "priority", None, "")
 
-    def _settings(self, frame: _Framed, parsed: SettingsFrame) -> None:
-        if frame.flags & _ACK:
+    def _settings(self, frame: Framed, parsed: SettingsFrame) -> None:
+        if frame.flags & ACK:
             self._event(frame, "settings_ack", None, "")
             return
         self._apply(frame.sender, parsed.settings)
-        detail = " ".join(f"{SETTINGS.get(name, name)}={value}" for name, value in parsed.settings.items())
+        detail = " ".join(f"{SETTING_NAMES.get(name, name)}={value}" for name, value in parsed.settings.items())
         self._event(frame, "settings", None, detail)
 
     def _apply(self, sender: int, settings: dict[int, int]) -> None:
@@ -374,7 +290,7 @@ class Reader2:
             return
         self._apply(self.client, parsed.settings)
 
-    def _reset(self, frame: _Framed, code: int) -> None:
+    def _reset(self, frame: Framed, code: int) -> None:
         self._event(frame, "rst_stream", code, error_name(code))
         for half in self.halves:
             half.stalls.pop(frame.stream, None)
@@ -385,31 +301,31 @@ class Reader2:
 
     # ------------------------------------------------------------ header blocks
 
-    def _block(self, half: Half, frame: _Framed, stream: int, data: bytes, *, push: bool) -> None:
+    def _block(self, half: Half, frame: Framed, stream: int, data: bytes, *, push: bool) -> None:
         half.block = bytearray(data)
         half.block_frame = frame
         half.block_stream = frame.stream
         half.block_for = stream
         half.block_push = push
-        if frame.flags & _END_HEADERS:
+        if frame.flags & END_HEADERS:
             self._decode(half, frame)
 
-    def _continue(self, half: Half, frame: _Framed, data: bytes) -> None:
+    def _continue(self, half: Half, frame: Framed, data: bytes) -> None:
         if half.block is None:
             if not half.unknown:
                 why = "CONTINUATION without a header block (RFC 9113 6.10)"
                 self._problem(frame.sender, frame.packet, frame.offset, 9, "frame", why)
                 half.lose()
             return
-        if len(half.block) + len(data) > _MAX_BLOCK:
+        if len(half.block) + len(data) > MAX_BLOCK:
             self._problem(frame.sender, frame.packet, frame.offset, 9, "frame", "header block too long to be read")
             half.lose()
             return
         half.block += data
-        if frame.flags & _END_HEADERS:
+        if frame.flags & END_HEADERS:
             self._decode(half, frame)
 
-    def _decode(self, half: Half, last: _Framed) -> None:
+    def _decode(self, half: Half, last: Framed) -> None:
         """A header block is whole: decode it and begin or continue a message."""
         block, first = bytes(half.block or b""), half.block_frame
         half.block = None
@@ -434,7 +350,7 @@ class Reader2:
         self._headers(half, first, last, tuple((text(name), text(value)) for name, value in known), problem)
 
     def _headers(
-        self, half: Half, first: _Framed, last: _Framed, fields: tuple[tuple[str, str], ...], problem: str
+        self, half: Half, first: Framed, last: Framed, fields: tuple[tuple[str, str], ...], problem: str
     ) -> None:
         stream = half.block_for
         pseudo = {name for name, _ in fields if name[:1] == ":"}
@@ -461,7 +377,7 @@ class Reader2:
         if half.block_push:
             told.complete = True
             half.open.pop(stream, None)
-        elif first.flags & _END_STREAM:
+        elif first.flags & END_STREAM:
             self._end(half, told)
 
     def _end(self, half: Half, told: _Open) -> None:
@@ -473,10 +389,10 @@ class Reader2:
 
     # ------------------------------------------------------------ bodies and credit
 
-    def _data(self, half: Half, frame: _Framed) -> None:
+    def _data(self, half: Half, frame: Framed) -> None:
         size = frame.length
         padding = 0
-        if frame.flags & _PADDED and frame.body:
+        if frame.flags & PADDED and frame.body:
             padding = frame.body[0] + 1
             if padding > frame.length:
                 self._problem(
@@ -491,13 +407,13 @@ class Reader2:
                 told.problem = f"octets of the body missing: {frame.length - frame.seen}"
         elif frame.stream == 0:
             self._problem(frame.sender, frame.packet, frame.offset, 9, "frame", "DATA on stream 0 (RFC 9113 6.1)")
-        ending = frame.flags & _END_STREAM
+        ending = frame.flags & END_STREAM
         if half.window is not None:
             self._spend(half, frame, size, bool(ending))
         if told is not None and ending:
             self._end(half, told)
 
-    def _spend(self, half: Half, frame: _Framed, size: int, ending: bool) -> None:
+    def _spend(self, half: Half, frame: Framed, size: int, ending: bool) -> None:
         """Take ``size`` octets of credit; a window that is used up may become a stall."""
         window = (half.window or 0) - size
         half.window = window
@@ -519,7 +435,7 @@ class Reader2:
         if credit <= 0:
             half.stalls[frame.stream] = _Held(frame.stream, frame.ready, frame.packet)
 
-    def _credit(self, half: Half, frame: _Framed, increment: int) -> None:
+    def _credit(self, half: Half, frame: Framed, increment: int) -> None:
         """``half`` may send more."""
         if frame.stream == 0:
             if half.window is not None:
@@ -590,7 +506,7 @@ class Reader2:
             told.problem,
         )
 
-    def _event(self, frame: _Framed, what: str, code: int | None, detail: str, stream: int | None = None) -> None:
+    def _event(self, frame: Framed, what: str, code: int | None, detail: str, stream: int | None = None) -> None:
         if len(self.events) < 10 * _MOST:
             on = frame.stream if stream is None else stream
             self.events.append(H2Event(frame.sender, what, on, code, detail, frame.packet, frame.ready))
@@ -603,22 +519,6 @@ class Reader2:
 def error_name(code: int) -> str:
     """An HTTP/2 error code by name and number."""
     return f"{ERRORS.get(code, 'unknown error')} ({code})"
-
-
-def _may_be_frame(header: bytes) -> bool:
-    """Whether nine octets can head a frame of a type RFC 9113 defines."""
-    if len(header) < 9:
-        return False
-    high, low, kind, flags, stream = _HEADER.unpack(header)
-    length = high << 16 | low
-    return (
-        kind <= _CONTINUATION
-        and not flags & ~_FLAGS[kind]
-        and length <= 1 << 20
-        and not stream >> 31
-        and ((stream == 0) == (kind in (_SETTINGS, _PING, _GOAWAY)) or kind == _WINDOW_UPDATE)
-        and _LENGTHS.get(kind, length) == length
-    )
 
 
 def _declared(fields: tuple[tuple[str, str], ...]) -> int | None:
