@@ -57,7 +57,7 @@ def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory,
         unique = [streams[0].end, streams[1].end]
         rtt = _plain_rtt(rows)
     else:
-        marks = segment_marks(rows, syns, flow.reused)
+        marks = segment_marks(rows, flow.reused)
         placed = [_stream(rows, side, syns[side], marks) for side in (0, 1)]
         streams = [stream for stream, _ in placed]
         unique = [covered for _, covered in placed]

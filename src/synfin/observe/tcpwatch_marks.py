@@ -11,7 +11,7 @@ Numbers are compared modulo 2**32 (RFC 9293 3.4).  One pass, constant memory per
 from __future__ import annotations
 
 from synfin.observe.rows import Rows
-from synfin.observe.story import Mark, SynFacts
+from synfin.observe.story import Mark
 from synfin.observe.tcpwatch_options import options
 
 M = 0xFFFFFFFF
@@ -76,13 +76,9 @@ class _Side:
         self.flags = 0
 
 
-def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None], reused: bool) -> list[int]:
-    """The ``Mark`` bits of each packet; ``syns`` are what A and B said in their first SYN."""
+def marks(rows: Rows, reused: bool) -> list[int]:
+    """The ``Mark`` bits of each packet; ``reused``: the same endpoints had a connection before."""
     sides = (_Side(), _Side())
-    if any(syn is not None and syn.wscale is None for syn in syns):
-        sides[0].scale = sides[1].scale = 0  # RFC 7323 2.2: both must offer it
-    else:
-        sides[0].scale, sides[1].scale = [-1 if syn is None else syn.wscale or 0 for syn in syns]
     out: list[int] = []
     first_rtt = 0
     syn_time = -1
@@ -163,9 +159,11 @@ def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None], reused: boo
             fwd.lastack = ack
         fwd.lastack_time = time
         if flags & SYN:
+            said = options(rows.options(i))
+            _offer(sides, sender, said.wscale)
             if not flags & ACK:
                 syn_time = time
-                cookie[sender] = bool(options(rows.options(i)).fast_open)
+                cookie[sender] = bool(said.fast_open)
                 if cookie[sender]:
                     mark |= _TFO_SYN
             else:
@@ -185,3 +183,11 @@ def marks(rows: Rows, syns: tuple[SynFacts | None, SynFacts | None], reused: boo
     if reused and rows.flags[0] & (SYN | ACK) == SYN:
         out[0] |= _REUSED
     return out
+
+
+def _offer(sides: tuple[_Side, _Side], sender: int, shift: int | None) -> None:
+    """A SYN offered a window scale, or none: then neither side scales (RFC 7323 2.2)."""
+    if shift is None:
+        sides[0].scale = sides[1].scale = 0
+    elif sides[sender].scale < 0:
+        sides[sender].scale = shift
