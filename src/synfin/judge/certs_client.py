@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from synfin.judge.facts import ALERT_13, EMPTY_CERTIFICATE_13, FINISHED_13, messages, protected
+from synfin.judge.facts import ALERT_13, EMPTY_AND_FINISHED_13, EMPTY_CERTIFICATE_13, FINISHED_13, messages, protected
 from synfin.observe.story import AlertFact, Connection
 
 #: A refusal comes as soon as the client's flight was read; later a record of that size is an idle server's close.
@@ -50,14 +50,16 @@ def client_certificate(connection: Connection) -> ClientCertificate:
             continue
         if not record.guess:
             return ClientCertificate(False, "none", True, ())
+        if record.length in EMPTY_AND_FINISHED_13 and not before:
+            return ClientCertificate(True, "empty", False, (record.packet,))
         if record.length in FINISHED_13:
             break
         before.append(record.length)
         where.append(record.packet)
     else:
         return ClientCertificate(False, "none", False, ())
-    before = [size for size in before if size != ALERT_13]
-    if before and before[0] == EMPTY_CERTIFICATE_13:
+    before = [size for size in before if size not in ALERT_13]
+    if before and before[0] in EMPTY_CERTIFICATE_13:
         return ClientCertificate(True, "empty", False, tuple(where[:1]))
     if before and max(before) > 200:
         return ClientCertificate(True, "some", False, tuple(dict.fromkeys(where)))

@@ -356,14 +356,18 @@ class Protected(NamedTuple):
     guess: bool
 
 
-#: Octets of a TLS 1.3 record that holds only an alert: 2, the content type, and the AEAD tag (RFC 8446 5.2).
-ALERT_13 = 2 + 1 + 16
+#: Octets of a TLS 1.3 record that holds only an alert: 2, the content type, and the AEAD tag (RFC 8446 5.2); Java
+#: pads every record by 16.
+ALERT_13 = (2 + 1 + 16, 2 + 1 + 16 + 16)
 
-#: Octets of a TLS 1.3 record that holds only Finished, by hash length (RFC 8446 4.4.4).
-FINISHED_13 = (4 + 32 + 1 + 16, 4 + 48 + 1 + 16)
+#: Octets of a TLS 1.3 record that holds only Finished, by hash length, and with Java's padding (RFC 8446 4.4.4).
+FINISHED_13 = (4 + 32 + 1 + 16, 4 + 48 + 1 + 16, 4 + 48 + 1 + 16 + 16)
 
 #: Octets of a TLS 1.3 record that holds only an empty Certificate (RFC 8446 4.4.2).
-EMPTY_CERTIFICATE_13 = 4 + 4 + 1 + 16
+EMPTY_CERTIFICATE_13 = (4 + 4 + 1 + 16, 4 + 4 + 1 + 16 + 16)
+
+#: Octets of a TLS 1.3 record with an empty Certificate and Finished together, as Java sends them.
+EMPTY_AND_FINISHED_13 = tuple(8 + size for size in FINISHED_13)
 
 
 def protected(tls: TlsStory) -> list[Protected]:
@@ -388,13 +392,13 @@ def protected(tls: TlsStory) -> list[Protected]:
             what = {21: "alert", 22: "handshake", 23: "data"}.get(record.inner_type, "other")
         else:
             guess = True
-            if record.length == ALERT_13:
+            if record.length in ALERT_13:
                 what = "alert"
             elif not client_done:
                 what = "handshake"
             else:
                 what = "data"
-            if record.sender == tls.client and record.length in FINISHED_13:
+            if record.sender == tls.client and not client_done and record.length in FINISHED_13 + EMPTY_AND_FINISHED_13:
                 what, client_done = "handshake", True
         if record.inner_type == 22 and record.sender == tls.client:
             client_done = True
@@ -407,3 +411,25 @@ def asked_anything(tls: TlsStory) -> bool:
     if tls.early_data in ("accepted", "offered"):
         return True
     return any(p.sender == tls.client and p.what == "data" for p in protected(tls))
+
+
+def unanswered(tls: TlsStory) -> tuple[Protected, Protected | None] | None:
+    """In records that cannot be read: the client's first request, and the first record that can be an answer to it.
+
+    OpenSSL's servers send two NewSessionTickets of one length when they read the client's Finished, about the time of
+    the first request: up to two records of one length are therefore no answer.  None where nothing was asked.
+    """
+    shown = protected(tls)
+    asked = next((p for p in shown if p.sender == tls.client and p.what == "data"), None)
+    if asked is None:
+        return None
+    theirs = [p for p in shown if p.sender != tls.client and p.what == "data" and p.time >= asked.time]
+    before = {p.length for p in shown if p.sender != tls.client and p.what == "data" and p.time < asked.time}
+    if tls.version is None or tls.version < 0x0304:
+        return asked, next(iter(theirs), None)
+    for place, record in enumerate(theirs):
+        same = record.length in before or (place == 0 and len(theirs) > 1 and theirs[1].length == record.length)
+        if place < 2 and (same or (place == 1 and theirs[0].length == record.length)):
+            continue
+        return asked, record
+    return asked, None

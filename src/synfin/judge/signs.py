@@ -57,6 +57,8 @@ def signs(connection: Connection) -> Sign:
             found |= Sign.RESET
         if tcp.stalls:
             found |= Sign.STALL
+        if (tcp.syn_to_synack or 0) > NOTICEABLE // 2:
+            found |= Sign.LOSS
         if side_a.marks.get("retransmission") or side_b.marks.get("retransmission") or side_a.marks.get("keep_alive"):
             found |= Sign.LOSS
     for stream in connection.streams:
@@ -66,6 +68,11 @@ def signs(connection: Connection) -> Sign:
         found |= Sign.PROXY
     if tls is not None:
         found |= _tls_signs(tls)
+        if tls.data is None and tls.handshake_done:
+            if connection.end - (tls.handshake_done_time or connection.start) > NOTICEABLE:
+                found |= Sign.SLOW
+            if tcp.fin_first_by == 1 - tls.client:
+                found |= Sign.HTTP
     else:
         found |= _plain_signs(connection)
     if http is not None:
@@ -99,9 +106,9 @@ def _asked_nothing(tls: TlsStory) -> bool:
         if record.inner_type is not None:
             if record.inner_type == 23:
                 return False
-        elif finished and record.length != 19:
+        elif finished and record.length not in (19, 35):
             return False
-        elif record.length in (53, 69):
+        elif record.length in (53, 69, 85, 61, 77, 93):
             finished = True
     return True
 

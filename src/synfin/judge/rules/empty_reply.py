@@ -18,8 +18,18 @@ References.  RFC 9112 9.5 and 9.6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, first_close, missed
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import (
+    SECOND,
+    at,
+    end,
+    finding,
+    first_close,
+    missed,
+    protected,
+    server_name,
+    unanswered,
+)
+from synfin.judge.model import Confidence, Finding, Severity
 from synfin.observe.story import Connection
 
 CODE = "HTP103"
@@ -28,6 +38,8 @@ CODE = "HTP103"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on a readable request whose only answer is the server's close."""
     http, tls = connection.http, connection.tls
+    if http is None and tls is not None:
+        return _unreadable(connection)
     if http is None or http.protocol == "h2" or http.switched or connection.tcp.handshake == "none":
         return None
     if missed(connection):
@@ -61,4 +73,34 @@ def check(connection: Connection, context: Context) -> Finding | None:
         sure=Confidence.CERTAIN,
         reason="the request is complete and the server's close is here",
         disproof="response octets that the capture missed",
+    )
+
+
+def _unreadable(connection: Connection) -> Finding | None:
+    """TLS without secrets: the server's close is the first thing after the client's request."""
+    tls = connection.tls
+    close = first_close(connection)
+    if tls is None or not tls.handshake_done or close is None or close.reset or close.side == tls.client:
+        return None
+    asked = unanswered(tls)
+    if asked is None or asked[1] is not None or tls.alpn not in (None, "http/1.1", "h2") or missed(connection):
+        return None
+    request = asked[0]
+    shown = protected(tls)
+    said_bye = any(p.sender == tls.client and p.what == "alert" and p.time < close.time for p in shown)
+    if said_bye or not 0 <= close.time - request.time <= 60 * SECOND:
+        return None
+    return finding(
+        CODE,
+        f"{server_name(connection)} closed without answering the request",
+        f"{end(connection, tls.client)} sent a request (packet {request.packet}, {request.length} octets encrypted); "
+        f"{at(connection, close.time)} the server closed (packet {close.packet}) and sent nothing that can be a "
+        "response, only what has the look of session tickets.",
+        "Server's operator: look in the log at this moment: dead worker, backend that closed, a filter that drops it.",
+        [request.packet, close.packet],
+        severity=Severity.WARNING,
+        sure=Confidence.LIKELY,
+        reason="the records cannot be read, but none of them comes after the request and has a length of its own",
+        disproof="a response among the decrypted records",
+        next_capture="with TLS secrets (SSLKEYLOGFILE)",
     )

@@ -54,7 +54,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     idle = min(rows.time[request], rows.time[first]) - rows.time[max(answers[-1], *(i for i in data if i < request), 0)]
     resets = [i for i in closes if rows.flags[i] & RST and i > request]
-    if idle < IDLE or (not resets and not rows.flags[first] & RST):
+    answered = any(i > request for i in payload_indices(connection, server))
+    if idle < IDLE or answered:
         return None
     kind = "RST" if rows.flags[first] & RST else "FIN"
     return finding(

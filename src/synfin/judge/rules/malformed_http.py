@@ -20,6 +20,7 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, end, finding, missed
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.rules.short_body import ended_early
 from synfin.observe.story import Connection
 
 CODE = "HTP202"
@@ -31,7 +32,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if http is None or http.protocol == "h2" or missed(connection):
         return None
     for message in http.messages:
-        if message.problem and message.kind == "response" and message.status is not None and not message.complete:
+        if message.problem and not message.complete and message.kind == "response" and not ended_early(message):
             return finding(
                 CODE,
                 f"{end(connection, message.sender)} sends broken HTTP: {message.problem}",

@@ -19,7 +19,7 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, end, finding, first_close, missed
 from synfin.judge.model import Confidence, Finding
-from synfin.observe.story import Connection
+from synfin.observe.story import Connection, HttpMessage
 
 CODE = "HTP201"
 
@@ -33,12 +33,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if close is None or close.reset:
         return None
     for message in http.messages:
-        if (
-            message.kind != "response"
-            or message.complete
-            or message.problem
-            or message.framing not in ("length", "chunked")
-        ):
+        if message.kind != "response" or message.complete or not ended_early(message):
             continue
         notify = tls.close_notify[message.sender] if tls is not None else None
         if close.side != message.sender and notify is None:
@@ -65,3 +60,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
             disproof="the missing octets in packets that the capture missed",
         )
     return None
+
+
+def ended_early(message: HttpMessage) -> bool:
+    """Whether a body stopped before its announced end, its framing being sound so far."""
+    if message.framing == "length":
+        return message.declared is not None and message.body < message.declared
+    return message.framing == "chunked" and (not message.problem or "closed" in message.problem)

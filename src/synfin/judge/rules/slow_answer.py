@@ -16,9 +16,21 @@ References.  RFC 9110 15.6.5 (504), RFC 9293 3.8.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, acknowledged, at, end, finding, first_close, missed, round_trip, span
+from synfin.judge.facts import (
+    SECOND,
+    acknowledged,
+    at,
+    end,
+    finding,
+    first_close,
+    missed,
+    protected,
+    round_trip,
+    span,
+    unanswered,
+)
 from synfin.judge.model import Confidence, Finding, Severity
-from synfin.observe.story import Connection
+from synfin.observe.story import Connection, TlsStory
 
 CODE = "HTP102"
 
@@ -28,7 +40,9 @@ SLOW = SECOND
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Note a slow first octet; fire when the client gave up waiting."""
-    http = connection.http
+    http, tls = connection.http, connection.tls
+    if tls is not None and tls.data is None:
+        return _unreadable(connection, tls)
     if http is None or http.switched or connection.tcp.source != "packets" or missed(connection):
         return None
     worst: tuple[int, int, int] | None = None
@@ -94,4 +108,51 @@ def _gave_up(connection: Connection, number: int) -> Finding | None:
         sure=Confidence.LIKELY,
         reason="the request arrived, nothing was lost, and the wait is the server's",
         disproof="a capture at the server in which the answer leaves",
+    )
+
+
+def _unreadable(connection: Connection, tls: TlsStory) -> Finding | None:
+    """TLS without secrets: the time between the first request and the first record that can be its answer."""
+    asked = unanswered(tls) if tls.handshake_done and tls.alpn in (None, "http/1.1", "h2") else None
+    if asked is None or missed(connection) or connection.tcp.source != "packets":
+        return None
+    request, answer = asked
+    server = 1 - tls.client
+    if answer is not None:
+        wait = answer.time - request.time
+        if wait < max(SLOW, 10 * round_trip(connection)):
+            return None
+        return finding(
+            CODE,
+            f"{end(connection, server)} took {span(wait)} to begin its answer",
+            f"The request was sent {at(connection, request.time)} (packet {request.packet}); the first record that can "
+            f"be its answer came {span(wait)} later (packet {answer.packet}), and a round trip takes "
+            f"{span(round_trip(connection))}.",
+            "Server's operator: trace this request inside the application.",
+            [request.packet, answer.packet],
+            sure=Confidence.POSSIBLE,
+            reason="the records cannot be read; an answer may be held back on purpose (long polling)",
+            disproof="a capture at the server in which the answer leaves early",
+        )
+    close = first_close(connection)
+    bye = next((p for p in protected(tls) if p.sender == tls.client and p.what == "alert"), None)
+    left = bye.time if bye is not None else close.time if close is not None and close.side == tls.client else None
+    if left is None or (close is not None and close.time < left) or left - request.time < SLOW:
+        return None
+    if acknowledged(connection, tls.client) <= 0 or connection.tcp.sides[tls.client].marks.get("retransmission"):
+        return None
+    return finding(
+        CODE,
+        f"{end(connection, server)} did not answer in {span(left - request.time)}; the client gave up",
+        f"The request was sent {at(connection, request.time)} (packet {request.packet}) and acknowledged by the "
+        "server's "
+        f"TCP; nothing that can be an answer came until {end(connection, tls.client)} left {at(connection, left)}.",
+        "Server's operator: trace this request inside the application. Client: its timeout is shorter than the answer "
+        "takes.",
+        [request.packet, bye.packet if bye is not None else close.packet if close is not None else None],
+        severity=Severity.WARNING,
+        sure=Confidence.LIKELY,
+        reason="the request arrived and nothing was lost; the records cannot be read",
+        disproof="an answer among the decrypted records",
+        next_capture="with TLS secrets (SSLKEYLOGFILE)",
     )

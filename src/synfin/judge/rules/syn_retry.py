@@ -30,7 +30,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     tries, answers = syns(connection, A), syns(connection, B)
     rows = connection.rows
     if len(tries) < 2 or not answers:
-        return None
+        return _late(connection)
     lost = rows.time[tries[-1]] - rows.time[tries[0]]
     if lost < SECOND // 2:
         return None
@@ -46,4 +46,34 @@ def check(connection: Connection, context: Context) -> Finding | None:
         sure=Confidence.CERTAIN,
         reason="the repetitions are here",
         disproof="none: the repetitions were sent",
+    )
+
+
+def _late(connection: Connection) -> Finding | None:
+    """One SYN, and an answer about a second later on a path that is quick afterwards: the first SYN,ACK was lost."""
+    tcp = connection.tcp
+    answer, asked = tcp.sides[B].syn, tcp.sides[A].syn
+    later = tcp.sides[B].rtt
+    wait = tcp.syn_to_synack
+    if (
+        wait is None
+        or answer is None
+        or asked is None
+        or later is None
+        or wait < SECOND * 9 // 10
+        or wait < 10 * later[1]
+    ):
+        return None
+    return finding(
+        CODE,
+        f"the connection to {connection.b} began {span(wait)} late: its SYN or the SYN,ACK was lost",
+        f"The SYN (packet {asked.packet}) was answered after {span(wait)} (packet {answer.packet}), and later answers "
+        f"take {span(later[1])}: the wait is the retransmission timer of the server's SYN,ACK.",
+        "Network's operator: look for loss on the path; server's operator: for an accept queue that overflows at "
+        "times.",
+        [asked.packet, answer.packet],
+        sure=Confidence.LIKELY,
+        reason="the wait is that of a retransmission timer and not of the path",
+        disproof="a capture at the server in which its SYN,ACK leaves only once",
+        next_capture="at the server",
     )
