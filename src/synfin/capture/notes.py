@@ -23,6 +23,9 @@ class Problem:
     offset: int
     text: str
 
+    def __str__(self) -> str:
+        return f"{self.text} (octet {self.offset:,} of the file)"
+
 
 @dataclass(slots=True)
 class ReadNotes:

@@ -32,7 +32,10 @@ def follow(
     width: Width = None,
     no_color: Color = False,
 ) -> int:
-    """Print what both sides of a connection sent, decrypted where the secrets are known."""
+    """Print what both sides sent.
+
+    The two byte streams of a connection, decrypted where the secrets are known.
+    """
     import sys
 
     from synfin.cli import inputs, terminal

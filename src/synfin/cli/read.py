@@ -49,7 +49,10 @@ def read(
     width: Width = None,
     no_color: Color = False,
 ) -> int:
-    """Tell what happened on every connection of a capture, or the whole story of one (-c ID)."""
+    """Show every connection, or the story of one.
+
+    A table of all connections of the captures, or with -c ID the whole story of one from SYN to FIN.
+    """
     from synfin.cli import inputs, terminal
     from synfin.views.paint import Paint
 

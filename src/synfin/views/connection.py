@@ -97,6 +97,9 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
     if connection.opened_by != "syn" and connection.tcp.source == "packets":
         how = "its SYN-ACK" if connection.opened_by == "synack" else "who sent the first packet"
         yield from wrap(f"the SYN was not captured; who is the client is told from {how}", width)
+    for side, other in ((0, 1), (1, 0)):
+        if connection.tcp.source == "packets" and not connection.tcp.sides[other].packets and len(connection.rows) > 1:
+            yield f"only what the {SIDES[side]} sent was captured"
     overlaps = connection.tcp.overlaps
     for overlap in overlaps[:3]:
         yield from wrap(
