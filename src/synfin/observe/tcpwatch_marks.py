@@ -105,7 +105,7 @@ def marks(rows: Rows, reused: bool) -> list[int]:
                 mark |= _ZERO
             if nxt and seq != nxt and (seq - nxt) & M < H and not flags & RST:
                 mark |= _LOST
-            if length <= 1 and nxt and seq == (nxt - 1) & M and not control:
+            if length <= 1 and seq == (nxt - 1) & M and not control:
                 mark |= _KEEP_ALIVE
             if length == 0 and not control and seq == nxt and ack == fwd.lastack:
                 if window != fwd.window and (window or fwd.window >= 0):
