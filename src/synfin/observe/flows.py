@@ -28,8 +28,8 @@ from synfin.observe.rows import Rows
 from synfin.observe.story import Endpoint
 from synfin.wire.codec import Buffer
 
-WHOLE = 1 << 18  # rows grouped in one go
-MOST = 1 << 19  # rows kept at most
+WHOLE = 1 << 19  # rows grouped in one go
+MOST = 1 << 20  # rows kept at most
 QUIET = 5 * 10**9  # ns of silence after which a closed connection is handed out
 GONE = 1 << 20  # connections handed out that are remembered
 CHUNK = 1 << 15  # rows turned into lists at once
@@ -104,9 +104,8 @@ class Flows:
         self._most = max(most, 2 * whole)
         self._chunk = chunk
         self._sweep_at = whole
-        self._batches: list[NDArray[np.void]] = []
-        self._waiting = 0
-        self._rows = np.zeros(0, ROW)
+        self._rows = np.zeros(0, ROW)  # the first ``_used`` are rows of connections not handed out yet
+        self._used = 0
         self._ids = np.zeros(0, np.int64)
         self._next_id = 0
         self._gone = np.zeros(0, np.uint64)
@@ -124,22 +123,26 @@ class Flows:
 
     def tables(self, batch: Batch) -> Iterator[FlowTable]:
         """As ``add``, but the connections stay arrays: for those who list and do not look closer."""
-        rows = self._store.take(batch)
-        if len(rows):
-            self._batches.append(rows)
-            self._waiting += len(rows)
-        if len(self._rows) + self._waiting > self._sweep_at:
+        self._make_room(self._used + len(batch.rows))
+        self._used += self._store.take(batch, self._rows[self._used :])
+        if self._used > self._sweep_at:
             yield from self._sweep(last=False)
 
     def last_tables(self) -> Iterator[FlowTable]:
         """As ``finish``, but the connections stay arrays."""
         yield from self._sweep(last=True)
 
+    def _make_room(self, wanted: int) -> None:
+        """Room for ``wanted`` rows; memory that is not written to is not taken from the machine."""
+        if wanted > len(self._rows):
+            larger = np.empty(max(wanted, 2 * len(self._rows)), ROW)
+            larger[: self._used] = self._rows[: self._used]
+            self._rows = larger
+
     def _sweep(self, *, last: bool) -> Iterator[FlowTable]:
-        rows = np.concatenate([self._rows, *self._batches]) if self._batches else self._rows
+        rows = self._rows[: self._used]
         ids = np.full(len(rows), -1, np.int64)
         ids[: len(self._ids)] = self._ids
-        self._batches, self._waiting = [], 0
         if not len(rows):
             return
         groups = _group(rows)
@@ -163,15 +166,17 @@ class Flows:
             out, early = self._finished(rows, groups, sizes, late)
             self.early += int(early.sum())
             self._gone = np.append(self._gone, groups.keys[first[out]])[-GONE:]
+        chosen = np.flatnonzero(out)
+        chosen = chosen[np.argsort(known[chosen], kind="stable")]
+        yield from self._hand_out(rows, groups, sizes, known, early, reused, chosen)
         gone_rows = np.repeat(out | late, sizes)
         stay = np.sort(order[~gone_rows])
         row_ids = np.empty(len(rows), np.int64)
         row_ids[order] = np.repeat(known, sizes)
-        self._rows, self._ids = rows[stay], row_ids[stay]
+        self._ids = row_ids[stay]
+        self._used = len(stay)
+        rows[: len(stay)] = rows[stay]
         self._sweep_at = max(self._whole, 2 * len(stay))
-        chosen = np.flatnonzero(out)
-        chosen = chosen[np.argsort(known[chosen], kind="stable")]
-        yield from self._hand_out(rows, groups, sizes, known, early, reused, chosen)
 
     def _finished(
         self, rows: NDArray[np.void], groups: _Groups, sizes: NDArray[np.int64], late: NDArray[np.bool_]
@@ -210,9 +215,9 @@ class Flows:
             base = int(ends[at - 1]) if at else 0
             stop = max(at + 1, int(np.searchsorted(ends, base + self._chunk, "right")))
             part = chosen[at:stop]
-            take = np.concatenate(
-                [groups.order[s : s + n] for s, n in zip(groups.starts[part], sizes[part], strict=True)]
-            )
+            took = sizes[part]
+            until = np.cumsum(took)
+            take = groups.order[np.arange(int(until[-1])) + np.repeat(groups.starts[part] - (until - took), took)]
             yield _table(rows[take], groups.high[take], sizes[part], ids[part], early[part], reused[part])
             at = stop
 
@@ -289,12 +294,15 @@ class _Store:
         self.wraps: list[Wrap] = [Wrap()]
         self._first = True
 
-    def take(self, batch: Batch) -> NDArray[np.void]:
-        """The TCP rows of ``batch``, renumbered; the bytes of a batch over other data are copied."""
+    def take(self, batch: Batch, room: NDArray[np.void]) -> int:
+        """Write the TCP rows of ``batch`` into ``room``, renumbered, and say how many; octets elsewhere are copied."""
         kind = batch.rows["kind"]
-        rows: NDArray[np.void] = batch.rows[(kind == Kind.TCP) | (kind == Kind.CUT) | (kind == Kind.PDU)]
-        if not len(rows):
-            return rows
+        wanted = (kind == Kind.TCP) | (kind == Kind.CUT) | (kind == Kind.PDU)
+        count = int(np.count_nonzero(wanted))
+        rows = room[:count]
+        rows[:] = batch.rows if count == len(wanted) else batch.rows[wanted]
+        if not count:
+            return 0
         if self._first:
             self.data, self.extra, self._first = batch.data, batch.extra, False
         elif batch.data is not self.data:
@@ -308,7 +316,7 @@ class _Store:
         wraps = np.array([self._index(self.wraps, wrap) for wrap in batch.wraps] or [0], np.int32)
         rows["link"] = links[rows["link"]]
         rows["wrap"] = wraps[rows["wrap"]]
-        return rows
+        return count
 
     def _copy(self, rows: NDArray[np.void], batch: Batch) -> None:
         self.extra = bytearray(self.extra)
