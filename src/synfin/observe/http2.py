@@ -15,7 +15,6 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from operator import attrgetter
-from typing import NamedTuple
 
 from hpack import Decoder, HPACKError, OversizedHeaderListError
 from hpack.table import HeaderTable
@@ -48,6 +47,7 @@ from synfin.observe.http2_frames import (
     Framed,
     frames,
 )
+from synfin.observe.http2_windows import Credit, Held
 from synfin.observe.story import Evidence, H2Event, HttpMessage
 from synfin.wire.http1 import text
 
@@ -83,16 +83,6 @@ SETTING_NAMES = {
 
 _MAX_LIST = 128 * 1024  # octets one header block may become (an HPACK bomb stops here)
 _MOST = 1000  # problems or stalls told of one connection
-
-
-class _Held(NamedTuple):
-    """Credit used up: stream (0: connection), since when and which packet, until when and which packet gave new."""
-
-    stream: int
-    since: int
-    packet: int
-    until: int | None = None
-    freed: int = 0
 
 
 class _Lost(HeaderTable):
@@ -138,8 +128,8 @@ class Half:
     """What is known of one sender: header table, windows it may use, streams it has open messages on."""
 
     __slots__ = (
-        "block", "block_for", "block_frame", "block_push", "block_stream", "decoder", "hopeless", "initial", "open",
-        "overdrawn", "sender", "stalls", "unknown", "window", "windows",
+        "block", "block_for", "block_frame", "block_push", "block_stream", "credit", "decoder", "hopeless", "open",
+        "sender", "unknown",
     )  # fmt: skip
 
     def __init__(self, sender: int) -> None:
@@ -153,11 +143,7 @@ class Half:
         self.block_for = 0  # the stream it is about (another one for PUSH_PROMISE)
         self.block_push = False
         self.open: dict[int, _Open] = {}
-        self.window: int | None = 65535  # connection credit; None: not known
-        self.windows: dict[int, int] = {}  # stream -> credit beyond ``initial``, which may change (RFC 9113 6.9.2)
-        self.initial = 65535
-        self.overdrawn = False
-        self.stalls: dict[int, _Held] = {}  # by stream, 0: the connection
+        self.credit = Credit()
 
     def lose(self) -> None:
         """The header table is not known any more."""
@@ -167,7 +153,7 @@ class Half:
         self.decoder.max_allowed_table_size = 1 << 32
         self.decoder.header_table.maxsize = 1 << 20
         self.block = None
-        self.window = None
+        self.credit.known = False
 
 
 class Reader2:
@@ -194,7 +180,7 @@ class Reader2:
             if late[sender]:
                 self.halves[sender].lose()
         if late[0] or late[1]:
-            self.halves[0].window = self.halves[1].window = None
+            self.halves[0].credit.known = self.halves[1].credit.known = False
         if upgrade:
             self._upgrade_settings(upgrade)
         both = frames(self.sides[0], not self.halves[0].unknown) + frames(self.sides[1], not self.halves[1].unknown)
@@ -248,7 +234,7 @@ class Reader2:
         elif isinstance(parsed, SettingsFrame):
             self._settings(frame, parsed)
         elif isinstance(parsed, WindowUpdateFrame):
-            self._credit(self.halves[1 - frame.sender], frame, parsed.window_increment)
+            self.halves[1 - frame.sender].credit.give(frame, parsed.window_increment)
         elif isinstance(parsed, RstStreamFrame):
             self._reset(frame, parsed.error_code)
         elif isinstance(parsed, GoAwayFrame):
@@ -277,7 +263,7 @@ class Reader2:
             other.decoder.max_allowed_table_size = max(other.decoder.max_allowed_table_size, size)
         initial = settings.get(SettingsFrame.INITIAL_WINDOW_SIZE)
         if initial is not None:
-            other.initial = initial
+            other.credit.settle(initial)
 
     def _upgrade_settings(self, field: str) -> None:
         """The settings that an h2c upgrade carried in a field of its request (RFC 7540 3.2.1)."""
@@ -293,7 +279,7 @@ class Reader2:
     def _reset(self, frame: Framed, code: int) -> None:
         self._event(frame, "rst_stream", code, error_name(code))
         for half in self.halves:
-            half.stalls.pop(frame.stream, None)
+            half.credit.close(frame.stream)
             told = half.open.pop(frame.stream, None)
             if told is not None:
                 who = "sender" if half.sender == frame.sender else "receiver"
@@ -385,12 +371,11 @@ class Reader2:
         if told.declared is not None and told.body not in (told.declared, 0) and not told.problem:
             told.problem = f"content-length says {told.declared}, DATA held {told.body} (RFC 9113 8.1.1)"
         half.open.pop(told.stream, None)
-        half.windows.pop(told.stream, None)
+        half.credit.close(told.stream)
 
     # ------------------------------------------------------------ bodies and credit
 
     def _data(self, half: Half, frame: Framed) -> None:
-        size = frame.length
         padding = 0
         if frame.flags & PADDED and frame.body:
             padding = frame.body[0] + 1
@@ -407,56 +392,23 @@ class Reader2:
                 told.problem = f"octets of the body missing: {frame.length - frame.seen}"
         elif frame.stream == 0:
             self._problem(frame.sender, frame.packet, frame.offset, 9, "frame", "DATA on stream 0 (RFC 9113 6.1)")
-        ending = frame.flags & END_STREAM
-        if half.window is not None:
-            self._spend(half, frame, size, bool(ending))
-        if told is not None and ending:
+        before = half.credit.overdrawn
+        for held in half.credit.spend(frame):
+            self._stall(half, held, held.until or held.since)
+        if half.credit.overdrawn and not before:
+            why = "DATA beyond the flow-control window (RFC 9113 6.9.1)"
+            self._problem(frame.sender, frame.packet, frame.offset, 9 + frame.length, "flow control", why)
+        if told is not None and frame.flags & END_STREAM:
             self._end(half, told)
 
-    def _spend(self, half: Half, frame: Framed, size: int, ending: bool) -> None:
-        """Take ``size`` octets of credit; a window that is used up may become a stall."""
-        window = (half.window or 0) - size
-        half.window = window
-        beyond = half.windows.get(frame.stream, 0) - size
-        half.windows[frame.stream] = beyond
-        credit = half.initial + beyond
-        for stream in (0, frame.stream):
-            held = half.stalls.pop(stream, None)
-            if held is not None and held.until is not None:
-                self._stall(half, held)
-        if size and (window < 0 or credit < 0) and not half.overdrawn:
-            half.overdrawn = True
-            why = "DATA beyond the flow-control window (RFC 9113 6.9.1)"
-            self._problem(frame.sender, frame.packet, frame.offset, 9 + size, "flow control", why)
-        if ending:
-            return
-        if window <= 0:
-            half.stalls[0] = _Held(0, frame.ready, frame.packet)
-        if credit <= 0:
-            half.stalls[frame.stream] = _Held(frame.stream, frame.ready, frame.packet)
-
-    def _credit(self, half: Half, frame: Framed, increment: int) -> None:
-        """``half`` may send more."""
-        if frame.stream == 0:
-            if half.window is not None:
-                half.window += increment
-        else:
-            half.windows[frame.stream] = half.windows.get(frame.stream, 0) + increment
-        held = half.stalls.get(frame.stream)
-        if held is not None and held.until is None:
-            half.stalls[frame.stream] = held._replace(until=frame.ready, freed=frame.packet)
-
-    def _stall(self, half: Half, held: _Held) -> None:
-        """Data followed the new credit, so the sender had been waiting for it."""
+    def _stall(self, half: Half, held: Held, until: int) -> None:
         if len(self.events) >= _MOST:
             return
         what = f"stream {held.stream} window" if held.stream else "connection window"
-        until = held.until if held.until is not None else held.since
         where = f"packets {held.packet} to {held.freed}" if held.freed else f"from packet {held.packet} on"
         detail = f"{what} used up for {(until - held.since) / 1e6:.3f} ms, {where}"
-        self.events.append(
-            H2Event(half.sender, "window_stall", held.stream, None, detail, held.packet, held.since, until)
-        )
+        event = H2Event(half.sender, "window_stall", held.stream, None, detail, held.packet, held.since, until)
+        self.events.append(event)
 
     # ------------------------------------------------------------ ends
 
@@ -468,9 +420,8 @@ class Reader2:
                 self._problem(half.sender, first.packet, first.offset, 9 + first.length, "headers", why)
             unfinished = any(not told.complete for told in half.open.values())
             end = max((side.stream.origin(side.count - 1)[1] for side in self.sides if side.count), default=0)
-            for held in half.stalls.values():
-                if held.until is None and unfinished:
-                    self._stall(half, held._replace(until=max(end, held.since)))
+            for held in half.credit.unended() if unfinished else ():
+                self._stall(half, held, max(end, held.since))
             for told in half.open.values():
                 if not told.problem and not told.complete and not _informational(told):
                     ended = self.sides[half.sender].ended
