@@ -71,7 +71,7 @@ def signs(connection: Connection) -> Sign:
         if tls.data is None and tls.handshake_done:
             if connection.end - (tls.handshake_done_time or connection.start) > NOTICEABLE:
                 found |= Sign.SLOW
-            if tcp.fin_first_by == 1 - tls.client:
+            if tcp.fin_first_by == 1 - tls.client or tls.close_notify[1 - tls.client] is not None:
                 found |= Sign.HTTP
     else:
         found |= _plain_signs(connection)

@@ -34,6 +34,9 @@ from synfin.observe.story import Connection
 
 CODE = "HTP103"
 
+#: An encrypted record shorter than this holds no HTTP request.
+SHORTEST = 45
+
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on a readable request whose only answer is the server's close."""
@@ -79,25 +82,30 @@ def check(connection: Connection, context: Context) -> Finding | None:
 def _unreadable(connection: Connection) -> Finding | None:
     """TLS without secrets: the server's close is the first thing after the client's request."""
     tls = connection.tls
-    close = first_close(connection)
-    if tls is None or not tls.handshake_done or close is None or close.reset or close.side == tls.client:
-        return None
-    asked = unanswered(tls)
-    if asked is None or asked[1] is not None or tls.alpn not in (None, "http/1.1", "h2") or missed(connection):
+    asked = unanswered(tls) if tls is not None and tls.handshake_done else None
+    if tls is None or asked is None or asked[1] is not None or missed(connection):
         return None
     request = asked[0]
-    shown = protected(tls)
-    said_bye = any(p.sender == tls.client and p.what == "alert" and p.time < close.time for p in shown)
-    if said_bye or not 0 <= close.time - request.time <= 60 * SECOND:
+    close = first_close(connection)
+    if tls.alpn not in (None, "http/1.1", "h2") or (close is not None and close.reset) or request.length < SHORTEST:
+        return None
+    goodbyes = [p for p in protected(tls) if p.what == "alert" and p.time >= request.time]
+    if goodbyes and (close is None or goodbyes[0].time <= close.time):
+        side, time, packet = goodbyes[0].sender, goodbyes[0].time, goodbyes[0].packet
+    elif close is not None:
+        side, time, packet = close.side, close.time, close.packet
+    else:
+        return None
+    if side == tls.client or not 0 <= time - request.time <= 60 * SECOND:
         return None
     return finding(
         CODE,
         f"{server_name(connection)} closed without answering the request",
         f"{end(connection, tls.client)} sent a request (packet {request.packet}, {request.length} octets encrypted); "
-        f"{at(connection, close.time)} the server closed (packet {close.packet}) and sent nothing that can be a "
+        f"{at(connection, time)} the server closed (packet {packet}) and sent nothing that can be a "
         "response, only what has the look of session tickets.",
         "Server's operator: look in the log at this moment: dead worker, backend that closed, a filter that drops it.",
-        [request.packet, close.packet],
+        [request.packet, packet],
         severity=Severity.WARNING,
         sure=Confidence.LIKELY,
         reason="the records cannot be read, but none of them comes after the request and has a length of its own",

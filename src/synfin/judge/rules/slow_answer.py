@@ -30,6 +30,7 @@ from synfin.judge.facts import (
     unanswered,
 )
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.rules.empty_reply import SHORTEST
 from synfin.observe.story import Connection, TlsStory
 
 CODE = "HTP102"
@@ -117,6 +118,8 @@ def _unreadable(connection: Connection, tls: TlsStory) -> Finding | None:
     if asked is None or missed(connection) or connection.tcp.source != "packets":
         return None
     request, answer = asked
+    if request.length < SHORTEST:
+        return None
     server = 1 - tls.client
     if answer is not None:
         wait = answer.time - request.time
@@ -139,8 +142,8 @@ def _unreadable(connection: Connection, tls: TlsStory) -> Finding | None:
     left = bye.time if bye is not None else close.time if close is not None and close.side == tls.client else None
     if left is None or (close is not None and close.time < left) or left - request.time < SLOW:
         return None
-    if acknowledged(connection, tls.client) <= 0 or connection.tcp.sides[tls.client].marks.get("retransmission"):
-        return None
+    if acknowledged(connection, tls.client) < connection.streams[tls.client].end - 64:
+        return None  # the request never arrived in full
     return finding(
         CODE,
         f"{end(connection, server)} did not answer in {span(left - request.time)}; the client gave up",
