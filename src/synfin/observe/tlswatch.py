@@ -64,13 +64,14 @@ def watch_tls(
     that resume it, and is shared by the connections of one capture.
     """
     one, two = streams
-    if not one.pieces and not two.pieces:
+    starts = (one.layout()[0], two.layout()[0])
+    if not starts[0] and not starts[1]:
         return _NOTHING
-    at = (one.pieces[0].offset if one.pieces else 0, two.pieces[0].offset if two.pieces else 0)
+    at = (starts[0][0] if starts[0] else 0, starts[1][0] if starts[1] else 0)
     preambles: list[PreambleFact] = []
     name = ""
     for _ in range(DEPTH):
-        heads = (_head(one, at[0]), _head(two, at[1]))
+        heads = (one.read(at[0], LOOK), two.read(at[1], LOOK))
         if heads[0][:4] in _REQUESTS and (not heads[1] or heads[1][:5] == b"HTTP/") and heads[0][:8] != b"CONNECT ":
             return TlsResult(None, tuple(preambles), "http")
         found = None if heads[0][:5] in _PROXIED or heads[1][:5] in _PROXIED else _tls_here(heads)
@@ -102,16 +103,6 @@ class _Found(NamedTuple):
     sslv2: bool
 
 
-def _head(stream: ByteStream, at: int) -> bytes:
-    pieces = stream.pieces
-    if not pieces:
-        return b""
-    first = pieces[0]
-    if at == first.offset and len(first.data) >= LOOK:
-        return first.data[:LOOK]
-    return stream.read(at, LOOK)
-
-
 def _tls_here(heads: tuple[bytes, bytes]) -> _Found | None:
     """Whether TLS begins at these octets, and which side is its client (0 where it does not show)."""
     one, two = heads
@@ -136,14 +127,12 @@ def _tls_here(heads: tuple[bytes, bytes]) -> _Found | None:
 def _later(streams: tuple[ByteStream, ByteStream], at: tuple[int, int], *, any_record: bool) -> tuple[int, int] | None:
     """Where TLS begins at the start of a later packet: a ClientHello, or any record where nothing else is known."""
     starts: list[int | None] = [None, None]
+    look = looks_like_record if any_record else looks_like_client_hello
     for side, stream in enumerate(streams):
-        for piece in stream.pieces:
-            data = piece.data
-            if 20 <= data[0] <= 24 and piece.offset >= at[side]:
-                head = data[:12] if len(data) >= 12 else stream.read(piece.offset, 12)
-                if (looks_like_record if any_record else looks_like_client_hello)(head):
-                    starts[side] = piece.offset
-                    break
+        for i, start in enumerate(stream.layout()[0]):
+            if start >= at[side] and 20 <= stream.octets(i)[0] <= 24 and look(stream.read(start, 12)):
+                starts[side] = start
+                break
     if starts == [None, None]:
         return None
     for side in (0, 1):
@@ -156,7 +145,7 @@ def _answer(streams: tuple[ByteStream, ByteStream], side: int, asked: int) -> in
     """Where ``side`` begins TLS when the other side began it at ``asked``: its first record at or after that time."""
     stream = streams[side]
     when = streams[1 - side].ready(asked, 1)
-    for piece in stream.pieces:
-        if piece.ready >= when and looks_like_record(stream.read(piece.offset, HEADER)):
-            return piece.offset
+    for i, start in enumerate(stream.layout()[0]):
+        if stream.origin(i)[1] >= when and looks_like_record(stream.read(start, HEADER)):
+            return start
     return stream.end

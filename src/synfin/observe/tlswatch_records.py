@@ -10,22 +10,30 @@ records when the peer moved on to SSL 3.0 or later.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
 from synfin.observe.stream import ByteStream
 from synfin.wire.tls.records import HEADER, MAX_FRAGMENT, looks_like_record
+from synfin.wire.tls.sslv2 import read_header
 
 #: ``version`` of records in SSL 2.0's own framing.
 SSLV2 = 0x0002
 
 _new = tuple.__new__  # makes a NamedTuple without a call to its Python constructor
+#: Major versions of record headers: SSL 3.0 to TLS 1.3, and the drafts of TLS 1.3.
+_MAJOR = frozenset({3, 0x7F})
 _HEADER = Struct(">BHH").unpack_from
 
 
 class Record(NamedTuple):
-    """One record as it lies in its sender's stream; ``packet`` and ``time`` are those of its last octet."""
+    """One record as it lies in its sender's stream; ``packet`` and ``time`` are those of its last octet.
+
+    ``octets`` are those of the packet that holds all of the record, which begins at ``at`` in them; empty where the
+    record is spread over packets.
+    """
 
     time: int
     packet: int
@@ -35,7 +43,8 @@ class Record(NamedTuple):
     length: int  # of the fragment
     header: int  # octets before the fragment
     complete: bool
-    piece: int  # index of the piece that holds its first octet
+    octets: bytes
+    at: int
 
 
 class Fault(NamedTuple):
@@ -49,95 +58,87 @@ class Fault(NamedTuple):
 
 def fragment(stream: ByteStream, record: Record) -> bytes:
     """The octets of ``record`` after its header, as far as they were captured without a hole."""
-    piece = stream.pieces[record.piece]
-    start = record.offset + record.header - piece.offset
-    stop = start + record.length
-    if stop <= len(piece.data):
-        return piece.data[start:stop]
+    if record.octets:
+        start = record.at + record.header
+        return record.octets[start : start + record.length]
     return stream.read(record.offset + record.header, record.length)
 
 
-def walk(stream: ByteStream, start: int, faults: list[Fault], index: int | None = None) -> Iterator[Record]:
+def walk(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[Record]:
     """The records of ``stream`` from offset ``start`` on; what is none is added to ``faults``."""
-    pieces = stream.pieces
-    count = len(pieces)
-    i = max(stream.index(start), 0) if index is None else index
+    starts, sizes = stream.layout()
+    count = len(starts)
+    i = max(stream.index(start), 0)
     pos = start
     while i < count:
-        piece = pieces[i]
-        base, data, packet, ready = piece.offset, piece.data, piece.packet, piece.ready
-        size = len(data)
+        base = starts[i]
+        size = sizes[i]
         at = pos - base
+        if at >= size:
+            i += 1
+            continue
         if at < 0:  # a hole where a header should be
             i, pos = _resume(stream, i)
             continue
-        while at + 5 <= size:
+        data = stream.octets(i)
+        packet, ready = stream.origin(i)
+        while at + HEADER <= size:
             kind, version, length = _HEADER(data, at)
-            if not 20 <= kind <= 25 or version >> 8 not in (3, 0x7F) or length > MAX_FRAGMENT:
+            if not 20 <= kind <= 25 or version >> 8 not in _MAJOR or length > MAX_FRAGMENT:
                 faults.append(Fault(base + at, size - at, packet, f"not a TLS record: {data[at : at + 5].hex(' ')}"))
                 i, pos = _resume(stream, i + 1)
                 break
             stop = at + HEADER + length
             if stop > size:
-                pos = base + at
-                i, pos, record = _across(stream, i, pos, kind, version, length)
+                i, pos, record = _across(stream, i, base + at, kind, version, length)
                 yield record
                 break
-            yield _new(Record, (ready, packet, base + at, kind, version, length, HEADER, True, i))
+            yield _new(Record, (ready, packet, base + at, kind, version, length, HEADER, True, data, at))
             at = stop
         else:
             pos = base + at
-            if at >= size:
-                i += 1
-                continue
-            head = stream.read(pos, HEADER)
-            if len(head) == HEADER:
-                kind, version, length = _HEADER(head)
-                if 20 <= kind <= 25 and version >> 8 in (3, 0x7F) and length <= MAX_FRAGMENT:
+            if at < size:  # a header that goes on in the next packet
+                head = stream.read(pos, HEADER)
+                kind, version, length = _HEADER(head.ljust(HEADER, b"\0"))
+                if len(head) < HEADER:
+                    faults.append(Fault(pos, len(head), packet, "the captured octets end inside a record header"))
+                    i, pos = _resume(stream, stream.index(pos + len(head) - 1) + 1)
+                elif 20 <= kind <= 25 and version >> 8 in _MAJOR and length <= MAX_FRAGMENT:
                     i, pos, record = _across(stream, i, pos, kind, version, length)
                     yield record
                 else:
                     faults.append(Fault(pos, size - at, packet, f"not a TLS record: {head.hex(' ')}"))
                     i, pos = _resume(stream, i + 1)
-            else:
-                faults.append(Fault(pos, len(head), packet, "the captured octets end inside a record header"))
-                i, pos = _resume(stream, stream.index(pos + len(head) - 1) + 1)
 
 
 def _across(stream: ByteStream, i: int, pos: int, kind: int, version: int, length: int) -> tuple[int, int, Record]:
     """A record that passes the end of piece ``i``: where to go on (piece, offset), and the record."""
-    pieces = stream.pieces
-    count = len(pieces)
+    starts, sizes = stream.layout()
+    count = len(starts)
     stop = pos + HEADER + length
-    first = i
-    piece = pieces[i]
-    reached = piece.offset + len(piece.data)
-    while reached < stop and i + 1 < count and pieces[i + 1].offset == reached:
-        i += 1
-        piece = pieces[i]
-        reached += len(piece.data)
-    complete = reached >= stop
-    record = Record(piece.ready, piece.packet, pos, kind, version, length, HEADER, complete, first)
-    if not complete:  # a hole inside, or the end: go on where the header said this record ends
-        while i + 1 < count and pieces[i].offset + len(pieces[i].data) <= stop:
+    if stream.holes:
+        while starts[i] + sizes[i] < stop and i + 1 < count and starts[i + 1] == starts[i] + sizes[i]:
             i += 1
-        if pieces[i].offset > stop:  # that place was not captured either
-            i, stop = _resume(stream, i)
-        elif pieces[i].offset + len(pieces[i].data) <= stop:
-            i = count
+    else:
+        i = bisect_right(starts, stop - 1, i) - 1
+    complete = starts[i] + sizes[i] >= stop
+    packet, ready = stream.origin(i)
+    record = Record(ready, packet, pos, kind, version, length, HEADER, complete, b"", 0)
+    if not complete:  # a hole inside, or the end: go on where the header said this record ends
+        i = max(bisect_right(starts, stop) - 1, i)
+        if starts[i] + sizes[i] <= stop:  # that place was not captured either
+            i, stop = _resume(stream, i + 1)
     return i, stop, record
 
 
 def _resume(stream: ByteStream, i: int) -> tuple[int, int]:
     """The first piece from ``i`` on that starts like a record, and its offset; past the last piece: there is none."""
-    pieces = stream.pieces
-    for k in range(i, len(pieces)):
-        piece = pieces[k]
-        if 20 <= piece.data[0] <= 24:
-            head = piece.data[:HEADER] if len(piece.data) >= HEADER else stream.read(piece.offset, HEADER)
-            if looks_like_record(head):
-                return k, piece.offset
-    return len(pieces), 0
+    starts, sizes = stream.layout()
+    for k in range(i, len(starts)):
+        data = stream.octets(k)
+        if 20 <= data[0] <= 24 and looks_like_record(data if sizes[k] >= HEADER else stream.read(starts[k], HEADER)):
+            return k, starts[k]
+    return len(starts), 0
 
 
 def walk_sslv2(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[Record]:
@@ -148,21 +149,19 @@ def walk_sslv2(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[
     pos = start
     while True:
         head = stream.read(pos, 6)
-        if len(head) >= HEADER and looks_like_record(head):
+        if looks_like_record(head):
             yield from walk(stream, pos, faults)
             return
-        if len(head) < 3:
+        found = read_header(head)
+        if found is None or len(head) <= found.size:
             return
-        header = 2 if head[0] & 0x80 else 3
-        length = (head[0] & 0x7F if header == 2 else head[0] & 0x3F) << 8 | head[1]
-        index = stream.index(pos)
-        if not length or len(head) <= header:
-            faults.append(Fault(pos, len(head), stream.pieces[index].packet, "not an SSL 2.0 record"))
+        if not found.length:
+            faults.append(Fault(pos, len(head), stream.origin(stream.index(pos))[0], "not an SSL 2.0 record"))
             return
-        have = len(stream.read(pos, header + length))
-        last = stream.pieces[stream.index(pos + have - 1)]
-        complete = have == header + length
-        yield Record(last.ready, last.packet, pos, head[header], SSLV2, length, header, complete, index)
+        have = len(stream.read(pos, found.size + found.length))
+        packet, ready = stream.origin(stream.index(pos + have - 1))
+        complete = have == found.size + found.length
+        yield Record(ready, packet, pos, head[found.size], SSLV2, found.length, found.size, complete, b"", 0)
         if not complete:
             return
-        pos += header + length
+        pos += have

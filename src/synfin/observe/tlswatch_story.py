@@ -50,7 +50,7 @@ _new = tuple.__new__
 #: Secrets a watch may use come as ``Keys``; without any, this is what a side with protected records says.
 _NO_KEYS = Decryption(Opened.NO_SECRET, "no key log or key was given")
 _NOTHING = Decryption(Opened.NOTHING)
-_END: Record = Record(1 << 127, 0, 0, 0, 0, 0, 0, False, 0)
+_END = Record(1 << 127, 0, 0, 0, 0, 0, 0, False, b"", 0)
 
 
 class _Side:
@@ -137,7 +137,7 @@ class Watch:
 
     def _record(self, sender: int, record: Record) -> None:
         side = self._sides[sender]
-        time, packet, offset, kind, version, length, header, complete, _ = record
+        time, packet, offset, kind, version, length, header, complete, _, _ = record
         if offset != side.next:
             self._gap(sender, offset - side.next)
         side.next = offset + header + length
@@ -382,11 +382,11 @@ class Watch:
         self, sender: int, kind: int, raw: bytes, offset: int, span: tuple[int, int], record: Record, clear: bool
     ) -> None:
         """One whole handshake message: parse it, keep it, take from it what the story tells."""
-        stream = self._streams[sender]
-        if offset == record.offset and stream.pieces[record.piece].packet == record.packet:
+        if record.octets and offset == record.offset:
             packets: tuple[int, ...] = (record.packet,)
             time = record.time
         else:
+            stream = self._streams[sender]
             packets = stream.packets(span[0], span[1] - span[0])
             time = stream.ready(span[0], span[1] - span[0]) if clear else record.time
         name = HANDSHAKES.get(kind) or f"unknown_{kind}"
