@@ -26,7 +26,7 @@ from tests.wire.net_made import A4, A6, B4, B6, NAMED, SHAPES, eth, ip4
 #: Columns that are known before a frame is looked into.
 GIVEN = ("number", "time", "frame_at", "caplen", "wirelen", "link")
 #: Link types that whole arrays know; Ethernet, which has the most to it, more often.
-LINKS = (1, 1, 1, 1, 1, 1, 0, 12, 101, 108, 113, 276)
+LINKS = (1, 1, 1, 1, 1, 1, 0, 9, 12, 50, 101, 104, 108, 113, 276)
 
 
 def batches(data: bytes, folder: Path) -> tuple[list[Batch], ReadNotes]:
@@ -112,11 +112,22 @@ def frames(draw: st.DrawFn, link: int) -> bytes:
     kind = 0x86DD if packet[0] >> 4 == 6 else 0x0800
     kind = draw(st.sampled_from([kind, kind, kind, kind, 0x0806, 0x8847, 0x0800]))
     if link == 1:
+        if draw(st.integers(0, 3)) == 0:
+            protocol = b"\0\x57" if kind == 0x86DD else b"\0\x21"
+            length = len(packet) + 2 + draw(st.sampled_from([0, 0, 0, -9, 50, -200]))
+            session = b"\x11" + draw(st.sampled_from([b"\0", b"\0", b"\x65"])) + b"\0\1"
+            packet = session + max(0, length).to_bytes(2, "big") + protocol + packet
+            kind = 0x8864
         tags = draw(st.lists(st.tuples(st.sampled_from([0x8100, 0x88A8, 0x9100]), st.integers(0, 65535)), max_size=3))
         return eth(kind, packet, *tags) + draw(st.sampled_from([b"", bytes(6), b"\xff" * 4]))
     if link in (0, 108):
         family = 2 if kind == 0x0800 else draw(st.sampled_from([10, 24, 28, 30, 99]))
         return family.to_bytes(4, draw(st.sampled_from(["little", "big"]))) + packet
+    if link in (9, 50):
+        head = draw(st.sampled_from([b"\xff\3\0", b"\xff\3\0", b"\0", b"", b"\x0f\0\x08"]))
+        return head + draw(st.sampled_from([b"\x21", b"\x57", b"\0"])) + packet
+    if link == 104:
+        return b"\x0f\0" + kind.to_bytes(2, "big") + packet
     if link == 113:
         return bytes(14) + kind.to_bytes(2, "big") + packet
     if link == 276:

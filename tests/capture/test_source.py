@@ -67,6 +67,16 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         assert capture.name == "standard input"
 
 
+def test_standard_input_that_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="no capture in it"):
+        open_capture("-")
+    with (tmp_path / "closed").open("w+") as file:
+        monkeypatch.setattr(sys, "stdin", file)
+    with pytest.raises(UsageError, match="standard input"):
+        open_capture("-")
+
+
 def test_a_pipe(tmp_path: Path) -> None:
     path = tmp_path / "pipe"
     os.mkfifo(path)

@@ -1,8 +1,8 @@
 """From places of frames to rows of columns: whole arrays for ordinary packets, one by one for the rest.
 
-Ordinary is: Ethernet (with up to two VLAN tags), Linux cooked capture (both versions), raw IP and BSD loopback,
-carrying IPv4 without fragmentation or IPv6 without extension headers, carrying TCP or UDP whose headers were
-captured whole.  Those packets are decoded by gathering the same few octets of all of them at once.  Everything else
+Ordinary is: Ethernet (with up to two VLAN tags, or PPPoE), Linux cooked capture (both versions), raw IP, BSD loopback,
+PPP and Cisco HDLC, carrying IPv4 without fragmentation or IPv6 without extension headers, carrying TCP or UDP
+whose headers were captured whole.  Those packets are decoded by gathering the same few octets of all of them at once.  Everything else
 (``single.py``) goes through the codecs of ``wire``, which say the same of ordinary packets too: a test holds both
 equal.
 """
@@ -24,6 +24,7 @@ _VLAN_TYPES = (0x8100, 0x88A8, 0x9100)
 _IP4, _IP6 = 0x0800, 0x86DD
 _RAW = frozenset((12, 14, 101, 228, 229))
 _LOOP = frozenset((0, 108))
+_PPP = frozenset((9, 50))
 #: Address families that BSD systems write for IPv6.
 _LOOP_IP6 = (10, 24, 28, 30)
 
@@ -98,6 +99,7 @@ class Decoder:
             plain = (ethertype == _IP4) | (ethertype == _IP6)
             if not plain.all():
                 self._vlans(rows, frame, some, at, captured, wire, done)
+                self._pppoe(rows, frame, some, at, captured, wire, done)
             skip = 14
         elif link_type == 113:
             skip = 16
@@ -117,6 +119,14 @@ class Decoder:
             number = family[:, 0] | family[:, 3]
             plain = ((number == 2) | np.isin(number, _LOOP_IP6)) & (family[:, 1] | family[:, 2] == 0)
             plain &= (family[:, 0] == 0) | (family[:, 3] == 0)
+        elif link_type in _PPP:
+            skip = 4
+            protocol = u32(gather(self._octets, at, 4), 0)
+            plain = (protocol == 0xFF030021) | (protocol == 0xFF030057)
+        elif link_type == 104:
+            skip = 4
+            ethertype = u16(gather(self._octets, at, 4), 2)
+            plain = (ethertype == _IP4) | (ethertype == _IP6)
         else:
             return
         if plain.all():
@@ -146,6 +156,18 @@ class Decoder:
             for tag in np.unique(tags).tolist():
                 ids = (tag >> 12, tag & 0xFFF)[:depth]
                 rows["wrap"][mine[tags == tag]] = self._singles.wrap(Wrap(ids))
+
+    def _pppoe(
+        self, rows: Rows, frame: Octets, some: Some, at: Places, captured: Places, wire: Places, done: Bools
+    ) -> None:
+        """Frames of a PPPoE session: its length says where the packet ends."""
+        protocol = u16(frame, 20)
+        chosen = (u16(frame, 12) == 0x8864) & (frame[:, 15] == 0) & ((protocol == 0x21) | (protocol == 0x57))
+        which = np.flatnonzero(chosen)
+        if which.size:
+            wire = np.minimum(wire[which] - 20, u16(frame, 18)[which]) - 2
+            captured = np.minimum(captured[which] - 22, wire)
+            self._ip(rows, _pick(some, which), at[which] + 22, captured, wire, done)
 
     def _ip(self, rows: Rows, some: Some, at: Places, captured: Places, wire: Places, done: Bools) -> None:
         """Packets that begin at ``at`` with ``captured`` octets here and ``wire`` octets on the wire."""

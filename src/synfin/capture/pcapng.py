@@ -137,7 +137,7 @@ class _Sections:
             if not self._believed(at, kind, length, len(packets)):
                 break
             end = at + ((length + 3) & ~3)
-            if kind in (_PACKET, _SIMPLE) or kind in _RECORD_NAMES:
+            if kind in (_ENHANCED, _PACKET, _SIMPLE) or kind in _RECORD_NAMES:
                 keep(at)
             else:
                 self._other_block(at, end, kind, length)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synfin.capture.fragments import Reassembly
 from synfin.capture.index import NO_PACKET
 from synfin.capture.notes import ReadNotes
-from synfin.capture.table import Kind, Wrap
+from synfin.capture.table import ROW, Kind, Wrap
 from synfin.wire.net import Dissection, dissect, dissect_datagram
 
 _KINDS = {"tcp": Kind.TCP, "udp": Kind.UDP, "icmp": Kind.ICMP, "pdu": Kind.PDU, "cut": Kind.CUT}
@@ -22,6 +22,9 @@ _KINDS = {"tcp": Kind.TCP, "udp": Kind.UDP, "icmp": Kind.ICMP, "pdu": Kind.PDU, 
 _MOST_WRAPS = 65_536
 _MOST_PROBLEMS = 254
 _LOW = (1 << 64) - 1
+
+#: Columns that are set before a frame is looked into.
+_GIVEN = ("number", "time", "frame_at", "caplen", "wirelen", "link")
 
 #: Octets of reassembled datagrams kept; beyond that their payload is not.
 _MOST_EXTRA = 1 << 28
@@ -66,23 +69,40 @@ class Singles:
         """Fill the rows ``which``, whose place, lengths and link are set already."""
         if not which.size:
             return
-        chosen = rows[which]
-        places = zip(
-            which.tolist(),
-            chosen["frame_at"].tolist(),
-            chosen["caplen"].tolist(),
-            chosen["wirelen"].tolist(),
-            chosen["link"].tolist(),
-            strict=True,
-        )
-        for i, at, caplen, wirelen, link in places:
-            link_type = self._notes.links[link].link_type
-            if link_type == NO_PACKET:
-                self._unread(rows[i], self._notes.links[link].interface)
-                continue
-            self._packet(rows[i], link_type, at, caplen, wirelen)
+        made = [self._row(*given) for given in rows[list(_GIVEN)][which].tolist()]
+        rows[which] = np.array(made, ROW)
 
-    def _packet(self, row: np.void, link_type: int, at: int, caplen: int, wirelen: int) -> None:
+    def _row(self, number: int, time: int, at: int, caplen: int, wirelen: int, link: int) -> tuple[int, ...]:
+        """One row, as a tuple in the order of ROW."""
+        link_type = self._notes.links[link].link_type
+        if link_type == NO_PACKET:
+            found, base = Dissection(unread=self._notes.links[link].interface), 0
+        else:
+            found, base = self._packet(link_type, at, caplen, wirelen)
+        problem = 0
+        if found.unread:
+            problem = self.problem(found.unread)
+            self._notes.unread[self.problems[problem]] += 1
+        wrap = self.wrap(Wrap(tuple(found.vlans), tuple(found.tunnels))) if found.vlans or found.tunnels else 0
+        kind = _KINDS.get(found.kind, Kind.OTHER)
+        src, dst = int.from_bytes(found.src, "big"), int.from_bytes(found.dst, "big")
+        row: tuple[int, ...]
+        row = (number, time, at, caplen, wirelen, link, kind, found.version, found.proto, found.ttl, found.ip_id)
+        row += (found.ecn, wrap, src >> 64, src & _LOW, dst >> 64, dst & _LOW)
+        if kind == Kind.OTHER:
+            return (*row, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, problem)
+        load_at, opt_at = base + found.load_at, base + found.options_at
+        if base < 0:  # offsets count in the extra octets
+            load_at, opt_at = base - found.load_at, base - found.options_at
+        row += (found.sport, found.dport)
+        if kind in (Kind.TCP, Kind.CUT):
+            row += (found.seq, found.ack, found.flags, found.window, found.urgent, opt_at, found.options_len)
+        else:
+            row += (0, 0, 0, 0, 0, 0, 0)
+        return (*row, load_at, found.load_len, found.load_cap, problem)
+
+    def _packet(self, link_type: int, at: int, caplen: int, wirelen: int) -> tuple[Dissection, int]:
+        """What a frame holds, and where its offsets count from: a place in the file, or a negative one in ``extra``."""
         frame: memoryview | bytes = self._data[at : at + caplen]
         found = dissect(link_type, frame, wirelen=wirelen)
         base = at
@@ -98,31 +118,4 @@ class Singles:
                 self._extra += frame
             else:
                 found.load_cap = found.options_len = 0
-        self._fill(row, found, base)
-
-    def _fill(self, row: np.void, found: Dissection, base: int) -> None:
-        """Write what was found into ``row``; a negative ``base`` means that offsets count in the extra octets."""
-        kind = _KINDS.get(found.kind, Kind.OTHER)
-        row["kind"] = kind
-        row["version"], row["proto"], row["ttl"] = found.version, found.proto, found.ttl
-        row["ip_id"], row["ecn"] = found.ip_id, found.ecn
-        if found.vlans or found.tunnels:
-            row["wrap"] = self.wrap(Wrap(tuple(found.vlans), tuple(found.tunnels)))
-        src, dst = int.from_bytes(found.src, "big"), int.from_bytes(found.dst, "big")
-        row["src_hi"], row["src_lo"] = src >> 64, src & _LOW
-        row["dst_hi"], row["dst_lo"] = dst >> 64, dst & _LOW
-        if kind != Kind.OTHER:
-            row["sport"], row["dport"] = found.sport, found.dport
-            row["load_at"] = base + found.load_at if base >= 0 else base - found.load_at
-            row["load_len"], row["load_cap"] = found.load_len, found.load_cap
-        if kind in (Kind.TCP, Kind.CUT):
-            row["seq"], row["ack"], row["flags"] = found.seq, found.ack, found.flags
-            row["window"], row["urgent"] = found.window, found.urgent
-            row["opt_at"] = base + found.options_at if base >= 0 else base - found.options_at
-            row["opt_len"] = found.options_len
-        if found.unread:
-            self._unread(row, found.unread)
-
-    def _unread(self, row: np.void, name: str) -> None:
-        row["problem"] = self.problem(name)
-        self._notes.unread[name] += 1
+        return found, base

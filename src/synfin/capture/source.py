@@ -80,7 +80,10 @@ class Source:
 def open_source(source: str | Path) -> Source:
     """Open a path, or standard input for ``"-"``.  Raises UsageError when there is nothing to read."""
     if str(source) == "-":
-        return _spool(sys.stdin.buffer, "standard input")
+        stdin = getattr(sys.stdin, "buffer", None)
+        if stdin is None or stdin.closed or stdin.isatty():
+            raise UsageError("standard input: there is no capture in it; pipe one into it or give a file")
+        return _spool(stdin, "standard input")
     path = Path(source)
     name = str(path)
     try:
@@ -143,15 +146,15 @@ def _mapped(file: IO[bytes], name: str, packing: str = "", damage: str = "") -> 
 
 
 def _spool(stream: IO[bytes], name: str) -> Source:
-    head = stream.read(4)
+    head = _read(stream, 4, name)
     packing = _packing(head)
     damage = ""
     with tempfile.TemporaryFile(prefix="synfin-") as spool:
         try:
             if packing:
-                damage = _unpack(_chunks(stream, head), spool, packing)
+                damage = _unpack(_chunks(stream, head, name), spool, packing)
             else:
-                for chunk in _chunks(stream, head):
+                for chunk in _chunks(stream, head, name):
                     spool.write(chunk)
             spool.flush()
         except OSError as error:
@@ -166,11 +169,18 @@ def _spool(stream: IO[bytes], name: str) -> Source:
         return _mapped(spool, name, packing, damage)
 
 
-def _chunks(stream: IO[bytes], head: bytes) -> Iterator[bytes]:
+def _chunks(stream: IO[bytes], head: bytes, name: str) -> Iterator[bytes]:
     chunk = head
     while chunk:
         yield chunk
-        chunk = stream.read(_CHUNK)
+        chunk = _read(stream, _CHUNK, name)
+
+
+def _read(stream: IO[bytes], size: int, name: str) -> bytes:
+    try:
+        return stream.read(size)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: cannot be read ({_reason(error)})") from None
 
 
 class _Unpacker(Protocol):
