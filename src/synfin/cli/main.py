@@ -7,7 +7,7 @@ what, where and what to do, and exit code 2; Ctrl-C is 130; a reader that closed
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
 from importlib import import_module
 
@@ -94,15 +94,13 @@ def _one_line(text: str) -> str:
 
 def run() -> None:
     """Entry point: runs the command line and leaves the process with its exit code."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough ends us, in silence
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
-        # The reader is gone; what is still buffered must not complain either when the interpreter closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     sys.exit(code)
 
 

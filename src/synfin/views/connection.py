@@ -100,6 +100,10 @@ def heading(connection: Connection, width: int, paint: Paint, *, brief: bool) ->
     for side, other in ((0, 1), (1, 0)):
         if connection.tcp.source == "packets" and not connection.tcp.sides[other].packets and len(connection.rows) > 1:
             yield f"only what the {SIDES[side]} sent was captured"
+    for who, sent in zip(SIDES, connection.tcp.sides, strict=True):
+        if sent.over_mss:
+            big = f"{count(sent.over_mss, 'packet')} of the {who} hold more than the MSS"
+            yield from wrap(f"{big}: captured where a network card joins segments (offload)", width)
     overlaps = connection.tcp.overlaps
     for overlap in overlaps[:3]:
         yield from wrap(
