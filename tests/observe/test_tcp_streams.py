@@ -80,6 +80,11 @@ def test_the_first_copy_wins_as_a_naive_reassembly_says(seed: int, data: bytes) 
     assert got == octets
     missing = set(range(max(octets) + 1)) - set(octets)
     assert {k for hole in stream.holes for k in range(hole.offset, hole.offset + hole.length)} == missing
+    same = ByteStream(stream.pieces, stream.holes)
+    for offset in range(max(octets) + 2):
+        assert stream.contiguous(offset) == same.contiguous(offset)
+        assert stream.read(offset, 30) == same.read(offset, 30)
+        assert stream.packets(offset, 30) == same.packets(offset, 30)
     for overlap in story.overlaps:
         first, second = (made[number - 1] for number in (overlap.first_packet, overlap.second_packet))
         one, two = (

@@ -114,6 +114,20 @@ def test_round_trips_are_measured_per_direction_and_not_over_repeats() -> None:
     assert told.sides[0].rtt == (10_000_000,) * 3
 
 
+def test_timestamps_tell_which_copy_was_answered() -> None:
+    text = """
+        0.0 a > b SYN <TS 1 0>
+        0.1 b > a SYN,ACK <TS 1 1>
+        0.2 a > b ACK <TS 2 1>
+        1.0 a > b PSH,ACK len=10 <TS 100 1>
+        1.5 a > b PSH,ACK len=10 seq=1001 <TS 150 1>
+        1.6 b > a ACK <TS 9 {}>
+    """
+    assert story(text.format(100)).sides[1].rtt == (600_000_000,) * 3
+    assert story(text.format(150)).sides[1].rtt == (100_000_000,) * 3
+    assert story(text.format(77)).sides[1].rtt is None
+
+
 def test_stalls() -> None:
     told = story(
         OPEN

@@ -117,18 +117,10 @@ class RowStream(ByteStream):
         """How many octets can be read from ``offset`` before a hole or the end."""
         starts = self._starts
         at = self.index(offset)
-        if at < 0 or not starts:
+        if at < 0 or not starts or starts[at] + self._length[at] <= offset:
             return 0
-        reached = starts[at] + self._length[at]
-        if reached <= offset:
-            return 0
-        if not self.holes:
-            return self.end - offset
-        for i in range(at + 1, len(starts)):
-            if starts[i] != reached:
-                break
-            reached += self._length[i]
-        return reached - offset
+        gap = bisect_right(self.holes, offset, key=_begin)
+        return (self.holes[gap].offset if gap < len(self.holes) else self.end) - offset
 
     def packets(self, offset: int, size: int) -> tuple[int, ...]:
         """The packets that carried the octets ``offset .. offset + size``, in stream order, each once."""
@@ -146,6 +138,10 @@ class RowStream(ByteStream):
         """When the last octet of ``offset .. offset + size`` could be read in order, ns (0: never captured)."""
         at = self.index(offset + size - 1)
         return self.origin(at)[1] if at >= 0 else 0
+
+
+def _begin(hole: Hole) -> int:
+    return hole.offset
 
 
 def in_order(rows: Rows, side: int) -> RowStream:

@@ -202,16 +202,22 @@ def _side(
 
 def _plain_rtt(rows: Rows) -> tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]:
     """``_rtt`` of both sides at once, where nothing was repeated and nothing is missing."""
-    waiting: tuple[list[tuple[int, int]], list[tuple[int, int]]] = ([], [])
+    ends: tuple[list[int], list[int]] = ([], [])
+    times: tuple[list[int], list[int]] = ([], [])
+    done = [0, 0]
     samples: tuple[list[int], list[int]] = ([], [])
     for sender, time, seq, ack, size in zip(rows.sender, rows.time, rows.seq, rows.ack, rows.load_len, strict=True):
-        sent = waiting[1 - sender]
-        if sent and (ack - sent[0][0]) & _M < _H:
-            keep = [mark for mark in sent if (ack - mark[0]) & _M >= _H]
-            samples[sender].append(time - sent[len(sent) - len(keep) - 1][1])
-            sent[:] = keep
+        other = 1 - sender
+        sent, at = ends[other], done[other]
+        if at < len(sent) and (ack - sent[at]) & _M < _H:
+            at += 1
+            while at < len(sent) and (ack - sent[at]) & _M < _H:
+                at += 1
+            done[other] = at
+            samples[sender].append(time - times[other][at - 1])
         if size:
-            waiting[sender].append(((seq + size) & _M, time))
+            ends[sender].append((seq + size) & _M)
+            times[sender].append(time)
     one, two = samples
     return (
         (min(one), median_low(one), max(one)) if one else None,
@@ -222,29 +228,44 @@ def _plain_rtt(rows: Rows) -> tuple[tuple[int, int, int] | None, tuple[int, int,
 def _rtt(rows: Rows, side: int, marks: list[int]) -> tuple[int, int, int] | None:
     """Minimum, median and maximum time from the other side's data to ``side``'s acknowledgment of it, ns.
 
-    Karn's rule: while a repeated segment waits for its acknowledgment nothing is measured.
+    Karn's rule: while a repeated segment waits for its acknowledgment nothing is measured, unless timestamps tell
+    which copy is answered (RFC 7323 section 4).
     """
     samples: list[int] = []
-    waiting: list[tuple[int, int]] = []
+    waiting: list[tuple[int, int, int]] = []  # number after the segment, time, index
+    copies: dict[int, int] = {}  # timestamp of each copy of the repeated segment -> when it was sent
     barrier: int | None = None
     done = 0
-    for sender, time, seq, ack, flags, size, mark in zip(
-        rows.sender, rows.time, rows.seq, rows.ack, rows.flags, rows.load_len, marks, strict=True
+    for i, (sender, time, seq, ack, flags, size, mark) in enumerate(
+        zip(rows.sender, rows.time, rows.seq, rows.ack, rows.flags, rows.load_len, marks, strict=True)
     ):
         if sender != side:
-            if size:
-                end = (seq + size) & _M
-                if mark & _REPEATED:
-                    barrier = waiting[-1][0] if len(waiting) > done else end
-                    waiting, done = [], 0
-                else:
-                    waiting.append((end, time))
-        elif flags & ACK and len(waiting) > done:
+            if not size:
+                continue
+            end = (seq + size) & _M
+            if not mark & _REPEATED:
+                waiting.append((end, time, i))
+                continue
+            if barrier is None:
+                copies = {}
+            for known, when, row in (*[sent for sent in waiting[done:] if sent[0] == end], (end, time, i)):
+                said = options(rows.options(row)).timestamps
+                if said is not None and known == end:
+                    copies.setdefault(said[0], when)
+            if len(waiting) > done:
+                barrier = waiting[-1][0]
+            elif barrier is None:
+                barrier = end
+            waiting, done = [], 0
+        elif flags & ACK:
+            when = None
             if barrier is not None:
+                said = options(rows.options(i)).timestamps
                 if (ack - barrier) & _M >= _H:
                     continue
+                if said is not None:
+                    when = copies.get(said[1])
                 barrier = None
-            when = None
             while done < len(waiting) and (ack - waiting[done][0]) & _M < _H:
                 when = waiting[done][1]
                 done += 1
