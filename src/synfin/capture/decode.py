@@ -1,10 +1,10 @@
 """From places of frames to rows of columns: whole arrays for ordinary packets, one by one for the rest.
 
-Ordinary is: Ethernet (with up to two VLAN tags, or PPPoE), Linux cooked capture (both versions), raw IP, BSD loopback,
-PPP and Cisco HDLC, carrying IPv4 without fragmentation or IPv6 without extension headers, carrying TCP or UDP
-whose headers were captured whole.  Those packets are decoded by gathering the same few octets of all of them at once.  Everything else
-(``single.py``) goes through the codecs of ``wire``, which say the same of ordinary packets too: a test holds both
-equal.
+Ordinary is: Ethernet (with up to two VLAN tags, or PPPoE), Linux cooked capture (both versions), raw IP, BSD
+loopback, PPP and Cisco HDLC, carrying IPv4 without fragmentation or IPv6 without extension headers, carrying TCP or
+UDP whose headers were captured whole.  Those packets are decoded by gathering the same few octets of all of them at
+once. Everything else (``single.py``) goes through the codecs of ``wire``, which say the same of ordinary packets
+too: a test holds both equal.
 """
 
 from __future__ import annotations
