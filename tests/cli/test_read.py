@@ -108,7 +108,7 @@ def test_exit_code_says_whether_something_is_wrong(capsys: pytest.CaptureFixture
 
 
 def test_follow(capsysbinary: pytest.CaptureFixture[bytes], http: str) -> None:
-    assert main(["follow", http, "--raw", "--side", "b"]) == 0
+    assert main(["follow", http, "-c", "0", "--raw", "--side", "b"]) == 0
     assert capsysbinary.readouterr().out == b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789"
     assert main(["follow", http, "-c", "0", "--side", "client"]) == 0
     assert b"GET /a?\\x1b[31m HTTP/1.1" in capsysbinary.readouterr().out
@@ -133,7 +133,10 @@ MISTAKES = {
     "narrow": (["read", "FILE", "--width", "3"], "--width"),
     "bad side": (["follow", "FILE", "--side", "left"], "--side"),
     "two styles": (["follow", "FILE", "--hex", "--text"], "exclude"),
-    "nothing decrypted": (["follow", "FILE", "--decrypted"], "not TLS"),
+    "which one": (["follow", "FILE"], "-c ID"),
+    "brief table": (["read", "FILE", "--brief"], "-c ID"),
+    "quick story": (["read", "FILE", "--quick", "-c", "0"], "--quick"),
+    "nothing decrypted": (["follow", "FILE", "-c", "0", "--decrypted"], "not TLS"),
 }
 
 

@@ -16,7 +16,10 @@ _SIDES = {"a": (0,), "client": (0,), "b": (1,), "server": (1,), "both": (0, 1)}
 
 def follow(
     file: Annotated[str, typer.Argument(metavar="FILE", help="pcap or pcapng; - is standard input.")],
-    connection: Annotated[int, typer.Option("-c", "--connection", metavar="ID", help="Which connection.")] = 0,
+    connection: Annotated[
+        int | None,
+        typer.Option("-c", "--connection", metavar="ID", help="Which connection; not needed for the only one."),
+    ] = None,
     side: Annotated[str, typer.Option("--side", metavar="SIDE", help="a (client), b (server) or both.")] = "both",
     raw: Annotated[bool, typer.Option("--raw", help="The exact octets, nothing else: for a file or a pipe.")] = False,
     hex_: Annotated[bool, typer.Option("--hex", help="Octets in hexadecimal.")] = False,
@@ -53,11 +56,14 @@ def follow(
         found, number = None, 0
         for item in seen:
             number += 1
-            if item.id == connection:
+            if item.id == (connection or 0):
                 found = item
+            if found is not None and (connection is not None or number > 1):
                 break
+        if connection is None and number > 1:
+            raise UsageError(f"{inputs.shown(file)}: has several connections; say which one with -c ID")
         if found is None:
-            raise UsageError(f"{inputs.shown(file)}: no connection {connection}; {inputs.range_of(number)}")
+            raise UsageError(f"{inputs.shown(file)}: no connection {connection or 0}; {inputs.range_of(number)}")
         if decrypted:
             _must_be_open(found, inputs.shown(file))
         opened = decrypted is not False

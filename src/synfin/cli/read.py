@@ -54,8 +54,13 @@ def read(
     A table of all connections of the captures, or with -c ID the whole story of one from SYN to FIN.
     """
     from synfin.cli import inputs, terminal
+    from synfin.errors import UsageError
     from synfin.views.paint import Paint
 
+    if brief and connection is None:
+        raise UsageError("--brief tells one connection: say which with -c ID")
+    if quick and (json or connection is not None or packet is not None or keylog or rsa_key):
+        raise UsageError("--quick prints the table and opens nothing: leave out --json, -c, --bytes and keys")
     page = Page(terminal.columns(width), Paint(terminal.colour(no_color)), brief=brief)
     filter_ = inputs.wanted(addr=addr, name=name, port=port, outcome=outcome)
     secrets = inputs.secrets(keylog, rsa_key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from synfin.judge.model import Finding, NotJudged
 from synfin.observe.story import Connection, Decryption, Opened, TlsStory
@@ -13,7 +12,7 @@ from synfin.views.handshake import certificate_lines
 from synfin.views.ladder import ladder
 from synfin.views.names import spoken
 from synfin.views.outcome import SIDES, outcome
-from synfin.views.paint import OUTCOME, PLAIN, Paint
+from synfin.views.paint import OUTCOME, PLAIN, SEVERITY, Paint
 from synfin.views.timeline import States, timeline
 from synfin.views.words import clean, clock, count, duration, listing, moment, wrap
 from synfin.wire.tls.registry import cipher_name, group_name
@@ -34,8 +33,11 @@ def story(
     if findings:
         yield ""
     for finding in findings:
-        told = finding_lines(finding, width, paint)
-        yield from islice(told, 1) if brief else told
+        if brief:
+            head = f"{finding.severity.name.lower()} {finding.code}: {clean(finding.title)}"
+            yield from (paint(SEVERITY[finding.severity], line) for line in wrap(head, width))
+        else:
+            yield from finding_lines(finding, width, paint)
     if not_judged and not brief:
         yield from wrap(f"not judged: {listing(f'{item.code} ({item.why})' for item in not_judged)}", width)
     yield ""
