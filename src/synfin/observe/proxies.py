@@ -26,7 +26,8 @@ _STATUS = re.compile(rb"HTTP/1\.\d +(\d\d\d)([^\r\n]*)\r?\n")
 _LENGTH = re.compile(rb"(?im)^content-length:[ \t]*(\d{1,15})[ \t]*\r?$")
 _CHUNKED = re.compile(rb"(?im)^transfer-encoding:[^\r\n]*chunked")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
-_CHUNKED_END = re.compile(rb"(?:^|\n)0+[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n")
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[^\r\n]{0,200}\r?\n")
+_TRAILER = re.compile(rb"(?:[^\r\n]+\r?\n)*\r?\n")
 
 
 class Peeled(NamedTuple):
@@ -116,13 +117,25 @@ def _response(heard: bytes, at: int) -> tuple[str, int, int]:
             fields = heard[at:end]
             length = _LENGTH.search(fields)
             if _CHUNKED.search(fields):
-                last = _CHUNKED_END.search(heard, end)
-                end = last.end() if last else len(heard)
+                end = _chunked_end(heard, end)
             elif length:
                 end = min(end + int(length[1]), len(heard))
         at = end
         if code >= 200:
             return (line[1] + line[2]).decode("latin-1"), code, end
+
+
+def _chunked_end(heard: bytes, at: int) -> int:
+    """Where a chunked body that starts at ``at`` ends (RFC 9112 7.1); the end of what there is when it does not."""
+    while chunk := _CHUNK.match(heard, at):
+        size = int(chunk[1], 16)
+        at = chunk.end()
+        if not size:
+            trailer = _TRAILER.match(heard, at)
+            return trailer.end() if trailer else len(heard)
+        at += size
+        at += 2 if heard[at : at + 1] == b"\r" else 1
+    return len(heard)
 
 
 _SOCKS5_REPLY = (

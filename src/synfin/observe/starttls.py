@@ -43,8 +43,8 @@ _YES = {
 _ACCEPTED = {name: re.compile(line) for name, line in _YES.items()}
 _NO = re.compile(rb"[45]\d\d[ -]|(?i:\S+ (?:NO|BAD) )|-ERR|(?i:NO|BYE)[ \r]|(?::\S+ )?(?:691|451|421) ")
 _RECORD_AFTER_LINE = re.compile(rb"(?:^|\n)([\x14-\x16]\x03[\x00-\x04])")
-_XMPP_ASK = re.compile(rb"<starttls[^>]*(?:/>|>\s*</starttls\s*>)")
-_XMPP_ANSWER = re.compile(rb"<(proceed|failure)[^>]*(?:/>|>(?:\s*</proceed\s*>)?)")
+_XMPP_ASK = re.compile(rb"<starttls[^<>]{0,200}(?:/>|>\s{0,20}</starttls\s{0,20}>)")
+_XMPP_ANSWER = re.compile(rb"<(proceed|failure)[^<>]{0,200}(?:/>|>(?:\s{0,20}</proceed\s{0,20}>)?)")
 _LDAP_OID = b"1.3.6.1.4.1.1466.20037"
 
 

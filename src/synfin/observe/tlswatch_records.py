@@ -22,6 +22,8 @@ from synfin.wire.tls.sslv2 import read_header
 #: ``version`` of records in SSL 2.0's own framing.
 SSLV2 = 0x0002
 
+#: Where pieces start, and their sizes.
+Layout = tuple[list[int], list[int]]
 _new = tuple.__new__  # makes a NamedTuple without a call to its Python constructor
 #: Major versions of record headers: SSL 3.0 to TLS 1.3, and the drafts of TLS 1.3.
 _MAJOR = frozenset({3, 0x7F})
@@ -66,7 +68,7 @@ def fragment(stream: ByteStream, record: Record) -> bytes:
 
 def walk(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[Record]:
     """The records of ``stream`` from offset ``start`` on; what is none is added to ``faults``."""
-    starts, sizes = stream.layout()
+    layout = starts, sizes = stream.layout()
     count = len(starts)
     i = max(stream.index(start), 0)
     pos = start
@@ -78,7 +80,7 @@ def walk(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[Record
             i += 1
             continue
         if at < 0:  # a hole where a header should be
-            i, pos = _resume(stream, i)
+            i, pos = _resume(stream, layout, i)
             continue
         data = stream.octets(i)
         packet, ready = stream.origin(i)
@@ -86,11 +88,11 @@ def walk(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[Record
             kind, version, length = _HEADER(data, at)
             if not 20 <= kind <= 25 or version >> 8 not in _MAJOR or length > MAX_FRAGMENT:
                 faults.append(Fault(base + at, size - at, packet, f"not a TLS record: {data[at : at + 5].hex(' ')}"))
-                i, pos = _resume(stream, i + 1)
+                i, pos = _resume(stream, layout, i + 1)
                 break
             stop = at + HEADER + length
             if stop > size:
-                i, pos, record = _across(stream, i, base + at, kind, version, length)
+                i, pos, record = _across(stream, layout, i, base + at, kind, version, length)
                 yield record
                 break
             yield _new(Record, (ready, packet, base + at, kind, version, length, HEADER, True, data, at))
@@ -102,18 +104,20 @@ def walk(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[Record
                 kind, version, length = _HEADER(head.ljust(HEADER, b"\0"))
                 if len(head) < HEADER:
                     faults.append(Fault(pos, len(head), packet, "the captured octets end inside a record header"))
-                    i, pos = _resume(stream, stream.index(pos + len(head) - 1) + 1)
+                    i, pos = _resume(stream, layout, stream.index(pos + len(head) - 1) + 1)
                 elif 20 <= kind <= 25 and version >> 8 in _MAJOR and length <= MAX_FRAGMENT:
-                    i, pos, record = _across(stream, i, pos, kind, version, length)
+                    i, pos, record = _across(stream, layout, i, pos, kind, version, length)
                     yield record
                 else:
                     faults.append(Fault(pos, size - at, packet, f"not a TLS record: {head.hex(' ')}"))
-                    i, pos = _resume(stream, i + 1)
+                    i, pos = _resume(stream, layout, i + 1)
 
 
-def _across(stream: ByteStream, i: int, pos: int, kind: int, version: int, length: int) -> tuple[int, int, Record]:
+def _across(
+    stream: ByteStream, layout: Layout, i: int, pos: int, kind: int, version: int, length: int
+) -> tuple[int, int, Record]:
     """A record that passes the end of piece ``i``: where to go on (piece, offset), and the record."""
-    starts, sizes = stream.layout()
+    starts, sizes = layout
     count = len(starts)
     stop = pos + HEADER + length
     if stream.holes:
@@ -127,13 +131,13 @@ def _across(stream: ByteStream, i: int, pos: int, kind: int, version: int, lengt
     if not complete:  # a hole inside, or the end: go on where the header said this record ends
         i = max(bisect_right(starts, stop) - 1, i)
         if starts[i] + sizes[i] <= stop:  # that place was not captured either
-            i, stop = _resume(stream, i + 1)
+            i, stop = _resume(stream, layout, i + 1)
     return i, stop, record
 
 
-def _resume(stream: ByteStream, i: int) -> tuple[int, int]:
+def _resume(stream: ByteStream, layout: Layout, i: int) -> tuple[int, int]:
     """The first piece from ``i`` on that starts like a record, and its offset; past the last piece: there is none."""
-    starts, sizes = stream.layout()
+    starts, sizes = layout
     for k in range(i, len(starts)):
         data = stream.octets(k)
         if 20 <= data[0] <= 24 and looks_like_record(data if sizes[k] >= HEADER else stream.read(starts[k], HEADER)):
