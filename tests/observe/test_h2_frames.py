@@ -343,5 +343,5 @@ def test_chopping_changes_nothing() -> None:
         (1, SettingsFrame(0).serialize() + answer(other) + data(1, b"hello", "END_STREAM")),
     ]
     expected = [(m.headers, m.body, m.complete) for m in watch(*said).messages]
-    for size in (1, 2, 9, 33):
+    for size in (1, 2, 9, 16, 17, 33):
         assert [(m.headers, m.body, m.complete) for m in watch(*chopped(said, size)).messages] == expected

@@ -63,6 +63,8 @@ EXCHANGES: list[tuple[str, list[Said], list[tuple[Any, ...]]]] = [
      [ASKED, (1, 200, "close", 5, True), ASKED, ANSWERED]),
     ("one way only, no lengths", [(1, BARE + b"hello"), (1, OK)], [(1, 200, "close", 5, True), ANSWERED]),
     ("response first", [(1, OK), (0, GET), (1, OK)], [ANSWERED, ASKED, ANSWERED]),
+    ("response without length first", [(1, BARE + b"hello"), (0, GET), (1, OK)],
+     [(1, 200, "close", 5, True), ASKED, ANSWERED]),
     ("starts in a body", [(1, b"the end of something\r\n"), (0, GET), (1, OK)], [ASKED, ANSWERED]),
 ]  # fmt: skip
 

@@ -128,7 +128,7 @@ class Reader:
                 return self._cut_head(side, first, start, data, head, asked)
             side.seek(start + len(data))
             header_at = side.last()
-            fixed = self._body(side, head, asked[0].method if asked else None)
+            fixed = self._body(side, head, asked)
             last = side.last() if fixed.seen else header_at
             return self._message(side, head, fixed, first, header_at, last, start, asked)
 
@@ -147,10 +147,11 @@ class Reader:
             return wire.looks_like_head(line)
         return not side.more
 
-    def _body(self, side: Side, head: wire.Head, method: str | None) -> _Fixed:
+    def _body(self, side: Side, head: wire.Head, asked: _Read | None) -> _Fixed:
         """Step over the body of ``head`` by RFC 9112 section 6.3."""
         status = head.status
         if head.kind == "response":
+            method = asked[0].method if asked else None
             if method == "CONNECT" and status is not None and status // 100 == 2:
                 return _Fixed("tunnel", head.length, 0, True)
             if method == "HEAD" or status in (204, 304) or (status is not None and status < 200):
@@ -166,7 +167,7 @@ class Reader:
             return _Fixed("length", head.length, seen, whole, why)
         if head.kind == "request" or head.version == "0.9":
             return _Fixed("none", None, 0, True)
-        follows = self._follows(side)
+        follows = self._follows(side, asked)
         size = (side.end if follows is None else follows) - side.pos
         seen = side.skip(size)
         if follows is not None:
@@ -174,18 +175,19 @@ class Reader:
         whole = side.ended and seen == size
         return _Fixed("close", head.length, seen, whole, "" if seen == size else _short(side, size - seen))
 
-    def _follows(self, side: Side) -> int | None:
+    def _follows(self, side: Side, asked: _Read | None) -> int | None:
         """Where the next response begins, when a body without a length was no reason for the peer to stop asking.
 
         The next request must have come before it; where no request was captured at all, its status line is enough.
         """
-        if len(self.pending) == 1:
+        later = 1 if asked else 0
+        if asked and len(self.pending) == 1:
             return None
-        asked = self.pending[1][0].end if self.pending else 0
+        since = self.pending[later][0].end if self.pending else 0
         stream = side.stream
         for at in range(side.at, side.count):
             offset = side.starts[at]
-            if offset > side.pos and stream.read(offset, 7) == b"HTTP/1." and stream.origin(at)[1] >= asked:
+            if offset > side.pos and stream.read(offset, 7) == b"HTTP/1." and stream.origin(at)[1] >= since:
                 return offset
         return None
 
@@ -234,7 +236,7 @@ class Reader:
         """An HTTP/0.9 response: octets until the end, nothing else (RFC 1945 6.1)."""
         first, start = side.at, side.pos
         head = wire.Head("response", "0.9", None, None, None, "", (), None, False, False, None, "", "", ())
-        fixed = self._body(side, head._replace(version="1.0"), None)
+        fixed = self._body(side, head._replace(version="1.0"), asked)
         return self._message(side, head, fixed, first, first, side.last(), start, asked)
 
     def _cut_head(self, side: Side, first: int, start: int, data: bytes, head: wire.Head, asked: _Read | None) -> _Read:

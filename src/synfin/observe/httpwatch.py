@@ -20,7 +20,7 @@ _FIRST = frozenset(bytes((octet,)) for octet in b"\r\nABCDEFGHIJKLMNOPQRSTUVWXYZ
 _LINE = 16384
 
 #: How many packets of a side are looked at for a start line when its first octets are none.
-_LOOK = 64
+_LOOK = 16
 
 
 def watch_http(
@@ -107,7 +107,7 @@ def _opening(stream: ByteStream, start: int) -> str:
         if (at == first and looks_like_head(data, begin)) or starts_message(data, begin):
             if data.startswith((b"HTTP/", b"ICY "), begin):
                 return "response"
-            return "preface" if data.startswith(PREFACE[:18], begin) else "request"
+            return "preface" if data.startswith(PREFACE[:16], begin) else "request"
     return ""
 
 
