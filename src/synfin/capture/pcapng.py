@@ -163,7 +163,17 @@ class _Sections:
             return self._stop(packet, at, f"the file ends inside a block of {length} octets, {has} are there")
         if not least <= length <= _MOST_BLOCK:
             return self._stop(packet, at, f"a block of type 0x{kind:x} says it is {length} octets long")
+        if kind not in (_ENHANCED, _PACKET, _SIMPLE):  # those are looked at all together
+            return self._closed(packet, at, length)
         return True
+
+    def _closed(self, packet: int, at: int, length: int) -> bool:
+        """Whether a block ends with its length, as it began."""
+        place = at + ((length + 3) & ~3) - 4
+        again = self.data[place : place + 4]
+        if len(again) == 4 and struct.unpack(f"{self.order}I", again)[0] + 3 & ~3 == length + 3 & ~3:
+            return True
+        return self._stop(packet, at, f"a block begins with length {length} and ends with another")
 
     def _section(self, at: int) -> bool:
         data = self.data
@@ -178,6 +188,8 @@ class _Sections:
         (length,) = struct.unpack_from(f"{self.order}I", data, at + 4)
         if length < 28 or length & 3 or at + length > len(data):
             return self._stop(packet, at, f"a section header says it is {length} octets long")
+        if not self._closed(packet, at, length):
+            return False
         self.interfaces = []
         for code, value in self._options(at + 24, at + length - 4):
             if code == _COMMENT:
@@ -254,6 +266,10 @@ class _Sections:
         bad = (caplen > places + length - 4 - frame_at) | (interface >= len(self.interfaces))
         packet = (kind == _ENHANCED) | (kind == _SIMPLE) | (kind == _PACKET)
         bad &= packet
+        ends = np.minimum(places + ((length + 3) & ~3) - 4, self.octets.size)
+        again = gather(self.octets, ends, 4).view(f"{self.order}u4")[:, 0].astype(np.int64)
+        unclosed = packet & ((again + 3) & ~3 != (length + 3) & ~3)
+        bad |= unclosed
         limits = np.array([most_frame(one.link_type) for one in self.interfaces] or [MOST_FRAME], np.int64)
         bad |= packet & (caplen > limits[np.minimum(interface, limits.size - 1)])
         good = int(np.argmax(bad)) if bad.any() else places.size
@@ -261,9 +277,14 @@ class _Sections:
             number = self.notes.packets + good + 1
             if interface[good] >= len(self.interfaces):
                 why = f"packet {number} names interface {int(interface[good])}, which the file does not describe"
+            elif unclosed[good]:
+                why = f"the block of packet {number} begins with length {int(length[good])} and ends with another"
             else:
                 why = f"packet {number} says it has {int(caplen[good])} octets in a block of {int(length[good])}"
-            self._stop(number, int(places[good]), why)
+            place = int(places[good])
+            # What stood behind it was misread because of it; a damaged gzip stream (packet 0) was not.
+            self.notes.problems = [one for one in self.notes.problems if one.offset < place or not one.packet]
+            self._stop(number, place, why)
             if not good:
                 return None
         index = Index(
