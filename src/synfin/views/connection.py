@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from synfin.judge.model import Finding, NotJudged
 from synfin.observe.story import Connection, Decryption, Opened, TlsStory
 from synfin.views.budget import budget, budget_line
+from synfin.views.certificates import certificate_lines
 from synfin.views.findings import finding_lines
-from synfin.views.handshake import certificate_lines
 from synfin.views.ladder import ladder
 from synfin.views.names import spoken
 from synfin.views.outcome import SIDES, outcome

@@ -108,7 +108,7 @@ def conversation(
 def _mixed(data: bytes, width: int) -> Iterator[str]:
     """A header that is text and a body that is not (a compressed answer, say), or a dump of everything."""
     head, end, _ = data[:65536].partition(b"\r\n\r\n")
-    if not end or not _is_text(head):
+    if not end or data.startswith(b"PRI ") or not _is_text(head):
         yield from dump(data)
         return
     yield from _text(head, width)

@@ -11,37 +11,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from synfin.judge.model import Finding, NotJudged
-from synfin.observe.story import (
-    AlertFact,
-    ChainFact,
-    Connection,
-    DnsFact,
-    Evidence,
-    HttpMessage,
-    HttpStory,
-    IcmpError,
-    MessageFact,
-    Phase,
-    PreambleFact,
-    SynFacts,
-    TcpSide,
-    TcpStory,
-    TlsStory,
-)
-from synfin.observe.stream import ByteStream
-from synfin.spec.certificates import CertificateFacts
+from synfin.observe.story import Connection, DnsFact, IcmpError, Phase, PreambleFact, SynFacts, TcpSide, TcpStory
+from synfin.views.json_inside import Json, evidence_json, http_json, side_name, stream_json, time_text, tls_json
 from synfin.views.names import spoken
 from synfin.views.outcome import SIDES, outcome
-from synfin.wire.tls.hello import ClientHello, ServerHello
-from synfin.wire.tls.registry import alert_name, cipher_name, group_name, version_name
 
 #: Raised when a key changes its meaning or goes away; new keys do not raise it.
 SCHEMA = 1
-
-Json = dict[str, Any]
 
 
 def dumps(value: Json) -> str:
@@ -65,8 +43,8 @@ def connection_json(
         "speaks": spoken(connection),
         "protocol": connection.protocol,
         "outcome": {"kind": ended.kind, "words": ended.words, "failed": ended.failed},
-        "start": _time(connection.start),
-        "end": _time(connection.end),
+        "start": time_text(connection.start),
+        "end": time_text(connection.end),
         "duration_ns": connection.end - connection.start,
         "packets": {
             "count": len(connection.rows),
@@ -77,26 +55,15 @@ def connection_json(
         "tunnels": list(connection.tunnels),
         "dns": _dns(connection.dns),
         "tcp": _tcp(connection.tcp),
-        "streams": {side: _stream(stream) for side, stream in zip(SIDES, connection.streams, strict=True)},
+        "streams": {side: stream_json(stream) for side, stream in zip(SIDES, connection.streams, strict=True)},
         "preambles": [_preamble(preamble) for preamble in connection.preambles],
-        "tls": _tls(connection.tls),
-        "http": _http(connection.http),
-        "outer_http": _http(connection.outer_http) if connection.outer_http is not connection.http else None,
+        "tls": tls_json(connection.tls),
+        "http": http_json(connection.http),
+        "outer_http": http_json(connection.outer_http) if connection.outer_http is not connection.http else None,
         "budget": [_phase(phase) for phase in connection.budget],
         "findings": [finding_json(finding) for finding in findings],
         "not_judged": [{"code": item.code, "why": item.why} for item in not_judged],
     }
-
-
-def _time(ns: int | None) -> str | None:
-    if ns is None:
-        return None
-    sign, ns = ("-", -ns) if ns < 0 else ("", ns)
-    return f"{sign}{ns // 1_000_000_000}.{ns % 1_000_000_000:09d}"
-
-
-def _side(side: int | None) -> str | None:
-    return None if side is None else SIDES[side]
 
 
 def _dns(dns: DnsFact | None) -> Json | None:
@@ -110,8 +77,8 @@ def _dns(dns: DnsFact | None) -> Json | None:
         "server": dns.server,
         "query_packet": dns.query_packet,
         "answer_packet": dns.answer_packet,
-        "start": _time(dns.start),
-        "end": _time(dns.end),
+        "start": time_text(dns.start),
+        "end": time_text(dns.end),
     }
 
 
@@ -124,8 +91,8 @@ def _tcp(tcp: TcpStory) -> Json:
         "handshake": tcp.handshake,
         "close": tcp.close,
         "rst_after_fin": tcp.rst_after_fin,
-        "rst_first_by": _side(tcp.rst_first_by),
-        "fin_first_by": _side(tcp.fin_first_by),
+        "rst_first_by": side_name(tcp.rst_first_by),
+        "fin_first_by": side_name(tcp.fin_first_by),
         "completeness": tcp.completeness,
         "initial_rtt_ns": tcp.initial_rtt,
         "syn_to_synack_ns": tcp.syn_to_synack,
@@ -140,8 +107,8 @@ def _tcp(tcp: TcpStory) -> Json:
             {
                 "kind": stall.kind,
                 "held_up": SIDES[stall.sender],
-                "start": _time(stall.start),
-                "end": _time(stall.end),
+                "start": time_text(stall.start),
+                "end": time_text(stall.end),
                 "packets": list(stall.packets),
             }
             for stall in tcp.stalls
@@ -186,7 +153,7 @@ def _syn(syn: SynFacts | None) -> Json | None:
         return None
     return {
         "packet": syn.packet,
-        "time": _time(syn.time),
+        "time": time_text(syn.time),
         "seq": syn.seq,
         "window": syn.window,
         "mss": syn.mss,
@@ -202,7 +169,7 @@ def _syn(syn: SynFacts | None) -> Json | None:
 def _icmp(error: IcmpError) -> Json:
     return {
         "packet": error.packet,
-        "time": _time(error.time),
+        "time": time_text(error.time),
         "from": error.sender_ip,
         "name": error.name,
         "version": error.version,
@@ -214,185 +181,6 @@ def _icmp(error: IcmpError) -> Json:
     }
 
 
-def _stream(stream: ByteStream) -> Json:
-    return {
-        "end": stream.end,
-        "holes": [
-            {"offset": hole.offset, "length": hole.length, "acknowledged": hole.acknowledged} for hole in stream.holes
-        ],
-    }
-
-
-# ---------------------------------------------------------------- TLS
-
-
-def _tls(tls: TlsStory | None) -> Json | None:
-    if tls is None:
-        return None
-    return {
-        "client": SIDES[tls.client],
-        "start": dict(zip(SIDES, tls.start, strict=True)),
-        "version": _code(tls.version, version_name),
-        "cipher": _code(tls.cipher, cipher_name),
-        "group": _code(tls.group, group_name),
-        "alpn": tls.alpn,
-        "sni": tls.sni,
-        "sslv2": tls.sslv2,
-        "resumed": tls.resumed,
-        "early_data": tls.early_data,
-        "hello_retry": tls.hello_retry is not None,
-        "certificate_requested": tls.certificate_requested,
-        "new_session_ticket": tls.new_session_ticket,
-        "certificate_status": tls.certificate_status,
-        "handshake_done": tls.handshake_done,
-        "handshake_done_time": _time(tls.handshake_done_time),
-        "close_notify": dict(zip(SIDES, tls.close_notify, strict=True)),
-        "client_hello": _client_hello(tls.client_hello),
-        "client_hello_2": _client_hello(tls.client_hello_2),
-        "server_hello": _server_hello(tls.server_hello),
-        "messages": [_message(message) for message in tls.messages],
-        "alerts": [_alert(alert) for alert in tls.alerts],
-        "records": _records(tls),
-        "certificates": [_chain(chain) for chain in tls.chains],
-        "ja3": tls.ja3,
-        "ja3_full": tls.ja3_full,
-        "ja3s": tls.ja3s,
-        "ja3s_full": tls.ja3s_full,
-        "ja4": tls.ja4,
-        "decryption": {
-            side: {
-                "opened": str(opened.opened),
-                "why": opened.why,
-                "records": opened.records,
-                "failed_packet": opened.failed_packet,
-            }
-            for side, opened in zip(SIDES, tls.decryption, strict=True)
-        },
-        "decrypted": (
-            {side: _stream(stream) for side, stream in zip(SIDES, tls.data, strict=True)}
-            if tls.data is not None
-            else None
-        ),
-        "problems": _problems(tls.problems),
-    }
-
-
-def _code(code: int | None, name: Any) -> Json | None:
-    return None if code is None else {"code": code, "name": name(code)}
-
-
-def _extensions(hello: ClientHello | ServerHello) -> list[Json]:
-    return [{"type": e.type, "name": e.name, "body": e.body.hex()} for e in hello.extensions or ()]
-
-
-def _client_hello(message: MessageFact | None) -> Json | None:
-    hello = message.body if message is not None else None
-    if not isinstance(hello, ClientHello):
-        return None
-    return {
-        "legacy_version": hello.legacy_version,
-        "random": hello.random.hex(),
-        "session_id": hello.session_id.hex(),
-        "cipher_suites": list(hello.cipher_suites),
-        "compression_methods": list(hello.compression_methods),
-        "extensions": _extensions(hello),
-        "supported_versions": list(hello.supported_versions),
-        "groups": list(hello.groups),
-        "key_share_groups": list(hello.key_share_groups),
-        "signature_algorithms": list(hello.signature_algorithms),
-        "alpn": list(hello.alpn),
-        "psk": hello.psk_offered,
-        "early_data": hello.early_data,
-        "ech": hello.ech,
-    }
-
-
-def _server_hello(message: MessageFact | None) -> Json | None:
-    hello = message.body if message is not None else None
-    if not isinstance(hello, ServerHello):
-        return None
-    return {
-        "legacy_version": hello.legacy_version,
-        "selected_version": hello.selected_version,
-        "random": hello.random.hex(),
-        "session_id": hello.session_id.hex(),
-        "cipher_suite": hello.cipher_suite,
-        "compression_method": hello.compression_method,
-        "extensions": _extensions(hello),
-    }
-
-
-def _message(message: MessageFact) -> Json:
-    return {
-        "sender": SIDES[message.sender],
-        "type": message.type,
-        "name": message.name,
-        "offset": message.offset,
-        "length": message.length,
-        "packets": list(message.packets),
-        "time": _time(message.time),
-        "decrypted": message.decrypted,
-        "problem": message.problem,
-    }
-
-
-def _alert(alert: AlertFact) -> Json:
-    return {
-        "sender": SIDES[alert.sender],
-        "level": alert.level,
-        "description": alert.description,
-        "name": alert_name(alert.description) if alert.description is not None else None,
-        "protected": alert.protected,
-        "decrypted": alert.decrypted,
-        "packet": alert.packet,
-        "time": _time(alert.time),
-    }
-
-
-def _records(tls: TlsStory) -> Json:
-    """Records by sender and outer type: how many, and how many octets of fragments."""
-    counted: dict[str, dict[int, list[int]]] = {side: {} for side in SIDES}
-    for record in tls.records:
-        entry = counted[SIDES[record.sender]].setdefault(record.type, [0, 0])
-        entry[0] += 1
-        entry[1] += record.length
-    return {
-        side: [{"type": kind, "count": entry[0], "octets": entry[1]} for kind, entry in sorted(kinds.items())]
-        for side, kinds in counted.items()
-    }
-
-
-def _chain(chain: ChainFact) -> Json:
-    return {
-        "sender": SIDES[chain.sender],
-        "packets": list(chain.packets),
-        "segments": chain.segments,
-        "time": _time(chain.time),
-        "chain": [_certificate(facts) for facts in chain.facts],
-    }
-
-
-def _certificate(facts: CertificateFacts) -> Json:
-    return {
-        "sha256": facts.sha256,
-        "parsed": facts.parsed,
-        "problems": list(facts.problems),
-        "subject": [list(pair) for pair in facts.subject],
-        "subject_text": facts.subject_text,
-        "issuer": [list(pair) for pair in facts.issuer],
-        "issuer_text": facts.issuer_text,
-        "serial": facts.serial_hex.lower(),
-        "not_before": facts.not_before_text or None,
-        "not_after": facts.not_after_text or None,
-        "key": {"kind": facts.key[0], "bits": facts.key[1]},
-        "signature": {"oid": facts.sig_alg, "name": facts.sig_name},
-        "san_dns": list(facts.san_dns) if facts.san_dns is not None else None,
-        "san_ip": list(facts.san_ip) if facts.san_ip is not None else None,
-        "is_ca": facts.is_ca,
-        "der": facts.der.hex(),
-    }
-
-
 def _preamble(preamble: PreambleFact) -> Json:
     target = preamble.target
     return {
@@ -400,70 +188,20 @@ def _preamble(preamble: PreambleFact) -> Json:
         "target": {"host": target.ip, "port": target.port} if target is not None else None,
         "accepted": preamble.accepted,
         "status": preamble.status,
-        "start": _time(preamble.start),
-        "end": _time(preamble.end),
+        "start": time_text(preamble.start),
+        "end": time_text(preamble.end),
         "packets": list(preamble.packets),
     }
 
 
-# ---------------------------------------------------------------- HTTP, time, findings
-
-
-def _http(http: HttpStory | None) -> Json | None:
-    if http is None:
-        return None
-    return {
-        "protocol": http.protocol,
-        "tls": http.tls,
-        "switched": http.switched,
-        "messages": [_http_message(message) for message in http.messages],
-        "frames": [
-            {
-                "sender": SIDES[event.sender],
-                "what": event.what,
-                "stream": event.stream,
-                "code": event.code,
-                "detail": event.detail,
-                "packet": event.packet,
-                "time": _time(event.time),
-            }
-            for event in http.h2
-        ],
-        "problems": _problems(http.problems),
-    }
-
-
-def _http_message(message: HttpMessage) -> Json:
-    return {
-        "sender": SIDES[message.sender],
-        "kind": message.kind,
-        "version": message.version,
-        "stream": message.stream,
-        "method": message.method,
-        "target": message.target,
-        "authority": message.authority,
-        "status": message.status,
-        "reason": message.reason,
-        "headers": [list(header) for header in message.headers],
-        "framing": message.framing,
-        "declared": message.declared,
-        "body": message.body,
-        "complete": message.complete,
-        "packets": {"first": message.packets[0], "last": message.packets[1]},
-        "start": _time(message.start),
-        "header_end": _time(message.header_end),
-        "end": _time(message.end),
-        "tls": message.tls,
-        "offset": message.offset,
-        "problem": message.problem,
-    }
+# ---------------------------------------------------------------- time, findings
 
 
 def _phase(phase: Phase) -> Json:
     return {
         "name": phase.name,
-        "start": _time(phase.start),
-        "end": _time(phase.end),
+        "start": time_text(phase.start),
+        "end": time_text(phase.end),
         "duration_ns": phase.end - phase.start,
         "round_trips": phase.round_trips,
         "waited_for": phase.waited_for,
@@ -480,24 +218,10 @@ def finding_json(finding: Finding) -> Json:
         "title": finding.title,
         "cause": finding.cause,
         "remedy": finding.remedy,
-        "evidence": [_evidence(evidence) for evidence in finding.evidence],
+        "evidence": [evidence_json(evidence) for evidence in finding.evidence],
         "confidence": str(finding.confidence),
         "reason": finding.reason,
         "disproof": finding.disproof,
         "next_capture": finding.next_capture,
         "symptoms": [finding_json(symptom) for symptom in finding.symptoms],
-    }
-
-
-def _problems(problems: Sequence[tuple[Evidence, str]]) -> list[Json]:
-    return [{"evidence": _evidence(evidence), "why": why} for evidence, why in problems]
-
-
-def _evidence(evidence: Evidence) -> Json:
-    return {
-        "packets": list(evidence.packets),
-        "sender": _side(evidence.sender),
-        "offset": evidence.offset,
-        "length": evidence.length,
-        "field": evidence.field,
     }
