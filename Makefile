@@ -17,12 +17,12 @@ test: $(VENV)/.ready-dev
 check: lint types test
 
 format: $(VENV)/.ready-dev
-	$(BIN)/ruff format src tests benches examples fuzz
-	$(BIN)/ruff check --fix src tests benches examples fuzz
+	$(BIN)/ruff format src tests benches examples fuzz tools
+	$(BIN)/ruff check --fix src tests benches examples fuzz tools
 
 lint: $(VENV)/.ready-dev
-	$(BIN)/ruff format --check src tests benches examples fuzz
-	$(BIN)/ruff check src tests benches examples fuzz
+	$(BIN)/ruff format --check src tests benches examples fuzz tools
+	$(BIN)/ruff check src tests benches examples fuzz tools
 
 types: $(VENV)/.ready-dev
 	$(BIN)/mypy
@@ -40,22 +40,15 @@ examples: $(VENV)/.ready
 docs: $(VENV)/.ready
 	$(BIN)/python -m synfin.cli.main rule --markdown > docs/reference/rules.md
 
-$(VENV)/bin/python:
+$(VENV)/.ready: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
-	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --version >/dev/null 2>&1; } || \
-	  { rm -rf $(VENV); echo "$(PYTHON) has neither venv with pip nor pip: install the packages python3-venv and python3-pip" >&2; exit 2; }
-
-$(VENV)/.ready: pyproject.toml | $(VENV)/bin/python
 	@echo "Setting up in $(VENV) (once)" >&2
-	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then $(BIN)/python -m pip install -q --disable-pip-version-check -e .; \
-	  else $(PYTHON) -m pip --python $(BIN)/python install -q --disable-pip-version-check -e .; fi
-	@touch $@
+	@$(PYTHON) tools/make_venv.py $(VENV) && touch $@
 
-$(VENV)/.ready-dev: pyproject.toml | $(VENV)/bin/python
+$(VENV)/.ready-dev: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
 	@echo "Setting up for development in $(VENV) (once)" >&2
-	@if $(BIN)/python -m pip --version >/dev/null 2>&1; then $(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'; \
-	  else $(PYTHON) -m pip --python $(BIN)/python install -q --disable-pip-version-check -e '.[dev]'; fi
-	@touch $@ $(VENV)/.ready
+	@$(PYTHON) tools/make_venv.py $(VENV) dev && touch $@ $(VENV)/.ready
 
 clean:
 	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
