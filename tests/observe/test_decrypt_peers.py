@@ -7,12 +7,16 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from synfin.capture.keylog import KeyLog, read_keylog
 from synfin.observe.decrypt import SessionCache
 from synfin.observe.story import Opened, TlsStory
 from synfin.observe.stream import ByteStream, Hole
 from synfin.observe.tlswatch import watch_tls
+from synfin.spec.keys import master_secret
+from synfin.spec.protection import sealers_12
 from synfin.spec.rsa import premaster_from_rsa
 from tests.support.tlspeers import (
     CLIENT,
@@ -216,3 +220,40 @@ def test_key_log_lines_of_the_rsa_kind() -> None:
     path = Path(mkdtemp(prefix="synfin-")) / "keys"
     path.write_text(f"RSA {exchange[:8].hex()} {premaster.hex()}\n")
     opened(watch_tls(pair, keylog=read_keylog(path)).tls)
+
+
+def test_ssl3_by_hand() -> None:
+    """Nobody speaks SSL 3.0 any more: the records are sealed here, in CBC and with RC4, and the RSA key opens them."""
+    for suite in (0x002F, 0x0005):
+        client_random, server_random, premaster = bytes(range(32)), bytes(range(32, 64)), b"\x03\x00" + bytes(46)
+        encrypted = rsa_key().public_key().encrypt(premaster, PKCS1v15())
+        der = identity().certificate.public_bytes(Encoding.DER)
+        chain = (len(der) + 3).to_bytes(3, "big") + len(der).to_bytes(3, "big") + der
+        hello = b"\x03\x00" + client_random + b"\0" + b"\x00\x02" + suite.to_bytes(2, "big") + b"\x01\x00"
+        answer = b"\x03\x00" + server_random + b"\0" + suite.to_bytes(2, "big") + b"\0"
+        master = master_secret(0x0300, "sha256", premaster, client_random, server_random)
+        ours, theirs = sealers_12(0x0300, suite, master, client_random, server_random, entropy=bytes)
+        ccs = b"\x14\x03\x00\x00\x01\x01"
+        finished = b"\x14\x00\x00\x24" + bytes(36)
+        chunks = [
+            (CLIENT, _record(_message(1, hello))),
+            (SERVER, _record(_message(2, answer) + _message(11, chain) + _message(14, b""))),
+            (CLIENT, _record(_message(16, encrypted)) + ccs + ours.seal_record(22, finished)),
+            (SERVER, ccs + theirs.seal_record(22, finished)),
+            (CLIENT, ours.seal_record(23, b"question") + ours.seal_record(23, b"again")),
+            (SERVER, theirs.seal_record(23, b"x" * 16000) + theirs.seal_record(23, b"x" * 16000)),
+            (SERVER, theirs.seal_record(23, b"x" * 8000) + theirs.seal_record(21, b"\x01\x00")),
+            (CLIENT, ours.seal_record(21, b"\x01\x00")),
+        ]
+        story = watch_tls(streams(chunks), rsa_keys=[rsa_key()]).tls
+        assert story is not None and story.version == 0x0300
+        assert said(story, CLIENT) == b"questionagain" and said(story, SERVER) == b"x" * 40000
+        assert [told.opened for told in story.decryption] == [Opened.ALL, Opened.ALL]
+
+
+def _message(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + len(body).to_bytes(3, "big") + body
+
+
+def _record(content: bytes) -> bytes:
+    return b"\x16\x03\x00" + len(content).to_bytes(2, "big") + content

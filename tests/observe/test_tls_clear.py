@@ -196,6 +196,16 @@ def test_a_message_cut_off_is_told() -> None:
     assert story.server_hello is not None
 
 
+def test_the_name_in_a_hello_that_was_cut_off() -> None:
+    talk, _ = converse(*contexts(V.TLSv1_3))
+    hello = talk.chunks[0][1]
+    at = hello.index(b"server.example")
+    after = told([(CLIENT, hello[: at + 14])])
+    assert after.sni == "server.example" and after.client_hello is None
+    assert after.messages[0].name == "client_hello" and after.messages[0].problem
+    assert told([(CLIENT, hello[: at + 13])]).sni is None
+
+
 def test_a_hole_inside_a_record_is_stepped_over() -> None:
     talk, _ = converse(*contexts(V.TLSv1_2), says=((CLIENT, b"go"), (SERVER, b"x" * 16000), (SERVER, b"y" * 100)))
     one, two = streams(talk.chunks, cut_every(1000))

@@ -35,7 +35,9 @@ from synfin.observe.story import (
 from synfin.observe.stream import ByteStream, Hole, Piece
 from synfin.observe.tlswatch_records import SSLV2, Fault, Record, fragment, walk, walk_sslv2
 from synfin.spec.certificates import certificate_facts
+from synfin.wire.codec import Reader
 from synfin.wire.tls import sslv2
+from synfin.wire.tls.bodies import ServerName
 from synfin.wire.tls.messages import HRR_RANDOM, Certificate, ClientHello, ServerHello, is_tls13, parse_handshake
 from synfin.wire.tls.registry import HANDSHAKES, suite
 
@@ -377,6 +379,9 @@ class Watch:
             sender, kind, name, side.offset, side.need, packets, when, not side.clear, None, raw, f"cut off: {why}"
         )
         self.story.messages.append(fact)
+        if kind == CLIENT_HELLO and side.clear and self.story.client_hello is None:
+            self.story.client = sender
+            self.story.sni = self.story.sni or _early_name(raw)
 
     def _message(
         self, sender: int, kind: int, raw: bytes, offset: int, span: tuple[int, int], record: Record, clear: bool
@@ -686,3 +691,22 @@ def _chain(raw: bytes, tls13: bool) -> tuple[bytes, ...] | None:
     except WireError:
         return None
     return body.certificates if isinstance(body, Certificate) else None
+
+
+def _early_name(raw: bytes) -> str | None:
+    """The server name in a ClientHello that was cut off behind it (RFC 8446 4.1.2, RFC 6066 3); None without one."""
+    reader = Reader(raw, "client_hello", pos=4)
+    try:
+        reader.take(34, "version and random")
+        reader.vec(1, "legacy_session_id")
+        reader.vec(2, "cipher_suites")
+        reader.vec(1, "legacy_compression_methods")
+        reader.u16("extensions.length")
+        while True:
+            kind = reader.u16("extension.type")
+            body = reader.vec(2, "extension")
+            if kind == 0:
+                name = ServerName.read(Reader(body, "server_name")).names[0].name
+                return name.decode("ascii", "backslashreplace")
+    except (WireError, IndexError):
+        return None
