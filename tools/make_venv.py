@@ -17,6 +17,7 @@ import tempfile
 import urllib.request
 import venv
 from pathlib import Path
+from urllib.parse import urljoin
 
 INDEX = "https://pypi.org/pypi/pip/json"
 
@@ -26,8 +27,8 @@ def fetch_pip(folder: Path) -> Path:
     with urllib.request.urlopen(INDEX, timeout=60) as answer:
         files = json.load(answer)["urls"]
     wheel = next(file for file in files if file["filename"].endswith("-py3-none-any.whl"))
-    with urllib.request.urlopen(wheel["url"], timeout=60) as answer:
-        octets = answer.read()
+    with urllib.request.urlopen(urljoin(INDEX, wheel["url"]), timeout=60) as answer:
+        octets: bytes = answer.read()
     if hashlib.sha256(octets).hexdigest() != wheel["digests"]["sha256"]:
         raise OSError(f"{wheel['url']} is not what the index says it is")
     path = folder / wheel["filename"]
