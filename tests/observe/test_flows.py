@@ -83,11 +83,10 @@ def test_wraps_are_told_once_in_order() -> None:
     assert [wrap.vlans for wrap in flow.wraps] == [(7,), (3,)]
 
 
-def test_cut_headers_belong_but_carry_no_numbers() -> None:
-    made = batch(OPEN + "1.0 a > b SYN seq=9999 cut=40")
-    assert made.rows["kind"][3] == Kind.CUT
-    (flow,) = group(made)
-    assert len(flow.rows) == 4
+def test_cut_headers_keep_their_numbers() -> None:
+    made = batch(OPEN + "1.0 a > b SYN seq=9999 cut=50\n1.1 a > b SYN seq=9999 cut=50")
+    assert made.rows["kind"].tolist() == [Kind.TCP] * 3 + [Kind.CUT] * 2
+    assert [len(flow.rows) for flow in group(made)] == [3, 2]
 
 
 def test_pdus_are_connections_of_their_own() -> None:

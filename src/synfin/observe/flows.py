@@ -393,7 +393,7 @@ def _split(
     rows: NDArray[np.void], order: NDArray[np.int64], begins: NDArray[np.bool_], high: NDArray[np.bool_]
 ) -> None:
     """Set ``begins`` where a SYN opens the next connection of the same endpoints (see the module's head)."""
-    syn = (rows["flags"] & (SYN | ACK) == SYN) & (rows["kind"] == Kind.TCP)
+    syn = (rows["flags"] & (SYN | ACK) == SYN) & (rows["kind"] != Kind.PDU)
     asked = np.flatnonzero(syn[order])
     if not (~begins[asked]).any():
         return
@@ -422,7 +422,7 @@ def _split_pair(
 ) -> None:
     """The same for the rows ``order[begin:stop]`` of one pair of endpoints, whose first numbers must be worked out."""
     part = order[begin:stop]
-    place = np.flatnonzero(rows["kind"][part] == Kind.TCP)
+    place = np.flatnonzero(rows["kind"][part] != Kind.PDU)
     part = part[place]
     base: list[int | None] = [None, None]
     for i, seq, ack, flag, side in zip(
@@ -448,7 +448,7 @@ def _openers(
     """Whether each connection's opener is its higher endpoint, and how that is known."""
     total = len(high)
     index = np.arange(total)
-    bits = np.where(kind == Kind.TCP, flags, 0) & (SYN | ACK)
+    bits = np.where(kind != Kind.PDU, flags, 0) & (SYN | ACK)
     syn = np.minimum.reduceat(np.where(bits == SYN, index, total), starts)
     synack = np.minimum.reduceat(np.where(bits == (SYN | ACK), index, total), starts)
     has_syn, has_synack = syn < total, synack < total

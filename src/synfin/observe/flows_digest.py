@@ -50,7 +50,7 @@ def side_counts(rows: Rows, sender: NDArray[np.uint8], sizes: Ints) -> list[tupl
     flags = np.where(rows["kind"] == Kind.PDU, 0, rows["flags"])[order]
     number, size = rows["number"][order], rows["load_len"][order].astype(np.int64)
     fin, rst, syn = (flags & FIN) != 0, (flags & RST) != 0, (flags & SYN) != 0
-    window = np.where(rows["kind"][order] == Kind.TCP, rows["window"][order].astype(np.int64), _FAR)
+    window = np.where(rows["kind"][order] != Kind.PDU, rows["window"][order].astype(np.int64), _FAR)
 
     def total(column: NDArray[np.generic]) -> list[int]:
         out = np.zeros(2 * count, np.int64)

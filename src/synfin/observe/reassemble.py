@@ -192,11 +192,9 @@ def _place(rows: Rows, side: int, start: int | None) -> tuple[list[tuple[int, in
     high = 0
     fin: int | None = None
     acked: int | None = None
-    for i, (who, flags, seq, ack, size, captured, kind) in enumerate(
-        zip(rows.sender, rows.flags, rows.seq, rows.ack, rows.load_len, rows.load_cap, rows.kind, strict=True)
+    for i, (who, flags, seq, ack, size, captured) in enumerate(
+        zip(rows.sender, rows.flags, rows.seq, rows.ack, rows.load_len, rows.load_cap, strict=True)
     ):
-        if kind != 1:
-            continue
         if who != side:
             if flags & 16 and origin is not None:
                 offset = high + ((ack - origin - high + _HALF) & _M) - _HALF

@@ -30,7 +30,6 @@ _SYN_SENT_PROVED = _PAIRS[State.SYN_SENT, _PROVED]
 _LISTENING = _PAIRS[State.LISTEN, _ASSUMED]
 _CLOSED, _CLOSED_SEEN = _PAIRS[State.CLOSED, _ASSUMED], _PAIRS[State.CLOSED, _SEEN]
 _BEFORE = (State.CLOSED, State.LISTEN, State.SYN_SENT)
-_TCP = 1
 
 States = tuple[EndState, EndState]
 
@@ -50,7 +49,7 @@ def follow(rows: Rows, out: list[States] | None = None) -> tuple[States, tuple[s
     step = ends.step
     quiet = False  # both ends are known to be established: a segment without FIN, SYN, RST changes nothing
     for i, flags in enumerate(rows.flags):
-        if not quiet or flags & 7 or rows.kind[i] != _TCP:
+        if not quiet or flags & 7:
             step(i, flags)
             quiet = ends.quiet()
         if out is not None:
@@ -88,8 +87,6 @@ class _Ends:
     def step(self, i: int, flags: int) -> None:
         """Packet ``i`` passed: first what it shows of its sender, then what its receiver is assumed to do."""
         rows = self._rows
-        if rows.kind[i] != _TCP:
-            return
         one = rows.sender[i]
         two = 1 - one
         if flags & RST:

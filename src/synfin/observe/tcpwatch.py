@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from statistics import median_low
 
+from synfin.capture.table import Kind
 from synfin.observe.flows import FlowRows
 from synfin.observe.flows_digest import SideCounts
 from synfin.observe.reassemble import RowStream, in_order, reassemble
@@ -32,7 +33,7 @@ from synfin.observe.tcpwatch_options import options
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _M = 0xFFFFFFFF
-_TCP, _PDU = 1, 4
+_PDU = int(Kind.PDU)
 _H = 1 << 31
 RTO_LEAST = 150_000_000  # ns of silence before a repeat that make it a timeout rather than a fast repeat
 
@@ -127,7 +128,7 @@ def _pdu_story(icmp: Sequence[IcmpError]) -> TcpStory:
 def _syn_facts(rows: Rows, side: int) -> SynFacts | None:
     """What ``side`` said in its first SYN or SYN-ACK."""
     for i, (flags, sender) in enumerate(zip(rows.flags, rows.sender, strict=True)):
-        if flags & SYN and sender == side and rows.kind[i] == _TCP:
+        if flags & SYN and sender == side:
             said = options(rows.options(i))
             return SynFacts(
                 rows.number[i],
