@@ -31,7 +31,7 @@ def fetch_pip(folder: Path) -> Path:
         octets: bytes = answer.read()
     if hashlib.sha256(octets).hexdigest() != wheel["digests"]["sha256"]:
         raise OSError(f"{wheel['url']} is not what the index says it is")
-    path = folder / wheel["filename"]
+    path = folder / str(wheel["filename"])
     path.write_bytes(octets)
     return path
 
