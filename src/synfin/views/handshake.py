@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from synfin.observe.story import AlertFact, Connection, MessageFact, RecordFact, TlsStory
 from synfin.views.messages import message_lines
-from synfin.views.told import DATA_PLACE, EVENT, ROUTINE, TURN, Item, Note
+from synfin.views.told import DATA_PLACE, EVENT, PROBLEM, ROUTINE, TURN, Item, Note
 from synfin.views.words import clean, count, readable
 from synfin.wire.tls.certificate import Certificate, CompressedCertificate
 from synfin.wire.tls.registry import alert_name
@@ -63,7 +63,7 @@ def notes(connection: Connection) -> Iterator[Note]:
     yield from _records(tls)
     for evidence, why in tls.problems:
         for packet in evidence.packets[:1]:
-            yield Note(packet, (1, evidence.offset or 0), Item(f"TLS problem: {clean(why)}", (), EVENT, "warn"))
+            yield Note(packet, (PROBLEM, evidence.offset or 0), Item(f"TLS problem: {clean(why)}", (), EVENT, "warn"))
 
 
 def parts(connection: Connection) -> Iterator[tuple[int, str]]:

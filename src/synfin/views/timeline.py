@@ -19,7 +19,7 @@ from typing import NamedTuple
 from synfin.observe.story import Connection, EndState, Mark
 from synfin.views import exchange, handshake
 from synfin.views.segments import Segment, segments
-from synfin.views.told import DATA_PLACE, EVENT, MARK, ROUTINE, TURN, Item, Note
+from synfin.views.told import DATA_PLACE, EVENT, MARK, PROBLEM, ROUTINE, TURN, Item, Note
 from synfin.views.words import count, listing, readable
 
 SIDES = ("client", "server")
@@ -139,6 +139,8 @@ def _items(
     if notes:
         notes.sort(key=lambda note: note.order)
         items += [note.item for note in notes]
+        if all(note.order[0] == PROBLEM for note in notes) and (line := readable(rows.payload(i))):
+            items.append(Item(f"“{line}” ({count(payload, 'octet')})"))
     elif payload > 0 and not segment.pure_ack and not segment.repeated:
         items.append(_plain(connection, i, part, TURN if new_turn else ROUTINE))
     if payload > 0 and rows.load_cap[i] < payload:

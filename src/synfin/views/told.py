@@ -25,6 +25,8 @@ class Item(NamedTuple):
 
 #: Places within a packet: what TLS says lies by its offset, its summed up data after that, then what is inside it.
 DATA_PLACE = (0, 1 << 61)
+#: The layer of what could not be read as TLS.
+PROBLEM = 4
 
 
 class Note(NamedTuple):
