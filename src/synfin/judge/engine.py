@@ -106,6 +106,9 @@ def judge(connection: Connection, context: Context) -> Judgement:
     shown = signs(connection)
     if not shown:
         return HEALTHY
+    blind = _blind(connection)
+    if blind is not None:
+        return Judgement((), (blind,)) if context.wants(blind.code) else HEALTHY
     findings: list[Finding] = []
     silent: list[NotJudged] = []
     for row in rules_for(shown):
@@ -120,6 +123,18 @@ def judge(connection: Connection, context: Context) -> Judgement:
     if not findings:
         return Judgement((), tuple(silent)) if silent else HEALTHY
     return Judgement(_fold(findings), tuple(silent))
+
+
+def _blind(connection: Connection) -> NotJudged | None:
+    """Why nothing can be said of a connection: one direction only, or it began before the capture."""
+    tcp = connection.tcp
+    if tcp.source != "packets" or tcp.handshake == "syn_only":
+        return None
+    if not all(side.packets for side in tcp.sides):
+        return NotJudged("CAP102", "only one direction was captured")
+    if tcp.handshake == "none":
+        return NotJudged("CAP103", "the capture starts after the connection")
+    return None
 
 
 def _fold(findings: list[Finding]) -> tuple[Finding, ...]:

@@ -17,7 +17,7 @@ References.  RFC 9110 9.3.6 and 15.5.8, RFC 1928 6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, finding
+from synfin.judge.facts import at, finding, first_close
 from synfin.judge.model import Actor, Confidence, Finding
 from synfin.observe.story import Connection, HttpMessage
 
@@ -55,8 +55,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
     )
 
 
-def _tell(connection: Connection, target: str, status: str, time: int, packets: list[int]) -> Finding:
+def _tell(connection: Connection, target: str, status: str, time: int, packets: list[int]) -> Finding | None:
     number = status[:3]
+    if number == "407" and first_close(connection) is None:
+        return None  # the client may still answer with credentials
     if number == "407":
         todo, actor = "Client's operator: give the proxy its credentials.", Actor.CLIENT
     elif number in ("502", "503", "504"):

@@ -46,8 +46,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if not tries:
         return None
     first, last = rows.time[tries[0]], rows.time[tries[-1]]
-    repeated = len(tries) > 1 and last - first > SECOND // 2
-    if not repeated and context.waited(connection, last) < LISTENED:
+    listened = context.waited(connection, last) >= SECOND
+    repeated = last - first > SECOND // 2 and (len(tries) > 2 or (len(tries) > 1 and listened))
+    if not repeated and len(tries) < 2 and context.waited(connection, last) < LISTENED:
         return None
     near = context.neighbours
     severity, aside = None if repeated else Severity.NOTICE, ""

@@ -1,0 +1,501 @@
+"""For every rule a connection that must fire it, and near misses that must stay silent.
+
+A near miss differs from the failure in the one thing that makes it harmless, or harmful in another way; "silent" means:
+this code is not found at all, or, where the row says so, nothing of warning or above is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.scenarios.script import Script
+from tests.support.tlsbytes import NAME, REQUEST, RESPONSE, flights
+
+Made = Script | list[Script]
+Make = Callable[[], Made]
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What fires a rule and what must not; ``keys``: the rule may need the TLS secrets, ``note``: it is only a note."""
+
+    fires: Make
+    near: tuple[Make, ...]
+    keys: bool = False
+    note: bool = False
+
+
+def healthy() -> Script:
+    """TLS 1.3, one exchange, closed in order."""
+    return Script().connect().play(flights()).close()
+
+
+def healthy12() -> Script:
+    """TLS 1.2, one exchange, closed in order."""
+    return Script().connect().play(flights(version="1.2")).close()
+
+
+def hello() -> bytes:
+    """A ClientHello record."""
+    return flights()[0][1]
+
+
+def big_hello() -> bytes:
+    """A ClientHello of two packets: the same with the padding extension (RFC 7685) of 1,400 octets."""
+    record = hello()
+    body = bytearray(record[9:])
+    at = 34 + 1 + body[34]
+    at += 2 + int.from_bytes(body[at : at + 2], "big")
+    at += 1 + body[at]
+    padding = (21).to_bytes(2, "big") + (1400).to_bytes(2, "big") + bytes(1400)
+    size = int.from_bytes(body[at : at + 2], "big") + len(padding)
+    body[at : at + 2] = size.to_bytes(2, "big")
+    body += padding
+    head = record[:3] + (len(body) + 4).to_bytes(2, "big") + b"\x01" + len(body).to_bytes(3, "big")
+    return head + bytes(body)
+
+
+def refused() -> Script:
+    return Script().line("a > b SYN <mss 1460>", 0).line("b > a RST,ACK win=0", 0.02)
+
+
+def syn(times: int, gap: float = 1.0) -> Script:
+    script = Script().line("a > b SYN <mss 1460> seq=1000", 0)
+    for n in range(times - 1):
+        script.line("a > b SYN <mss 1460> seq=1000", gap * 2**n)
+    return script
+
+
+def icmp(code: int) -> Script:
+    return syn(1).line(f"c > a icmp type=3 code={code} quote=1", 0.01)
+
+
+def late_icmp() -> Script:
+    script = healthy()
+    return script.line("c > a icmp type=3 code=1 quote=1", 0.01)
+
+
+def connected_late() -> Script:
+    """The SYN is repeated once and then answered; the exchange is healthy."""
+    script = syn(2)
+    script.line("b > a SYN,ACK <mss 1460, sackOK>", 0.02).line("a > b ACK")
+    return script.play(flights()).close()
+
+
+def accept_queue() -> Script:
+    script = Script().connect().send(0, hello(), ack=False)
+    for _ in range(3):
+        script.line("b > a SYN,ACK <mss 1460, sackOK, wscale 7> seq=5000 ack=1001", 1).line("a > b ACK")
+    return script
+
+
+def one_more_synack() -> Script:
+    script = Script().connect()
+    script.line("b > a SYN,ACK <mss 1460, sackOK, wscale 7> seq=5000", 1).line("a > b ACK")
+    return script.play(flights()).close()
+
+
+def proxy(*answers: str) -> Script:
+    script = Script(port=3128).connect()
+    for answer in answers:
+        script.send(0, b"CONNECT www.lab.example:443 HTTP/1.1\r\nHost: www.lab.example:443\r\n\r\n")
+        script.send(1, f"HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n".encode())
+    return script
+
+
+def banner(text: bytes) -> Script:
+    return Script().connect().send(0, hello()).send(1, text).close(1)
+
+
+def plain_http(port: int, answer: bytes) -> Script:
+    script = Script(port=port).connect().send(0, REQUEST)
+    if answer:
+        script.send(1, answer)
+    return script.close(1)
+
+
+def hello_repeated(data: bytes, times: int = 4) -> Script:
+    script = Script().connect()
+    for n in range(times):
+        for at in range(0, len(data), script.mss):
+            part = data[at : at + script.mss]
+            script.line(f"a > b PSH,ACK hex={part.hex()} seq={1001 + at}", 0.0001 if at or not n else 0.3 * 2**n)
+    return script
+
+
+def large_hello_dropped() -> Script:
+    script = Script().connect()
+    data = big_hello()
+    first, rest = data[: script.mss], data[script.mss :]
+    script.line(f"a > b ACK hex={first.hex()}")
+    script.line(f"a > b PSH,ACK hex={rest.hex()}")
+    script.line(f"b > a ACK ack=1001 <sack {1001 + len(first)}-{1001 + len(data)}>", script.rtt)
+    for n in range(4):
+        script.line(f"a > b ACK hex={first.hex()} seq=1001", 0.3 * 2**n)
+    return script
+
+
+def large_hello_passes() -> Script:
+    script = Script().connect().send(0, big_hello())
+    return script.play(flights(), 1).close()
+
+
+def large_hello_refused() -> Script:
+    script = Script().connect()
+    data = big_hello()
+    script.line(f"a > b ACK hex={data[: script.mss].hex()}")
+    script.line(f"a > b PSH,ACK hex={data[script.mss :].hex()}")
+    script.line(f"b > a FIN,ACK ack={1001 + script.mss}", script.rtt)
+    return script.line("a > b ACK").line("a > b FIN,ACK", 0.01)
+
+
+def black_hole(filled: bool = False) -> Script:
+    """The server's flight loses its full packets; the small one at its end arrives."""
+    talk = flights()
+    script = Script(mss=1000).connect().send(0, talk[0][1])
+    data = talk[1][1]
+    data += talk[1][1][: 2300 - len(data)] if len(data) < 2300 else b""
+    whole = len(data) // 1000 * 1000
+    script.line(f"b > a PSH,ACK hex={data[whole:].hex()} seq={5001 + whole}", 0.02)
+    script.line(f"a > b ACK ack=5001 <sack {5001 + whole}-{5001 + len(data)}>")
+    if filled:
+        for at in range(0, whole, 1000):
+            script.line(f"b > a ACK hex={data[at : at + 1000].hex()} seq={5001 + at}", 0.2)
+        return script.line("a > b ACK").play(talk, 2).close()
+    return script.line("a > b FIN,ACK ack=5001", 4)
+
+
+def lossy() -> Script:
+    """A packet is lost and sent again."""
+    talk = flights()
+    script = Script().connect().play(talk, 0, talk.handshake)
+    side, data = talk.chunks[talk.handshake]
+    script.line(f"a > b PSH,ACK hex={data.hex()}")
+    script.line(f"a > b PSH,ACK hex={data.hex()} seq=-{len(data)}", 0.25).line("b > a ACK", script.rtt)
+    return script.play(talk, talk.handshake + 1).close(side)
+
+
+def turned_down(kind: str, version: str = "1.2", **more: object) -> Make:
+    """The client rejects the server's certificate ``kind``."""
+
+    def make() -> Script:
+        return Script().connect().play(flights(kind, version=version, **more)).close()
+
+    return make
+
+
+def accepted(kind: str, version: str = "1.2", **more: object) -> Make:
+    """The client does not verify and goes on."""
+
+    def make() -> Script:
+        talk = flights(kind, version=version, verify=False, **more)
+        return Script().connect().play(talk).close()
+
+    return make
+
+
+def left_for_name(shown: str, name: str | None = NAME) -> Make:
+    """As curl: handshake, then good-bye without a request."""
+
+    def make() -> Script:
+        talk = flights(shown, version="1.2", verify=False, name=name, request=b"", response=b"")
+        return Script().connect().play(talk).close()
+
+    return make
+
+
+def probe13() -> Script:
+    """TLS 1.3: handshake, good-bye, nothing else."""
+    return Script().connect().play(flights(verify=False, request=b"", response=b"")).close()
+
+
+def handshake_only(**more: object) -> Make:
+    """A handshake that fails with an alert, as OpenSSL does it."""
+
+    def make() -> Script:
+        return Script().connect().play(flights(**more)).close(1)
+
+    return make
+
+
+def alert(side: int, description: int, after: int = 1, level: int = 2) -> Make:
+    """The first flights, then an alert in clear."""
+
+    def make() -> Script:
+        talk = flights(version="1.2")
+        script = Script().connect().play(talk, 0, after)
+        return script.send(side, bytes([0x15, 3, 3, 0, 2, level, description])).close(side)
+
+    return make
+
+
+def legacy() -> Script:
+    """A server without secure renegotiation, and a client that refuses it."""
+    talk = flights(version="1.2")
+    old = talk[1][1].replace(bytes.fromhex("ff01000100"), bytes.fromhex("fffe000100"), 1)
+    return Script().connect().play(talk, 0, 1).send(1, old).send(0, bytes([0x15, 3, 3, 0, 2, 2, 40])).close()
+
+
+def warned() -> Script:
+    """unrecognized_name as a warning, and the handshake goes on."""
+    talk = flights(version="1.2")
+    script = Script().connect().play(talk, 0, 1).send(1, bytes([0x15, 3, 3, 0, 2, 1, 112]))
+    return script.play(talk, 1).close()
+
+
+def alert_to_nobody() -> Script:
+    """The client closes without close_notify; the server complains with an alert afterwards."""
+    talk = flights(version="1.2", close="none")
+    script = Script().connect().play(talk).line("a > b FIN,ACK")
+    return script.send(1, bytes([0x15, 3, 3, 0, 2, 2, 50]), ack=False).line("a > b RST", 0.01)
+
+
+def silent_rejection() -> Script:
+    """TLS 1.3: the server's flight arrives, the client closes without Finished."""
+    return Script().connect().play(flights(), 0, 2).close()
+
+
+def reset_hello(extra: str = "", wait: float | None = None) -> Make:
+    """An RST in place of a ServerHello."""
+    return lambda: Script().connect(server_ttl=57).send(0, hello(), ack=False).reset(1, extra, wait)
+
+
+def forged() -> Script:
+    script = reset_hello(extra="ttl=128", wait=0.001)()
+    assert isinstance(script, Script)
+    return script.line(f"b > a PSH,ACK hex={flights()[1][1][:1400].hex()} ttl=57", 0.02)
+
+
+def closed_hello() -> Script:
+    return Script().connect().send(0, hello()).close(1)
+
+
+def unanswered_hello(wait: float = 4.0) -> Script:
+    return Script().connect().send(0, hello()).pause(wait).close()
+
+
+def slow_hello() -> Script:
+    talk = flights()
+    return Script().connect().play(talk, 0, 1).pause(3).play(talk, 1).close()
+
+
+def exchange(version: str = "1.3", *, upto: float = 1.0, close: str = "client") -> tuple[Script, bytes]:
+    """A conversation up to the request, and the response's records."""
+    talk = flights(version=version, close=close)
+    script = Script().connect().play(talk, 0, talk.handshake + 1)
+    rest = b"".join(data for side, data in talk.chunks[talk.handshake + 1 :] if side == 1)
+    return script, rest[: int(len(rest) * upto)]
+
+
+def reset_mid_response() -> Script:
+    script, data = exchange(upto=0.5)
+    return script.send(1, data).reset(1)
+
+
+def reset_after_all() -> Script:
+    """The server resets after close_notify of both."""
+    talk = flights(close="both")
+    return Script().connect().play(talk).line("a > b FIN,ACK").reset(1)
+
+
+def reset_by_client() -> Script:
+    """The client has all it wants and resets."""
+    return Script().connect().play(flights()).reset(0)
+
+
+def race() -> Script:
+    talk = flights(close="none")
+    script = Script(rtt=0.2).connect().play(talk).pause(5)
+    script.line("b > a FIN,ACK")
+    script.line(f"a > b PSH,ACK hex={talk.chunks[talk.handshake][1].hex()} ack=-1", 0.05)
+    return script.line("b > a RST win=0", 0.1)
+
+
+def idle_close() -> Script:
+    """The server closes an idle connection, and so does the client."""
+    return Script().connect().play(flights(close="none")).pause(60).close(1)
+
+
+def forgotten(answered: bool = False) -> Script:
+    talk = flights(close="none")
+    script = Script().connect().play(talk).pause(120)
+    data = talk.chunks[talk.handshake][1]
+    script.line(f"a > b PSH,ACK hex={data.hex()}")
+    for n in range(4):
+        script.line(f"a > b PSH,ACK hex={data.hex()} seq=-{len(data)}", 0.3 * 2**n)
+    if answered:
+        script.line("b > a ACK", 0.02).send(1, b"x" * 300).close()
+    return script
+
+
+def zero_window(shut: float, reopened: bool) -> Make:
+    def make() -> Script:
+        talk = flights(close="none")
+        script = Script().connect().play(talk).line("a > b PSH,ACK len=1000").line("b > a ACK win=0", 0.02)
+        steps = max(int(shut), 1)
+        for _ in range(steps):
+            script.line("a > b ACK len=1", shut / steps).line("b > a ACK win=0 ack=-1", 0.02)
+        if reopened:
+            script.line("b > a ACK win=64240", 0.1).line("a > b PSH,ACK len=1000").line("b > a ACK", 0.02)
+            return script.close()
+        return script.line("a > b FIN,ACK", 0.5)
+
+    return make
+
+
+def plain(response: bytes, *, wait: float = 0.0, closer: int = 1, port: int = 80) -> Make:
+    """HTTP in clear: one request, one answer (or none), closed by a side."""
+
+    def make() -> Script:
+        script = Script(port=port).connect().send(0, REQUEST).pause(wait)
+        if response:
+            script.send(1, response)
+        return script.close(closer)
+
+    return make
+
+
+def h2(*frames: bytes, answered: bool = True) -> Make:
+    """HTTP/2 in clear with prior knowledge: one GET, and frames of the server."""
+
+    def make() -> Script:
+        request = frame(1, 5, 1, bytes([0x82, 0x86, 0x84, 0x41, 3]) + b"lab")
+        script = Script(port=80).connect()
+        script.send(0, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + request)
+        script.send(1, frame(4, 0, 0))
+        if answered:
+            script.send(1, frame(1, 5, 1, b"\x88"))
+        for data in frames:
+            script.send(1, data)
+        return script.close()
+
+    return make
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """An HTTP/2 frame (RFC 9113 4.1)."""
+    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+
+def goaway(code: int, last: int = 1) -> bytes:
+    return frame(7, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big"))
+
+
+def retry() -> Script:
+    """A HelloRetryRequest in place of the ServerHello; then as it was."""
+    talk = flights()
+    random = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+    session = talk[0][1][44 : 44 + talk[0][1][43]]
+    extensions = bytes.fromhex("002b00020304") + bytes.fromhex("003300020019")
+    body = b"\x03\x03" + random + bytes([len(session)]) + session + b"\x13\x02\x00"
+    body += len(extensions).to_bytes(2, "big") + extensions
+    message = b"\x02" + len(body).to_bytes(3, "big") + body
+    script = Script().connect().play(talk, 0, 1)
+    return script.send(1, b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message).play(talk, 0, 1)
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+NO_SUCH_CIPHER = {"version": "1.2", "client_ciphers": "ECDHE-RSA-AES128-GCM-SHA256"}
+
+SCENARIOS: dict[str, Scenario] = {
+    "TCP101": Scenario(refused, (healthy, reset_hello(), lambda: syn(3))),
+    "TCP105": Scenario(lambda: icmp(13), (late_icmp, refused)),
+    "TCP103": Scenario(accept_queue, (one_more_synack, lambda: hello_repeated(hello()))),
+    "TCP102": Scenario(lambda: syn(3), (connected_late, lambda: icmp(1), refused)),
+    "PRX101": Scenario(
+        lambda: proxy("403 Forbidden"),
+        (lambda: proxy("407 Proxy Authentication Required", "200 OK"), lambda: proxy("200 Connection established")),
+    ),
+    "TLS101": Scenario(lambda: banner(b"SSH-2.0-OpenSSH_9.2\r\n"), (healthy, closed_hello, alert(1, 40))),
+    "TLS102": Scenario(
+        lambda: plain_http(443, b"\x15\x03\x01\x00\x02\x02\x0a"),
+        (
+            lambda: plain_http(443, OK),
+            lambda: plain_http(80, OK),
+            healthy,
+        ),
+    ),
+    "TCP302": Scenario(large_hello_dropped, (large_hello_passes, lambda: hello_repeated(hello()), healthy)),
+    "TCP301": Scenario(black_hole, (lambda: black_hole(filled=True), lossy)),
+    "TLS113": Scenario(lambda: hello_repeated(hello()), (lossy, unanswered_hello, lambda: hello_repeated(hello(), 1))),
+    "CRT201": Scenario(turned_down("expired"), (healthy12, turned_down("self"), turned_down("future"))),
+    "CRT202": Scenario(turned_down("future"), (healthy12, turned_down("expired"))),
+    "CRT101": Scenario(turned_down("lonely"), (accepted("lonely"), turned_down("self"), healthy12)),
+    "CRT102": Scenario(turned_down("self"), (accepted("self"), turned_down("lonely"), healthy12)),
+    "CRT401": Scenario(turned_down("usage"), (accepted("usage"), turned_down("expired"))),
+    "CRT301": Scenario(left_for_name("name"), (left_for_name("good"), healthy12, turned_down("expired"))),
+    "TLS301": Scenario(
+        handshake_only(version="1.2", demand=True),
+        (handshake_only(version="1.2", demand=True, mine=True), alert(1, 40), handshake_only(demand=True, mine=True)),
+    ),
+    "TLS302": Scenario(
+        handshake_only(version="1.2", demand=True, mine=False),
+        (handshake_only(version="1.2", demand=True, mine=True), handshake_only(version="1.2", demand=True)),
+    ),
+    "TLS201": Scenario(
+        handshake_only(version="1.3", client_versions="1.2"),
+        (healthy12, alert(1, 40), handshake_only(**NO_SUCH_CIPHER)),
+    ),
+    "TLS203": Scenario(handshake_only(version="1.2", only_name="other.example"), (warned, healthy12)),
+    "TLS206": Scenario(alert(1, 120), (healthy12, alert(1, 40))),
+    "TLS205": Scenario(legacy, (alert(1, 40), healthy12)),
+    "TLS202": Scenario(handshake_only(**NO_SUCH_CIPHER), (handshake_only(version="1.2", demand=True), healthy12)),
+    "TLS501": Scenario(alert(1, 20, 3), (alert(1, 40), healthy12)),
+    "TLS210": Scenario(alert(1, 80), (healthy, alert(0, 90, 2, 1), alert_to_nobody)),
+    "TLS211": Scenario(silent_rejection, (healthy, probe13, unanswered_hello)),
+    "TLS204": Scenario(large_hello_refused, (large_hello_passes, closed_hello)),
+    "TLS110": Scenario(forged, (healthy, reset_after_all, reset_by_client, closed_hello)),
+    "TLS111": Scenario(closed_hello, (healthy, alert(1, 40), unanswered_hello)),
+    "TLS112": Scenario(unanswered_hello, (slow_hello, lambda: hello_repeated(hello()), lambda: unanswered_hello(0.2))),
+    "CRT302": Scenario(probe13, (healthy, left_for_name("good")), note=True),
+    "HTP101": Scenario(race, (idle_close, healthy)),
+    "TCP401": Scenario(forgotten, (lambda: forgotten(answered=True), idle_close, lossy)),
+    "TCP220": Scenario(zero_window(4, False), (zero_window(0.3, True), healthy)),
+    "TCP501": Scenario(reset_mid_response, (reset_after_all, reset_by_client, idle_close)),
+    "HTP103": Scenario(plain(b""), (plain(OK), plain(b"", closer=0))),
+    "HTP201": Scenario(
+        plain(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nshort"),
+        (plain(OK), plain(b"HTTP/1.1 200 OK\r\n\r\nuntil the end"), plain(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n")),
+    ),
+    "HTP202": Scenario(
+        plain(CHUNKED + b"5\r\nhello\r\nzz\r\nno number\r\n"),
+        (plain(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"), plain(OK), plain(CHUNKED + b"5\r\nhello\r\n")),
+    ),
+    "HTP301": Scenario(h2(frame(3, 0, 1, (2).to_bytes(4, "big")), answered=False), (h2(goaway(0)), h2(), plain(OK))),
+    "HTP102": Scenario(plain(OK, wait=3), (plain(OK, wait=0.3), plain(OK), idle_close), note=True),
+    "SLO101": Scenario(connected_late, (healthy, lossy), note=True),
+    "SLO201": Scenario(retry, (healthy, healthy12), note=True),
+}
+
+#: Connections with nothing of warning or above, with and without secrets.
+HEALTHY: dict[str, Make] = {
+    "TLS 1.3": healthy,
+    "TLS 1.2": healthy12,
+    "lossy": lossy,
+    "reset after all": reset_after_all,
+    "reset by the client after all": reset_by_client,
+    "server closes idle": idle_close,
+    "slow server": slow_hello,
+    "warning alert": warned,
+    "alert to nobody": alert_to_nobody,
+    "late ICMP": late_icmp,
+    "SYN repeated": connected_late,
+    "SYN,ACK repeated": one_more_synack,
+    "large ClientHello": large_hello_passes,
+    "probe": probe13,
+    "probe 1.2": left_for_name("good"),
+    "address instead of name": left_for_name("good", None),
+    "self-signed, accepted": accepted("self"),
+    "expired, accepted": accepted("expired"),
+    "name, accepted": accepted("name"),
+    "client certificate": handshake_only(demand=True, mine=True),
+    "407 first": lambda: proxy("407 Proxy Authentication Required", "200 OK"),
+    "window opened again": zero_window(0.3, True),
+    "plain": plain(OK),
+    "until the end": plain(b"HTTP/1.1 200 OK\r\n\r\n" + RESPONSE),
+    "client leaves": plain(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nshort", closer=0),
+    "h2 goodbye": h2(goaway(0)),
+    "one SYN": lambda: syn(1),
+}
