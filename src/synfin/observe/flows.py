@@ -436,8 +436,10 @@ def _split_pair(
         if flag & (SYN | ACK) == SYN and base[side] is not None and base[side] != seq:
             begins[begin + i] = True
             base = [None, None]
-        if base[side] is None:
-            base[side] = seq if flag & SYN else (seq - 1) & 0xFFFFFFFF
+        if flag & SYN:
+            base[side] = seq
+        elif base[side] is None:
+            base[side] = (seq - 1) & 0xFFFFFFFF
         if flag & ACK and base[not side] is None:
             base[not side] = (ack - 1) & 0xFFFFFFFF
 

@@ -22,6 +22,7 @@ CONTROL = FIN | SYN | RST
 
 FAST_WITHIN = 20_000_000  # ns after the last duplicate ACK
 REORDER_WITHIN = 3_000_000  # ns, where no handshake round trip is known
+FOREVER = 1 << 63
 
 _RETRANSMISSION = int(Mark.RETRANSMISSION)
 _FAST = int(Mark.FAST_RETRANSMISSION)
@@ -81,6 +82,7 @@ def marks(rows: Rows, reused: bool) -> list[int]:
     sides = (_Side(), _Side())
     out: list[int] = []
     first_rtt = 0
+    reorder = REORDER_WITHIN
     syn_time = -1
     cookie = [False, False]
     for i, (sender, time, seq, ack, flags, window, size) in enumerate(
@@ -142,13 +144,14 @@ def marks(rows: Rows, reused: bool) -> list[int]:
                 and not mark & _PROBE
                 and (length == 1 or seq != (nxt - 1) & M)
             ):
-                if rev.dup >= 2 and rev.lastack == seq and time - rev.lastack_time < FAST_WITHIN:
+                if rev.dup >= 2 and rev.lastack == seq and 0 <= time - rev.lastack_time < FAST_WITHIN:
                     mark |= _FAST | _RETRANSMISSION
-                elif nxt != after and time - fwd.next_time < (first_rtt or REORDER_WITHIN):
+                elif nxt != after and 0 <= time - fwd.next_time < reorder:
                     mark |= _OUT_OF_ORDER
                 else:
                     mark |= _RETRANSMISSION
-        if not mark & _PROBE and (not nxt or (after != nxt and (after - nxt) & M < H)):
+        ahead = not nxt or (after != nxt and (after - nxt) & M < H)
+        if (ahead and not mark & _PROBE) or (flags & (SYN | ACK) == SYN and fwd.maxack != nxt):
             fwd.next = after
             fwd.next_time = time
         top = fwd.maxack
@@ -169,6 +172,7 @@ def marks(rows: Rows, reused: bool) -> list[int]:
             else:
                 if seq != fwd.base:
                     mark |= _REUSED
+                    fwd.base = seq
                 if rev.base is not None and ack != (rev.base + 1) & M:
                     mark |= _TFO_ACK
                 elif cookie[1 - sender] and rev.data:
@@ -176,6 +180,8 @@ def marks(rows: Rows, reused: bool) -> list[int]:
             fwd.data = size > 0
         elif flags & ACK and syn_time >= 0 and not first_rtt:
             first_rtt = time - syn_time
+            if first_rtt:
+                reorder = first_rtt if first_rtt > 0 else FOREVER  # negative: the clock was set back
         fwd.window = window
         fwd.room = window if flags & SYN or fwd.scale < 0 else window << fwd.scale
         fwd.flags = mark
