@@ -221,6 +221,20 @@ def test_a_hole_inside_a_record_is_stepped_over() -> None:
     assert [record.complete for record in story.records].count(False) == 1
 
 
+def test_a_hole_inside_a_handshake_record() -> None:
+    """The messages before the hole are told, the one in it is cut off, the next record is read again."""
+    talk, _ = converse(*contexts(V.TLSv1_2))
+    one, two = streams(talk.chunks, cut_every(200))
+    piece = two.pieces[3]
+    holed = ByteStream([*two.pieces[:3], *two.pieces[4:]], (Hole(piece.offset, len(piece.data), True),))
+    story = watch_tls((one, holed)).tls
+    assert story is not None and story.server_hello is not None
+    assert names(story, SERVER)[:2] == ["server_hello", "certificate"] and not story.chains
+    cut = next(message for message in story.messages if message.type == 11)
+    assert cut.problem.startswith("cut off")
+    assert "server_hello_done" in names(story, SERVER) and story.handshake_done
+
+
 def test_a_message_in_many_records() -> None:
     """A Certificate of 400 kB over records of 16 kB, and a hello in records of one octet."""
     talk, _ = converse(*contexts(V.TLSv1_2))

@@ -119,7 +119,7 @@ class Messages:
         while size - pos >= 4:
             kind = data[pos]
             stop = pos + 4 + (data[pos + 1] << 16 | data[pos + 2] << 8 | data[pos + 3])
-            if clear and (kind not in HANDSHAKES or self._absurd(kind, stop - pos, size - pos, record)):
+            if clear and (kind not in HANDSHAKES or self._absurd(kind, stop - pos, size - pos)):
                 self._unreadable(sender, record, at)
                 return pos == 0
             if stop > size:
@@ -135,7 +135,7 @@ class Messages:
             side.at, side.offset, side.clear = at, offset, clear
         return False
 
-    def _absurd(self, kind: int, size: int, have: int, record: Record) -> bool:
+    def _absurd(self, kind: int, size: int, have: int) -> bool:
         """Whether a message cannot be one: octets that are encrypted, but whose ChangeCipherSpec was not captured."""
         if kind in (CLIENT_HELLO, SERVER_HELLO):
             return size < 38

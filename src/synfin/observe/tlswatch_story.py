@@ -93,6 +93,8 @@ class Watch(Messages):
             self._handshake(sender, fragment(self._streams[sender], record), record, clear=True)
         else:
             inner = self._protected(sender, side, record)
+        if not complete and side.parts:
+            self._unfinished(sender)
         self.story.records.append(
             _new(RecordFact, (sender, offset, kind, version, length, packet, time, protected, inner, complete))
         )
