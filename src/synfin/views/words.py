@@ -7,28 +7,25 @@ Nothing here looks at a connection; ``outcome`` and ``timeline`` do that.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable
 
-#: C0, DEL, C1, line and paragraph separators, zero-width and bidirectional controls, surrogates, BOM, tag characters.
-_HOSTILE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
-)
 
-
-def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
+def _escape(char: str) -> str:
+    code = ord(char)
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def clean(text: str) -> str:
-    """``text`` with everything that could steer a terminal shown as a plain escape."""
-    if text.isascii() and text.isprintable():
+    """``text`` with everything that could steer a terminal, or has no look of its own, shown as a plain escape.
+
+    That is what Unicode calls other or separator: controls, direction overrides, zero-width and unassigned characters.
+    """
+    if text.isprintable():
         return text
-    return _HOSTILE.sub(_escape, text)
+    return "".join(char if char.isprintable() else _escape(char) for char in text)
 
 
 def width_of(text: str) -> int:
