@@ -244,7 +244,6 @@ class MessageFact:
         body: Any = None,
         raw: bytes = b"",
         problem: str = "",
-        *,
         version: int | None = None,
         kex: str | None = None,
         parse: bool = False,

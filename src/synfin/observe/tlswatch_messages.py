@@ -199,10 +199,12 @@ class Messages:
             packets,
             time,
             not clear,
-            raw=raw,
-            version=self._version,
-            kex=self._kex,
-            parse=True,
+            None,
+            raw,
+            "",
+            self._version,
+            self._kex,
+            True,
         )
         self.story.messages.append(fact)
         meaning = _MEANING.get(kind)
