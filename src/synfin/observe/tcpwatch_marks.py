@@ -94,6 +94,8 @@ def marks(rows: Rows, reused: bool) -> list[int]:
         length = size
         if flags & (SYN | FIN):
             length += 1
+        if flags & (SYN | ACK) == SYN and fwd.maxack != fwd.next:
+            fwd.next = (seq + length) & M  # a SYN that comes back while octets are missing starts over
         nxt = fwd.next
         control = flags & CONTROL
         if fwd.base is None:
@@ -151,7 +153,7 @@ def marks(rows: Rows, reused: bool) -> list[int]:
                 else:
                     mark |= _RETRANSMISSION
         ahead = not nxt or (after != nxt and (after - nxt) & M < H)
-        if (ahead and not mark & _PROBE) or (flags & (SYN | ACK) == SYN and fwd.maxack != nxt):
+        if ahead and not mark & _PROBE:
             fwd.next = after
             fwd.next_time = time
         top = fwd.maxack
