@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,52 @@ def leaves(value: Any, path: str = "") -> set[str]:
 
 def documented() -> list[str]:
     return re.findall(r"^\| `([^`]+)` \|", DOC.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def types() -> dict[str, str]:
+    return dict(re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", DOC.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def values(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every object's members with their normal paths, down to what has a documented type."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from values(inner, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for inner in value:
+            yield from values(inner, path + "[]")
+    else:
+        yield normal(path), value
+
+
+def fits(value: Any, kind: str) -> bool:
+    """Whether ``value`` is of the documented type ``kind``."""
+    if kind.endswith("?"):
+        return value is None or fits(value, kind[:-1])
+    if kind.startswith("["):
+        return isinstance(value, list) and all(fits(item, kind[1:-1]) for item in value)
+    if kind in ("int", "float"):
+        return type(value) in ((int,) if kind == "int" else (int, float))
+    if kind == "bool":
+        return isinstance(value, bool)
+    return isinstance(value, str) and {
+        "str": True,
+        "time": bool(re.fullmatch(r"-?\d+\.\d{9}", value)),
+        "hex": bool(re.fullmatch(r"-?[0-9a-f]*", value)),
+        "side": value in ("client", "server"),
+    }.get(kind, False)
+
+
+def assert_types(value: Any) -> None:
+    known = types()
+    for path, inner in values(value):
+        kind = known.get(path)
+        if kind is not None and inner != []:
+            assert fits(inner, kind), f"{path} should be {kind}, is {inner!r}"
+
+
+def test_values_are_of_their_documented_types() -> None:
+    assert_types(connection_json(everything(), [FINDING], [NotJudged("TCP999", "no reason")], "file.pcap"))
 
 
 #: Paths of objects that may be null or empty: there as a leaf then.
@@ -120,4 +167,5 @@ def test_real_captures_use_documented_keys_only(path: Path) -> None:
     for connection in stories(path):
         value = connection_json(connection)
         assert leaves(value) - known == set()
+        assert_types(value)
         assert json.loads(dumps(value))["id"] == connection.id
