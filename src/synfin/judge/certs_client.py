@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from synfin.judge.facts import ALERT_13, EMPTY_AND_FINISHED_13, EMPTY_CERTIFICATE_13, FINISHED_13, messages, protected
+from synfin.judge.facts import EMPTY_CERTIFICATE_13, messages, protected
+from synfin.judge.signs import ALERT_LENGTHS, EMPTY_AND_FINISHED_LENGTHS, FINISHED_ALONE_LENGTHS
 from synfin.observe.story import AlertFact, Connection
 
 #: A refusal comes as soon as the client's flight was read; later a record of that size is an idle server's close.
@@ -50,15 +51,15 @@ def client_certificate(connection: Connection) -> ClientCertificate:
             continue
         if not record.guess:
             return ClientCertificate(False, "none", True, ())
-        if record.length in EMPTY_AND_FINISHED_13 and not before:
+        if record.length in EMPTY_AND_FINISHED_LENGTHS and not before:
             return ClientCertificate(True, "empty", False, (record.packet,))
-        if record.length in FINISHED_13:
+        if record.length in FINISHED_ALONE_LENGTHS:
             break
         before.append(record.length)
         where.append(record.packet)
     else:
         return ClientCertificate(False, "none", False, ())
-    before = [size for size in before if size not in ALERT_13]
+    before = [size for size in before if size not in ALERT_LENGTHS]
     if before and before[0] in EMPTY_CERTIFICATE_13:
         return ClientCertificate(True, "empty", False, tuple(where[:1]))
     if before and max(before) > 200:

@@ -267,3 +267,13 @@ def _has(form: Shape, fault: str) -> bool:
     if fault == "missing":
         return form.leaf_only and form.issuer_is_root is not True
     return True
+
+
+#: Problems of a chain that are worth a note even when the client accepted it.
+_NOTED = ("expired", "not_yet_valid", *NAME_PROBLEMS[:2])
+
+
+def is_content(connection: Connection) -> bool:
+    """Whether nothing is to say of a chain that the client, by every sign, accepted."""
+    form = judged_chain(connection)
+    return form is None or form.first(*_NOTED) is None

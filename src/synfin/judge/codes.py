@@ -79,13 +79,35 @@ TABLE: tuple[Code, ...] = (
     Code("CRT202", "not-yet-valid", "a certificate is not valid yet", _E, _SERVER, "TLS 1.3", Sign.CHAIN | Sign.ALERT),
     Code("CRT101", "missing-intermediate", "an intermediate is missing", _E, _SERVER, "TLS 1.3", Sign.CHAIN),
     Code("CRT102", "untrusted", "the client does not trust the issuer", _E, _OPEN, "TLS 1.3", Sign.CHAIN | Sign.ALERT),
-    Code("CRT401", "unusable-certificate", "the certificate is not fit for use", _E, _SERVER, "TLS 1.3", Sign.ALERT),
+    Code(
+        "CRT401",
+        "unusable-certificate",
+        "the certificate is not fit for use",
+        _E,
+        _SERVER,
+        "TLS 1.3",
+        Sign.CHAIN | Sign.ALERT,
+    ),
     Code("CRT301", "name-mismatch", "the certificate is for another name", _E, _SERVER, "TLS 1.3", Sign.CHAIN),
     # Who may come in.
     Code(
-        "TLS301", "client-certificate-missing", "client certificate missing", _E, _CLIENT, "TLS 1.3", Sign.ALERT | _HTTP
+        "TLS301",
+        "client-certificate-missing",
+        "client certificate missing",
+        _E,
+        _CLIENT,
+        "TLS 1.3",
+        Sign.ALERT | Sign.UNANSWERED | _HTTP,
     ),
-    Code("TLS302", "client-certificate-rejected", "client certificate rejected", _E, _CLIENT, "TLS 1.3", Sign.ALERT),
+    Code(
+        "TLS302",
+        "client-certificate-rejected",
+        "client certificate rejected",
+        _E,
+        _CLIENT,
+        "TLS 1.3",
+        Sign.ALERT | Sign.UNANSWERED,
+    ),
     # Nothing in common.
     Code("TLS201", "no-common-version", "no common TLS version", _E, _OPERATOR, "no", Sign.ALERT),
     Code("TLS203", "unrecognized-name", "the server does not know the name", _E, _OPERATOR, "no", Sign.ALERT),
@@ -101,7 +123,7 @@ TABLE: tuple[Code, ...] = (
         _E,
         _OPERATOR,
         "TLS 1.3",
-        Sign.ALERT | _HELLO,
+        Sign.UNANSWERED | _HELLO,
     ),
     # The handshake ends without a word.
     Code("TLS204", "large-hello-refused", "a large ClientHello is not understood", _E, _SERVER, "no", _HELLO),
@@ -114,7 +136,9 @@ TABLE: tuple[Code, ...] = (
     Code("TCP401", "idle-black-hole", "an idle connection was forgotten", _E, _BOX, "no", Sign.LOSS),
     Code("TCP220", "zero-window", "the receiver stopped reading", _W, _OPEN, "no", Sign.STALL),
     Code("TCP501", "reset-mid-response", "reset before the response was complete", _E, _SERVER, "TLS 1.3", _RST),
-    Code("HTP103", "empty-reply", "the server closed without answering", _E, _SERVER, "TLS 1.3", _HTTP),
+    Code(
+        "HTP103", "empty-reply", "the server closed without answering", _E, _SERVER, "TLS 1.3", _HTTP | Sign.UNANSWERED
+    ),
     Code("HTP201", "short-body", "the response is shorter than it said", _E, _SERVER, "yes", _HTTP),
     Code("HTP202", "malformed-http", "the HTTP framing is broken", _E, _SERVER, "yes", _HTTP),
     Code("HTP301", "h2-error", "HTTP/2 stream or connection error", _E, _OPEN, "yes", _HTTP),

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from synfin.judge.chains import is_content
 from synfin.judge.codes import CODES, ORDER, TABLE, Code, matches
 from synfin.judge.model import Finding, NotJudged, Severity
 from synfin.judge.signs import Sign, signs
@@ -105,6 +106,8 @@ def judge(connection: Connection, context: Context) -> Judgement:
     """Judge one connection: the root cause with its symptoms, notes that stand alone, and what was not judged."""
     shown = signs(connection)
     if not shown:
+        return HEALTHY
+    if shown == Sign.CHAIN and is_content(connection):
         return HEALTHY
     blind = _blind(connection)
     if blind is not None:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from synfin.judge.codes import CODES
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.signs import ALERT_LENGTHS, FINISHED_LENGTHS
 from synfin.observe.story import A, AlertFact, ChainFact, Connection, Evidence, MessageFact, TlsStory
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
@@ -356,18 +357,8 @@ class Protected(NamedTuple):
     guess: bool
 
 
-#: Octets of a TLS 1.3 record that holds only an alert: 2, the content type, and the AEAD tag (RFC 8446 5.2); Java
-#: pads every record by 16.
-ALERT_13 = (2 + 1 + 16, 2 + 1 + 16 + 16)
-
-#: Octets of a TLS 1.3 record that holds only Finished, by hash length, and with Java's padding (RFC 8446 4.4.4).
-FINISHED_13 = (4 + 32 + 1 + 16, 4 + 48 + 1 + 16, 4 + 48 + 1 + 16 + 16)
-
 #: Octets of a TLS 1.3 record that holds only an empty Certificate (RFC 8446 4.4.2).
 EMPTY_CERTIFICATE_13 = (4 + 4 + 1 + 16, 4 + 4 + 1 + 16 + 16)
-
-#: Octets of a TLS 1.3 record with an empty Certificate and Finished together, as Java sends them.
-EMPTY_AND_FINISHED_13 = tuple(8 + size for size in FINISHED_13)
 
 
 def protected(tls: TlsStory) -> list[Protected]:
@@ -392,13 +383,13 @@ def protected(tls: TlsStory) -> list[Protected]:
             what = {21: "alert", 22: "handshake", 23: "data"}.get(record.inner_type, "other")
         else:
             guess = True
-            if record.length in ALERT_13:
+            if record.length in ALERT_LENGTHS:
                 what = "alert"
             elif not client_done:
                 what = "handshake"
             else:
                 what = "data"
-            if record.sender == tls.client and not client_done and record.length in FINISHED_13 + EMPTY_AND_FINISHED_13:
+            if record.sender == tls.client and not client_done and record.length in FINISHED_LENGTHS:
                 what, client_done = "handshake", True
         if record.inner_type == 22 and record.sender == tls.client:
             client_done = True

@@ -8,10 +8,22 @@ from __future__ import annotations
 
 from enum import IntFlag
 
-from synfin.observe.story import A, Connection, TlsStory
+from synfin.observe.story import A, Connection, TcpStory, TlsStory
 
 #: Ports on which a TLS server is expected from the first octet (IANA service names: https, imaps, ldaps ...).
 TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 2376, 4433, 5061, 5223, 5671, 6443, 8443})
+
+#: Octets of a TLS 1.3 record that holds only an alert: 2, the content type, and the AEAD tag (RFC 8446 5.2); Java
+#: pads every record by 16.
+ALERT_LENGTHS = (2 + 1 + 16, 2 + 1 + 16 + 16)
+
+#: Octets of a TLS 1.3 record that holds only Finished, by hash length and with Java's padding (RFC 8446 4.4.4), and
+#: of one with an empty Certificate before it, as Java sends it.
+FINISHED_ALONE_LENGTHS = (4 + 32 + 1 + 16, 4 + 48 + 1 + 16, 4 + 48 + 1 + 16 + 16)
+EMPTY_AND_FINISHED_LENGTHS = tuple(8 + length for length in FINISHED_ALONE_LENGTHS)
+FINISHED_LENGTHS = FINISHED_ALONE_LENGTHS + EMPTY_AND_FINISHED_LENGTHS
+
+_H2_ENDS = ("rst_stream", "goaway", "connection_error")
 
 #: A wait for an answer that a person notices, ns.
 NOTICEABLE = 1_000_000_000
@@ -21,7 +33,7 @@ class Sign(IntFlag):
     """What a first glance may show."""
 
     NO_HANDSHAKE = 1 << 0  # the TCP handshake was not completed
-    RESET = 1 << 1  # somebody sent RST
+    RESET = 1 << 1  # somebody sent RST, or octets after the other side's FIN
     TLS_UNFINISHED = 1 << 2  # TLS was begun and its handshake did not end
     ALERT = 1 << 3  # an alert other than close_notify, or one that cannot be read
     CHAIN = 1 << 4  # certificates were seen
@@ -34,6 +46,7 @@ class Sign(IntFlag):
     PROXY = 1 << 11  # a proxy was asked
     SLOW = 1 << 12  # some answer took noticeably long
     RETRY = 1 << 13  # HelloRetryRequest
+    UNANSWERED = 1 << 14  # the TLS client's request had no answer, or none that could be told from tickets
 
 
 def looks_like_tls(head: bytes) -> bool:
@@ -53,7 +66,9 @@ def signs(connection: Connection) -> Sign:
     if tcp.source == "packets":
         if tcp.handshake != "complete":
             found |= Sign.NO_HANDSHAKE
-        if side_a.rsts or side_b.rsts:
+        if tcp.rst_first_by is not None and not _rude_goodbye(connection):
+            found |= Sign.RESET
+        if _after_fin(tcp):
             found |= Sign.RESET
         if tcp.stalls:
             found |= Sign.STALL
@@ -68,16 +83,26 @@ def signs(connection: Connection) -> Sign:
         found |= Sign.PROXY
     if tls is not None:
         found |= _tls_signs(tls)
-        if tls.data is None and tls.handshake_done:
-            if connection.end - (tls.handshake_done_time or connection.start) > NOTICEABLE:
-                found |= Sign.SLOW
-            if tcp.fin_first_by == 1 - tls.client or tls.close_notify[1 - tls.client] is not None:
-                found |= Sign.HTTP
     else:
         found |= _plain_signs(connection)
     if http is not None:
         found |= _http_signs(connection)
     return Sign(found)
+
+
+def _after_fin(tcp: TcpStory) -> bool:
+    """Whether one side sent octets after the FIN of the side that closed first."""
+    closer = tcp.fin_first_by
+    if closer is None:
+        return False
+    fin, last = tcp.sides[closer].fin_packet, tcp.sides[1 - closer].last_payload_packet
+    return fin is not None and last is not None and last > fin
+
+
+def _rude_goodbye(connection: Connection) -> bool:
+    """Whether a client reset a TLS connection after close_notify, as curl does."""
+    tls = connection.tls
+    return tls is not None and connection.tcp.rst_first_by == tls.client and tls.close_notify[tls.client] is not None
 
 
 def _tls_signs(tls: TlsStory) -> int:
@@ -86,31 +111,49 @@ def _tls_signs(tls: TlsStory) -> int:
         found |= Sign.CHAIN
     if tls.hello_retry is not None:
         found |= Sign.RETRY
-    if not tls.handshake_done:
+    if tls.handshake_done:
+        found |= _exchange_signs(tls)
+    else:
         found |= Sign.TLS_UNFINISHED
-    elif _asked_nothing(tls):
-        found |= Sign.QUIT
     for alert in tls.alerts:
-        if alert.description != 0:
+        if alert.description:
             found |= Sign.ALERT
             break
     return found
 
 
-def _asked_nothing(tls: TlsStory) -> bool:
-    """Whether no application data of the client can be seen; as ``facts.protected``, but it stops at the first."""
-    finished = tls.version is None or tls.version < 0x0304
+def _exchange_signs(tls: TlsStory) -> int:
+    """Whether the client asked, and whether and how soon there was an answer: as ``facts.protected``, in one pass.
+
+    It stops at the first record of the server, after the request, that can be an answer.
+    """
+    new = tls.version is not None and tls.version >= 0x0304
+    finished = not new
+    asked = 0
+    before: set[int] = set()  # lengths of the server's records that are tickets by their look
+    tickets = 0
     for record in tls.records:
-        if record.sender != tls.client or record.type != 23 or not record.protected:
+        if not record.protected:
             continue
-        if record.inner_type is not None:
-            if record.inner_type == 23:
-                return False
-        elif finished and record.length not in (19, 35):
-            return False
-        elif record.length in (53, 69, 85, 61, 77, 93):
-            finished = True
-    return True
+        if record.inner_type is not None or not new:
+            data = (record.inner_type or record.type) == 23
+        else:
+            length = record.length
+            data = finished and length not in ALERT_LENGTHS
+            if not finished and record.sender == tls.client and length in FINISHED_LENGTHS:
+                finished = True
+        if not data:
+            continue
+        if record.sender == tls.client:
+            asked = asked or record.time
+        elif new and record.inner_type is None and tickets < 2 and (not before or record.length in before):
+            before.add(record.length)
+            tickets += 1
+        elif asked:
+            return Sign.SLOW if record.time - asked > NOTICEABLE else 0
+    if not asked:
+        return Sign.QUIT | Sign.UNANSWERED
+    return Sign.UNANSWERED | (Sign.SLOW if tls.records[-1].time - asked > NOTICEABLE else 0)
 
 
 def _plain_signs(connection: Connection) -> int:
@@ -127,7 +170,7 @@ def _http_signs(connection: Connection) -> int:
     found = 0
     if http is None:
         return 0
-    if http.problems or http.h2:
+    if http.problems or any(event.code is not None and event.what in _H2_ENDS for event in http.h2):
         found |= Sign.HTTP
     requests = responses = 0
     asked = 0
