@@ -142,18 +142,26 @@ def _chain(chain: ChainFact) -> dict[str, Any]:
     return told
 
 
-def _tls(tls: TlsStory | None, *, clear: bool) -> dict[str, Any] | None:
+def _clipped(connection: Connection) -> set[int]:
+    """The packets whose payload the snap length cut: tshark shows what is there and waits for no more."""
+    rows = connection.rows
+    return {n for n, have, size in zip(rows.number, rows.load_cap, rows.load_len, strict=True) if have < size}
+
+
+def _tls(connection: Connection, *, clear: bool) -> dict[str, Any] | None:
+    tls = connection.tls
     if tls is None:
         return None
+    clipped = _clipped(connection)
     names: dict[str, list[str]] = {"ab": [], "ba": []}
     for message in tls.messages:
-        if not (clear and message.decrypted):
+        if not (clear and message.decrypted) and len(message.raw) == message.length:
             names[WAY[message.sender]].append(message.name)
     records: dict[str, Counter[str]] = {"ab": Counter(), "ba": Counter()}
     alerting: set[tuple[int, int]] = set()
     for record in tls.records:
-        if record.version == 2 or not record.complete:
-            continue
+        if record.version == 2 or not (record.complete or record.packet in clipped):
+            continue  # tshark waits for whole records, but not where the snap length cut them
         records[WAY[record.sender]][str(record.type)] += 1
         if record.inner_type is not None and not clear:  # tshark lists the types inside beside the outer ones
             records[WAY[record.sender]][str(record.inner_type)] += 1
@@ -194,14 +202,16 @@ def _tls(tls: TlsStory | None, *, clear: bool) -> dict[str, Any] | None:
     }
 
 
-def _http(*stories: HttpStory | None) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+def _http(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    stories: tuple[HttpStory | None, ...] = (connection.outer_http, connection.http)
+    clipped = _clipped(connection)
     one: list[dict[str, Any]] = []
     two: list[dict[str, Any]] = []
     for story in dict.fromkeys(id(story) for story in stories if story is not None):
         found = next(item for item in stories if id(item) == story)
         assert found is not None
         for message in found.messages:
-            if "head not complete" in message.problem:
+            if "head not complete" in message.problem and not clipped.intersection(message.packets):
                 continue  # tshark shows a message once its whole head is there
             told: dict[str, Any] = {
                 "frame": message.packets[1],
@@ -258,10 +268,10 @@ def export(path: Path, keylog: KeyLog | None = None) -> list[dict[str, Any]]:
         for connection in story:
             if Kind.PDU in connection.rows.kind:
                 continue
-            one, two = _http(connection.outer_http, connection.http)
+            one, two = _http(connection)
             told[connection.id] = {
                 **_plain(connection),
-                "tls": _tls(connection.tls, clear=True),
+                "tls": _tls(connection, clear=True),
                 "http1": one,
                 "http2": two,
                 "decrypted": None,
@@ -271,8 +281,8 @@ def export(path: Path, keylog: KeyLog | None = None) -> list[dict[str, Any]]:
         with observe(path, keylog=keylog) as story:
             for connection in story:
                 if connection.id in told and connection.tls is not None:
-                    one, two = _http(connection.outer_http, connection.http)
-                    seen = {"tls": _tls(connection.tls, clear=False), "http1": one, "http2": two}
+                    one, two = _http(connection)
+                    seen = {"tls": _tls(connection, clear=False), "http1": one, "http2": two}
                     told[connection.id]["decrypted"] = seen
     return [told[number] for number in sorted(told)]
 
