@@ -46,6 +46,7 @@ class Watch(Messages):
     ) -> None:
         super().__init__(streams, start, client, keys)
         self._start = start
+        self._records = self.story.records
         self._faults: tuple[list[Fault], list[Fault]] = ([], [])
 
     def run(self, sslv2_hello: bool = False) -> TlsStory:
@@ -72,22 +73,31 @@ class Watch(Messages):
 
     def _record(self, sender: int, record: Record) -> None:
         side = self._sides[sender]
-        time, packet, offset, kind, version, length, header, complete, _, _ = record
+        time, packet, offset, kind, version, length, header, complete, octets, at = record
         if offset != side.next:
             self._gap(sender, offset - side.next)
         side.next = offset + header + length
         side.last = record
-        protected = kind == APPLICATION_DATA or side.encrypted
+        protected = True
         inner: int | None = None
-        if version == SSLV2:
+        if kind == APPLICATION_DATA:
+            if self._keys is None and side.finished is not None:  # bulk, and nothing to learn from it
+                side.protected += 1
+            else:
+                inner = self._protected(sender, side, record)
+        elif version == SSLV2:
             protected = self._sslv2_record(sender, record)
-        elif not protected:
+        elif not side.encrypted:
             if kind == HANDSHAKE:
-                protected = self._handshake(sender, fragment(self._streams[sender], record), record, clear=True)
-            elif kind == CHANGE_CIPHER_SPEC:
-                self._change_cipher_spec(sender)
+                start = at + header
+                data = octets[start : start + length] if octets else fragment(self._streams[sender], record)
+                protected = self._handshake(sender, data, record, clear=True)
             elif kind == ALERT:
                 protected = self._alert(sender, record)
+            else:
+                protected = False
+                if kind == CHANGE_CIPHER_SPEC:
+                    self._change_cipher_spec(sender)
         elif kind == HANDSHAKE and self._version is None and self._clear_hello(sender, record):
             side.encrypted = protected = False
             self._handshake(sender, fragment(self._streams[sender], record), record, clear=True)
@@ -95,7 +105,7 @@ class Watch(Messages):
             inner = self._protected(sender, side, record)
         if not complete and side.parts:
             self._unfinished(sender)
-        self.story.records.append(
+        self._records.append(
             _new(RecordFact, (sender, offset, kind, version, length, packet, time, protected, inner, complete))
         )
 
@@ -277,7 +287,7 @@ class Watch(Messages):
             last = side.last
             if last is None:
                 continue
-            if self._tls13 and last is not _END and last.type == APPLICATION_DATA and not side.opened:
+            if self._tls13 and last.type == APPLICATION_DATA and not side.opened:
                 if last.length == self._alert_size():
                     self._alert_fact(sender, last, None, None, protected=True, guessed=True)
                     if last is not side.first:
@@ -288,7 +298,8 @@ class Watch(Messages):
                     closed[sender] = alert.packet
             if closed[sender] is None and last.type == ALERT and side.alert is not None and side.alert.level is None:
                 closed[sender] = last.packet
-        self.story.alerts.sort(key=lambda alert: (alert.time, alert.packet))
+        if any(alert.guessed for alert in self.story.alerts):
+            self.story.alerts.sort(key=lambda alert: (alert.time, alert.packet))
         self.story.close_notify = (closed[0], closed[1])
 
     def _decryption(self) -> None:
