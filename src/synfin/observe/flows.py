@@ -1,7 +1,7 @@
 """Packets grouped into connections, as they stream by.
 
-How rows become connections is decided in ``flows_group``; here it is decided when.  A capture of up to ``WHOLE`` rows is
-grouped in one go when it ends.  Of a larger one, finished connections (RST, or FIN both ways, and then ``QUIET`` of
+How rows become connections is decided in ``flows_group``; here it is decided when.  A capture of up to ``WHOLE`` rows
+is grouped in one go when it ends.  Of a larger one, finished connections (RST, or FIN both ways, and then ``QUIET`` of
 silence) are handed out as it is read and their rows dropped; should more than ``MOST`` rows wait, as under a SYN flood,
 the least recently active go out early.  Packets that come later for a connection handed out are counted
 (``late_rows``), not shown.  What the segments mean is left to ``tcpwatch``.
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from synfin.capture.table import ACK, FIN, RST, SYN, Batch, Kind, Link, Wrap
 from synfin.observe.flows_digest import SideCounts, plain, side_counts
 from synfin.observe.flows_group import Groups, group
-from synfin.observe.flows_store import Picked, Store, ends_of
+from synfin.observe.flows_store import Column, Picked, Store, ends_of
 from synfin.observe.rows import Rows
 from synfin.observe.story import Endpoint
 from synfin.wire.codec import Buffer
@@ -40,7 +40,6 @@ _KEPT = (
 #: How A is known to be the opener: it sent the SYN, it was sent the SYN-ACK, it sent the first packet seen.
 OPENED_BY = ("syn", "synack", "first")
 
-Array = NDArray[np.generic]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
@@ -79,8 +78,17 @@ class FlowTable(NamedTuple):
         """The table of the connections ``chosen`` (indices) alone."""
         sizes = self.sizes[chosen]
         take, starts = _runs(self.starts[chosen], sizes)
-        rest = (column[chosen] for column in (self.ids, self.opener, self.opened_by, self.early, self.reused))
-        return FlowTable(self.rows.only(take), self.sender[take], starts, sizes, *rest)
+        return FlowTable(
+            self.rows.only(take),
+            self.sender[take],
+            starts,
+            sizes,
+            self.ids[chosen],
+            self.opener[chosen],
+            self.opened_by[chosen],
+            self.early[chosen],
+            self.reused[chosen],
+        )
 
 
 class Flows:
@@ -247,7 +255,7 @@ class Flows:
         return [(b, a) if swap else (a, b) for a, b, swap in zip(lower, upper, swapped, strict=True)]
 
     @staticmethod
-    def _distinct(column: Array, starts: Ints, sizes: Ints) -> list[tuple[int, ...]]:
+    def _distinct(column: Column, starts: Ints, sizes: Ints) -> list[tuple[int, ...]]:
         """The different values of each connection's rows, in order of appearance."""
         low = np.minimum.reduceat(column, starts)
         many = np.maximum.reduceat(column, starts) != low

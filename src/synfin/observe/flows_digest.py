@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synfin.capture.table import ACK, FIN, RST, SYN, Kind
+from synfin.observe.flows_store import Picked
 
-Rows = NDArray[np.void]
+#: Rows one column of which is taken by its name.
+Rows = NDArray[np.void] | Picked
 Ints = NDArray[np.int64]
 
 _FAR = 1 << 62

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from synfin.capture.gather import gather, u16
 from synfin.capture.reader import CaptureFile
 from synfin.capture.table import ACK, FIN, RST, SYN, Batch, Kind
 from synfin.observe.flows import Flows, FlowTable
+from synfin.observe.flows_store import Picked
 from synfin.observe.listing_tls import ClientNames, ServerChoices, client_names, server_choices
 from synfin.observe.observer import Observation
 from synfin.observe.story import Connection, Endpoint
@@ -98,9 +100,9 @@ def _ordinary(table: FlowTable, flows: Flows, octets: NDArray[np.uint8]) -> tupl
     server = server_choices(octets, answer_at, answer_cap)
     silent = (hello_at < 0) & (answer_at < 0)
     tls = client.known & (server.known | (answer_at < 0))
-    strange = shape.any_row(_cleartext_alert(table, octets) & np.repeat(tls, table.sizes))
-    late_hello = _begins_record(table, octets) & np.repeat(~tls, table.sizes)
-    strange |= shape.any_row(late_hello)
+    in_tls = tls[shape.owner]
+    strange = shape.having(_cleartext_alerts(table.rows, in_tls, octets))
+    strange |= shape.having(_begin_records(table.rows, ~in_tls, octets))
     asks = found & ~client.known & ~silent & ~strange & (hello_at >= 0)
     reset = shape.rst_first_by >= 0
     goodbye = tls & _said_goodbye(shape, octets, server)
@@ -112,85 +114,100 @@ def _ordinary(table: FlowTable, flows: Flows, octets: NDArray[np.uint8]) -> tupl
 
 
 class _Shape:
-    """Per connection: is its TCP course ordinary, and where are the first octets of each side."""
+    """Per connection: is its TCP course ordinary, and where are the first and last octets of each side.
+
+    SYN, FIN and RST are rare, so they are looked at alone; of other segments mostly the sizes count.
+    """
 
     def __init__(self, table: FlowTable) -> None:
         rows, starts, sizes = table.rows, table.starts, table.sizes
-        self._table = table
-        self._index = np.arange(len(rows))
-        flags, kind, sender = rows["flags"], rows["kind"], table.sender
-        seq, ack, size = rows["seq"], rows["ack"], rows["load_len"]
-        long = sizes >= 3
-        second = np.where(long, starts + 1, starts)
-        third = np.where(long, starts + 2, starts)
-        control = flags & (SYN | ACK | FIN | RST)
-        good = long & (control[starts] == SYN) & (control[second] == SYN | ACK) & (control[third] == ACK)
-        good &= (sender[starts] == 0) & (sender[second] == 1) & (sender[third] == 0)
-        good &= (ack[second] == seq[starts] + np.uint32(1)) & (ack[third] == seq[second] + np.uint32(1))
-        good &= (size[starts] == 0) & (size[second] == 0) & (seq[third] == ack[second])
-        good &= np.add.reduceat((flags & SYN) != 0, starts, dtype=np.int64) == 2
-        good &= ~self.any_row((kind != Kind.TCP) | (rows["load_cap"] < size))
-        self._isn = (seq[starts], seq[second])
-        fin, rst = (flags & FIN) != 0, (flags & RST) != 0
-        fins = [np.add.reduceat(fin & (sender == side), starts, dtype=np.int64) for side in (0, 1)]
-        fin_at = [self._first(fin & (sender == side)) for side in (0, 1)]
-        rst_at = self._first(rst)
-        last = len(rows) - 1
-        self.rst_first_by = np.where(rst_at > last, -1, sender[np.minimum(rst_at, last)].astype(np.int64))
-        early, late = np.minimum(*fin_at), np.maximum(*fin_at)
-        one, two = np.minimum(early, last), np.minimum(late, last)
-        answered = ack[two] == seq[one] + size[one].astype(np.uint32) + np.uint32(1)
-        self.closed = (fins[0] == 1) & (fins[1] == 1) & answered & (late < rst_at)
+        count = len(sizes)
+        self._rows = rows
+        self._count = count
+        self.owner = np.repeat(np.arange(count), sizes)  # per row: its connection
+        sender = table.sender
+        second, third = (starts + np.minimum(k, sizes - 1) for k in (1, 2))
+        opening = (starts, second, third)
+        control, seq, ack, size = (
+            [rows.at(name, place) for place in opening] for name in ("flags", "seq", "ack", "load_len")
+        )
+        good = sizes >= 3
+        for k, flags in enumerate((SYN, SYN | ACK, ACK)):
+            good &= (control[k] & (SYN | ACK | FIN | RST) == flags) & (sender[opening[k]] == k % 2)
+        good &= (ack[1] == seq[0] + np.uint32(1)) & (ack[2] == seq[1] + np.uint32(1)) & (seq[2] == ack[1])
+        good &= (size[0] == 0) & (size[1] == 0)
+        load = rows["load_len"]
+        good &= ~self.any_row((rows["kind"] != Kind.TCP) | (rows["load_cap"] < load))
+        # the control segments: which connection, which side, which bits
+        at = np.flatnonzero(rows["flags"] & (SYN | FIN | RST))
+        bits, side = rows["flags"][at], self.owner[at] * 2 + sender[at]
+        syns = np.bincount(self.owner[at[(bits & SYN) != 0]], minlength=count)
+        good &= syns == 2
+        is_fin = (bits & FIN) != 0
+        fin_at, _, fins = _ends(at[is_fin], side[is_fin], count)
+        rst = at[(bits & RST) != 0]
+        rst_at, _, _ = _ends(rst, self.owner[rst] * 2, count)
+        rst_by = sender[rst_at[0]]
+        self.rst_first_by = np.where(rst_at[0] < 0, -1, rst_by.astype(np.int64))
+        both = (fins[0] == 1) & (fins[1] == 1)
+        one, two = np.where(both, np.minimum(*fin_at), 0), np.where(both, np.maximum(*fin_at), 0)
+        after = rows.at("seq", one) + rows.at("load_len", one).astype(np.uint32) + np.uint32(1)
+        self.closed = both & (rows.at("ack", two) == after) & ((rst_at[0] < 0) | (two < rst_at[0]))
         self.fin_first_by = np.where(self.closed, np.where(fin_at[0] < fin_at[1], 0, 1), -1)
         # a RST without both FINs is told by what was said before it; a single FIN only with such a RST
-        good &= self.closed | (rst_at <= last) | (fins[0] + fins[1] == 0)
+        good &= self.closed | (rst_at[0] >= 0) | (fins[0] + fins[1] == 0)
+        at = np.flatnonzero(load)
+        self._loads, self._last_loads, self.loads = _ends(at, self.owner[at] * 2 + sender[at], count)
+        for k in (0, 1):
+            first = rows.at("seq", self._loads[k]) == seq[k] + np.uint32(1)
+            good &= (self._loads[k] < 0) | first
         self.ordinary: Bools = good
-        self._loads = [self._first((size > 0) & (sender == side)) for side in (0, 1)]
-        self._last_loads = [self._last((size > 0) & (sender == side)) for side in (0, 1)]
-        self.loads = [np.add.reduceat((size > 0) & (sender == side), starts, dtype=np.int64) for side in (0, 1)]
-        for side in (0, 1):
-            at = np.minimum(self._loads[side], len(rows) - 1)
-            first = self._isn[side] + np.uint32(1)
-            self.ordinary &= (self._loads[side] >= len(rows)) | (seq[at] == first)
 
     def any_row(self, which: Bools) -> Bools:
         """Per connection: whether ``which`` holds for any of its rows."""
-        return np.logical_or.reduceat(which, self._table.starts)
+        return self.having(np.flatnonzero(which))
 
-    def _first(self, which: Bools) -> Ints:
-        """Per connection: index of its first row for which ``which`` holds, or the number of all rows."""
-        total = len(which)
-        return np.minimum.reduceat(np.where(which, self._index, total), self._table.starts)
-
-    def _last(self, which: Bools) -> Ints:
-        """Per connection: index of its last row for which ``which`` holds, or -1."""
-        return np.maximum.reduceat(np.where(which, self._index, -1), self._table.starts)
+    def having(self, rows: Ints) -> Bools:
+        """Per connection: whether one of ``rows`` is its own."""
+        out = np.zeros(self._count, np.bool_)
+        out[self.owner[rows]] = True
+        return out
 
     def last_load(self, side: int) -> tuple[Ints, Ints]:
         """Place and captured size of the last payload of ``side``; place 0 and size 0 where it sent none."""
-        rows, at = self._table.rows, self._last_loads[side]
-        sent = (at >= 0) & (rows["load_at"][at] >= 0)
-        return np.where(sent, rows["load_at"][at], 0), np.where(sent, rows["load_cap"][at], 0).astype(np.int64)
+        at = self._last_loads[side]
+        place, size = self._rows.at("load_at", at), self._rows.at("load_cap", at)
+        sent = (at >= 0) & (place >= 0)
+        return np.where(sent, place, 0), np.where(sent, size, 0).astype(np.int64)
 
     def first_load(self, side: int) -> tuple[Ints, Ints]:
         """Place and captured size of the first payload of ``side``; place -1 where it sent none."""
-        rows = self._table.rows
-        at = np.minimum(self._loads[side], len(rows) - 1)
-        sent = self._loads[side] < len(rows)
-        place = rows["load_at"][at]
-        self.ordinary &= ~sent | (place >= 0)
-        sent &= place >= 0
-        return np.where(sent, place, -1), np.where(sent, rows["load_cap"][at], 0).astype(np.int64)
+        at = self._loads[side]
+        place, size = self._rows.at("load_at", at), self._rows.at("load_cap", at)
+        self.ordinary &= (at < 0) | (place >= 0)
+        sent = (at >= 0) & (place >= 0)
+        return np.where(sent, place, -1), np.where(sent, size, 0).astype(np.int64)
 
 
-def _cleartext_alert(table: FlowTable, octets: NDArray[np.uint8]) -> Bools:
-    """Rows whose payload ends like an alert record in clear (RFC 8446 5.1, 6): 21, version, length 2, two octets."""
-    rows = table.rows
-    size, place = rows["load_cap"].astype(np.int64), rows["load_at"]
-    which = (size >= 7) & (place >= 0)
-    at = np.where(which, place + size - 7, 0)
-    ends: Bools = which & (octets[at] == 21) & (octets[at + 1] == 3) & (octets[at + 3] == 0) & (octets[at + 4] == 2)
-    return ends
+def _ends(at: Ints, side: Ints, count: int) -> tuple[Ints, Ints, Ints]:
+    """Of rows ``at`` (ascending), each of a side (twice the connection, plus who): first, last and how many.
+
+    Each result has one row per side and one column per connection; -1 where there is no such row.
+    """
+    first, last = np.full(2 * count, -1), np.full(2 * count, -1)
+    first[side[::-1]] = at[::-1]
+    last[side] = at
+    many = np.bincount(side, minlength=2 * count)
+    return first.reshape(-1, 2).T, last.reshape(-1, 2).T, many.reshape(-1, 2).T
+
+
+def _cleartext_alerts(rows: Picked, which: Bools, octets: NDArray[np.uint8]) -> Ints:
+    """Rows of ``which`` whose payload ends like an alert record in clear (RFC 8446 5.1, 6): 21, version, length 2."""
+    size, place = rows["load_cap"], rows["load_at"]
+    chosen = np.flatnonzero(which & (size >= 7) & (place >= 0))
+    end = gather(octets, place[chosen] + size[chosen] - 7, 5)
+    alerts: Ints = chosen[(end[:, 0] == 21) & (end[:, 1] == 3) & (end[:, 3] == 0) & (end[:, 4] == 2)]
+    return alerts
 
 
 def _said_goodbye(shape: _Shape, octets: NDArray[np.uint8], server: ServerChoices) -> Bools:
@@ -202,22 +219,22 @@ def _said_goodbye(shape: _Shape, octets: NDArray[np.uint8], server: ServerChoice
     for side in (0, 1):
         at, size = shape.last_load(side)
         done &= size >= 7
-        at = np.where(size >= 7, at, 0)
-        length = octets[at + 3].astype(np.int64) << 8 | octets[at + 4]
-        alone = (octets[at + 1] == 3) & (length + 5 == size) & (shape.loads[side] >= 3)
-        new = (octets[at] == 23) & (length == 19) & (server.version == 0x0304)
-        old = (octets[at] == 21) & (length > 2) & (server.version <= 0x0303)
+        head = gather(octets, np.where(size >= 7, at, 0), 5)
+        length = u16(head, 3).astype(np.int64)
+        alone = (head[:, 1] == 3) & (length + 5 == size) & (shape.loads[side] >= 3)
+        new = (head[:, 0] == 23) & (length == 19) & (server.version == 0x0304)
+        old = (head[:, 0] == 21) & (length > 2) & (server.version <= 0x0303)
         done &= alone & (new | old)
     return done
 
 
-def _begins_record(table: FlowTable, octets: NDArray[np.uint8]) -> Bools:
-    """Rows whose payload begins like a TLS handshake record."""
-    place = table.rows["load_at"]
-    which = (table.rows["load_cap"] >= 6) & (place >= 0)
-    at = np.where(which, place, 0)
-    begins: Bools = which & (octets[at] == 22) & (octets[at + 1] == 3)
-    return begins
+def _begin_records(rows: Picked, which: Bools, octets: NDArray[np.uint8]) -> Ints:
+    """Rows of ``which`` whose payload begins like a TLS handshake record."""
+    place = rows["load_at"]
+    chosen = np.flatnonzero(which & (rows["load_cap"] >= 6) & (place >= 0))
+    head = gather(octets, place[chosen], 2)
+    hellos: Ints = chosen[(head[:, 0] == 22) & (head[:, 1] == 3)]
+    return hellos
 
 
 def _requests(data: Any, at: Ints, size: Ints, answer_at: Ints, which: Bools) -> dict[int, tuple[str, str]]:
@@ -245,11 +262,12 @@ def _summaries(
     data = flows.data
     ends = starts[chosen] + table.sizes[chosen] - 1
     octets = np.add.reduceat(rows["wirelen"], starts, dtype=np.int64)[chosen].tolist()
+    flow_start, flow_end = rows.at("time", starts[chosen]), rows.at("time", ends)
     columns = zip(
         chosen.tolist(),
         table.ids[chosen].tolist(),
-        rows["time"][starts[chosen]].tolist(),
-        rows["time"][ends].tolist(),
+        flow_start.tolist(),
+        flow_end.tolist(),
         flows.endpoints(table, chosen),
         client.known[chosen].tolist(),
         client.at[chosen].tolist(),
