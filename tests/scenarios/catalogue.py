@@ -395,6 +395,57 @@ def retry() -> Script:
     return script.send(1, b"\x16\x03\x03" + len(message).to_bytes(2, "big") + message).play(talk, 0, 1)
 
 
+ENDLESS = b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * 300
+
+
+def unclean() -> Script:
+    """A body without length, then FIN of the server without close_notify."""
+    return Script().connect().play(flights(response=ENDLESS, close="none")).close(1)
+
+
+def clean() -> Script:
+    """The same with close_notify."""
+    return Script().connect().play(flights(response=ENDLESS, close="server")).close(1)
+
+
+def stalled() -> Script:
+    """The same request is sent four times before it is acknowledged."""
+    talk = flights()
+    script = Script().connect().play(talk, 0, talk.handshake)
+    data = talk.chunks[talk.handshake][1]
+    script.line(f"a > b PSH,ACK hex={data.hex()}")
+    for n in range(3):
+        script.line(f"a > b PSH,ACK hex={data.hex()} seq=-{len(data)}", 0.3 * 2**n)
+    return script.line("b > a ACK", script.rtt).play(talk, talk.handshake + 1).close()
+
+
+def nagle() -> Script:
+    """Header, 43 ms until its acknowledgment, and then the body at once."""
+    script = Script(rtt=0.0002, port=80).connect().send(0, REQUEST)
+    script.line('b > a PSH,ACK data="HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\n"', 0.0005)
+    return script.line("a > b ACK", 0.043).line("b > a PSH,ACK data=hello", 0.0002).line("a > b ACK").close()
+
+
+def thinking() -> Script:
+    """As before, but the acknowledgment came at once and the server took its time."""
+    script = Script(rtt=0.0002, port=80).connect().send(0, REQUEST)
+    script.line('b > a PSH,ACK data="HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\n"', 0.0005)
+    return script.line("a > b ACK", 0.0002).line("b > a PSH,ACK data=hello", 0.043).line("a > b ACK").close()
+
+
+def scaling(octets: int) -> Script:
+    """The server's SYN,ACK has no window scale option."""
+    script = Script(port=80).line("a > b SYN <mss 1460, sackOK, wscale 7>", 0)
+    script.line("b > a SYN,ACK <mss 1460, sackOK>", script.rtt).line("a > b ACK").send(0, REQUEST)
+    body = f"HTTP/1.1 200 OK\r\nContent-Length: {octets}\r\n\r\n".encode() + b"x" * octets
+    return script.send(1, body).close()
+
+
+def far(rtt: float, version: str) -> Script:
+    """A healthy exchange on a path with this round trip."""
+    return Script(rtt=rtt).connect().play(flights(version=version)).close()
+
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 NO_SUCH_CIPHER = {"version": "1.2", "client_ciphers": "ECDHE-RSA-AES128-GCM-SHA256"}
@@ -465,6 +516,11 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "HTP301": Scenario(h2(frame(3, 0, 1, (2).to_bytes(4, "big")), answered=False), (h2(goaway(0)), h2(), plain(OK))),
     "HTP102": Scenario(plain(OK, wait=3), (plain(OK, wait=0.3), plain(OK), idle_close), note=True),
+    "TLS401": Scenario(unclean, (clean, healthy, lambda: plain(OK)()), keys=True, note=True),
+    "TCP201": Scenario(stalled, (lossy, healthy), note=True),
+    "TCP210": Scenario(nagle, (thinking, healthy), note=True),
+    "TCP230": Scenario(lambda: scaling(400_000), (lambda: scaling(1000), healthy), note=True),
+    "SLO202": Scenario(lambda: far(0.06, "1.2"), (lambda: far(0.06, "1.3"), lambda: far(0.02, "1.2")), note=True),
     "SLO101": Scenario(connected_late, (healthy, lossy), note=True),
     "SLO201": Scenario(retry, (healthy, healthy12), note=True),
 }

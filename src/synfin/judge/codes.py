@@ -144,7 +144,12 @@ TABLE: tuple[Code, ...] = (
     Code("HTP301", "h2-error", "HTTP/2 stream or connection error", _E, _OPEN, "yes", _HTTP),
     Code("HTP102", "slow-answer", "the application is slow", _N, _SERVER, "TLS 1.3", Sign.SLOW | _HTTP),
     # Slow but working.
+    Code("TLS401", "no-close-notify", "the end of the data is not proved", _N, _SERVER, "yes", Sign.UNCLEAN),
+    Code("TCP201", "loss", "packets are lost, and it costs time", _N, _NETWORK, "no", Sign.LOSS | Sign.STALL),
+    Code("TCP210", "delayed-ack", "a small write waited for a delayed acknowledgment", _N, _SERVER, "no", Sign.PAUSE),
+    Code("TCP230", "no-window-scaling", "window scaling in one direction only", _N, _BOX, "no", Sign.WINDOW),
     Code("SLO101", "syn-retry", "the first SYN was lost", _N, _NETWORK, "no", Sign.LOSS),
+    Code("SLO202", "two-round-trips", "TLS 1.2 took two round trips", _I, _SERVER, "no", Sign.ROUNDS),
     Code("SLO201", "hello-retry", "one round trip more than needed", _I, _SERVER, "no", Sign.RETRY),
 )
 

@@ -23,6 +23,12 @@ FINISHED_ALONE_LENGTHS = (4 + 32 + 1 + 16, 4 + 48 + 1 + 16, 4 + 48 + 1 + 16 + 16
 EMPTY_AND_FINISHED_LENGTHS = tuple(8 + length for length in FINISHED_ALONE_LENGTHS)
 FINISHED_LENGTHS = FINISHED_ALONE_LENGTHS + EMPTY_AND_FINISHED_LENGTHS
 
+#: The shortest delayed acknowledgment in use (Linux: 40 ms), ns.
+DELAYED_ACK = 38_000_000
+
+#: A round trip from which an avoidable one is worth a word, ns.
+LONG_PATH = 40_000_000
+
 _H2_ENDS = ("rst_stream", "goaway", "connection_error")
 
 #: A wait for an answer that a person notices, ns.
@@ -46,6 +52,10 @@ class Sign(IntFlag):
     PROXY = 1 << 11  # a proxy was asked
     SLOW = 1 << 12  # some answer took noticeably long
     RETRY = 1 << 13  # HelloRetryRequest
+    PAUSE = 1 << 15  # longer than a delayed ACK, on a short path
+    WINDOW = 1 << 16  # one side alone offered window scaling, and much was sent
+    ROUNDS = 1 << 17  # a full TLS 1.2 handshake on a long path
+    UNCLEAN = 1 << 18  # a readable response that only the end of the connection ends
     UNANSWERED = 1 << 14  # the TLS client's request had no answer, or none that could be told from tickets
 
 
@@ -68,6 +78,11 @@ def signs(connection: Connection) -> Sign:
             found |= Sign.NO_HANDSHAKE
         if tcp.rst_first_by is not None and not _rude_goodbye(connection):
             found |= Sign.RESET
+        if connection.end - connection.start > DELAYED_ACK and (tcp.initial_rtt or DELAYED_ACK) < DELAYED_ACK // 2:
+            found |= Sign.PAUSE
+        one, two = side_a.syn, side_b.syn
+        if one is not None and two is not None and (one.wscale is None) != (two.wscale is None):
+            found |= Sign.WINDOW
         if _after_fin(tcp):
             found |= Sign.RESET
         if tcp.stalls:
@@ -82,7 +97,9 @@ def signs(connection: Connection) -> Sign:
     if connection.preambles:
         found |= Sign.PROXY
     if tls is not None:
-        found |= _tls_signs(tls)
+        found |= _tls_signs(tls, connection.end)
+        if tls.handshake_done and tls.version == 0x0303 and (tcp.initial_rtt or 0) > LONG_PATH and tls.resumed is None:
+            found |= Sign.ROUNDS
     else:
         found |= _plain_signs(connection)
     if http is not None:
@@ -105,14 +122,14 @@ def _rude_goodbye(connection: Connection) -> bool:
     return tls is not None and connection.tcp.rst_first_by == tls.client and tls.close_notify[tls.client] is not None
 
 
-def _tls_signs(tls: TlsStory) -> int:
+def _tls_signs(tls: TlsStory, end: int) -> int:
     found = 0
     if tls.chains:
         found |= Sign.CHAIN
     if tls.hello_retry is not None:
         found |= Sign.RETRY
     if tls.handshake_done:
-        found |= _exchange_signs(tls)
+        found |= _exchange_signs(tls, end)
     else:
         found |= Sign.TLS_UNFINISHED
     for alert in tls.alerts:
@@ -122,7 +139,7 @@ def _tls_signs(tls: TlsStory) -> int:
     return found
 
 
-def _exchange_signs(tls: TlsStory) -> int:
+def _exchange_signs(tls: TlsStory, end: int) -> int:
     """Whether the client asked, and whether and how soon there was an answer: as ``facts.protected``, in one pass.
 
     It stops at the first record of the server, after the request, that can be an answer.
@@ -153,7 +170,7 @@ def _exchange_signs(tls: TlsStory) -> int:
             return Sign.SLOW if record.time - asked > NOTICEABLE else 0
     if not asked:
         return Sign.QUIT | Sign.UNANSWERED
-    return Sign.UNANSWERED | (Sign.SLOW if tls.records[-1].time - asked > NOTICEABLE else 0)
+    return Sign.UNANSWERED | (Sign.SLOW if end - asked > NOTICEABLE else 0)
 
 
 def _plain_signs(connection: Connection) -> int:
@@ -177,6 +194,8 @@ def _http_signs(connection: Connection) -> int:
     for message in http.messages:
         if not message.complete or message.problem:
             found |= Sign.HTTP
+        if message.framing == "close" and message.tls:
+            found |= Sign.UNCLEAN
         if message.kind == "request":
             requests += 1
             asked = message.end

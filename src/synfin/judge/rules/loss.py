@@ -1,0 +1,59 @@
+"""TCP201: packets are lost on the path, and waiting for them costs time.
+
+What it sees.  Retransmissions that had to wait for a timer: together half a second or more; or one segment of twenty
+sent again, ten at least.
+
+Why it matters.  Each timeout stops the connection for 200 ms or more, and TCP slows down after each loss.
+
+How to fix.  Find where packets are lost, per direction: wireless link, full queue, duplex mismatch, rate limit, a
+failing cable.  Compare with a capture at the other end.
+
+Confused with.  A retransmission or two are normal on any path.  A receiver that shut its window (TCP220) does not lose
+packets.  Losses that go by size are TCP301.
+
+References.  RFC 6298, RFC 5681, RFC 2018.
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import SECOND, end, finding, span
+from synfin.judge.model import Confidence, Finding
+from synfin.observe.story import Connection
+
+CODE = "TCP201"
+
+#: Timer waits that together are worth a word.
+WAITED = SECOND // 2
+
+#: Retransmissions that are worth a word without: this many, and one of twenty segments.
+MANY, SHARE = 10, 20
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Note loss that cost time."""
+    tcp = connection.tcp
+    if tcp.handshake != "complete":
+        return None
+    stalls = [stall for stall in tcp.stalls if stall.kind == "retransmission_timeout"]
+    waited = sum(stall.end - stall.start for stall in stalls)
+    counts = [side.marks.get("retransmission", 0) - side.marks.get("spurious_retransmission", 0) for side in tcp.sides]
+    sender = 0 if counts[0] >= counts[1] else 1
+    again, packets = counts[sender], tcp.sides[sender].packets
+    if waited < WAITED and not (again >= MANY and again * SHARE >= packets):
+        return None
+    places = [packet for stall in stalls for packet in stall.packets] or [connection.first_packet]
+    return finding(
+        CODE,
+        f"packets of {end(connection, sender)} are lost on the path: {again} sent again"
+        + (f", {span(waited)} of waiting" if waited else ""),
+        f"{end(connection, sender)} sent {again} of its {packets} packets again"
+        + (f", and timers were waited for {len(stalls)} times, {span(waited)} in all." if stalls else "."),
+        "Network's operator: find where packets are lost in this direction: wireless link, full queue, rate limit, "
+        "faulty line.",
+        places[:12],
+        sure=Confidence.LIKELY,
+        reason="retransmissions that wait for a timer follow a loss; what was lost where cannot be seen from one place",
+        disproof="a capture at the other end that shows the first copies arriving",
+        next_capture="at the other end, to see in which direction packets are lost",
+    )
