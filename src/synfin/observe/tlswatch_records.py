@@ -3,9 +3,9 @@
 ``walk`` hops from one record header to the next and hands out where each record lies; a record of 16 kB that nobody
 opens costs one hop and no copy.  It never raises.  What is not a record is a fault with its place, and the walk goes
 on at the next packet that starts like a record; a hole inside a record is stepped over, since its header said where it
-ends.  Records are walked as RFC 8446 5.1 frames them, whatever is in them, and lengths up to TLS 1.2's limit
-pass; an SSL 2.0 stream has its own header (RFC 6101 E, the SSL 2.0 draft 4.1) and its own walk, which turns to
-records when the peer moved on to SSL 3.0 or later.
+ends.  Records are walked as RFC 8446 5.1 frames them, whatever is in them and however long they say they are (a
+record over the limit is a fact for others to judge); an SSL 2.0 stream has its own header (RFC 6101 E, the SSL 2.0
+draft 4.1) and its own walk, which turns to records when the peer moved on to SSL 3.0 or later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from struct import Struct
 from typing import NamedTuple
 
 from synfin.observe.stream import ByteStream
-from synfin.wire.tls.records import HEADER, MAX_FRAGMENT, looks_like_record
+from synfin.wire.tls.records import HEADER, looks_like_record
 from synfin.wire.tls.sslv2 import read_header
 
 #: ``version`` of records in SSL 2.0's own framing.
@@ -86,7 +86,7 @@ def walk(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[Record
         packet, ready = stream.origin(i)
         while at + HEADER <= size:
             kind, version, length = _HEADER(data, at)
-            if not 20 <= kind <= 25 or version >> 8 not in _MAJOR or length > MAX_FRAGMENT:
+            if not 20 <= kind <= 25 or version >> 8 not in _MAJOR:
                 faults.append(Fault(base + at, size - at, packet, f"not a TLS record: {data[at : at + 5].hex(' ')}"))
                 i, pos = _resume(stream, layout, i + 1)
                 break
@@ -105,7 +105,7 @@ def walk(stream: ByteStream, start: int, faults: list[Fault]) -> Iterator[Record
                 if len(head) < HEADER:
                     faults.append(Fault(pos, len(head), packet, "the captured octets end inside a record header"))
                     i, pos = _resume(stream, layout, stream.index(pos + len(head) - 1) + 1)
-                elif 20 <= kind <= 25 and version >> 8 in _MAJOR and length <= MAX_FRAGMENT:
+                elif 20 <= kind <= 25 and version >> 8 in _MAJOR:
                     i, pos, record = _across(stream, layout, i, pos, kind, version, length)
                     yield record
                 else:
