@@ -33,19 +33,19 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if tcp.handshake != "complete" or tcp.source != "packets":
         return None
     for i in range(1, len(rows) - 1):
-        sender = rows.sender[i + 1]
-        if rows.load_len[i] or not rows.load_len[i + 1] or rows.sender[i] == sender:
-            continue
-        first = i - 1  # data of the same sender, answered late by a bare ACK, and more data at once
-        if rows.sender[first] != sender or not 0 < rows.load_len[first] < tcp.sides[sender].max_segment + 1:
+        first, sender = i - 1, rows.sender[i - 1]
+        if rows.load_len[i] or rows.sender[i] == sender or not rows.load_len[first] or rows.flags[i] & 7:
             continue
         delay = rows.time[i] - rows.time[first]
-        if not any(low <= delay <= high for low, high in _DELAYS) or rows.flags[i] & 7 or rows.flags[i + 1] & 7:
+        if not any(low <= delay <= high for low, high in _DELAYS) or rows.ack[i] != _after(connection, first):
             continue
-        mss = tcp.sides[1 - sender].syn
-        if rows.load_len[first] >= ((mss.mss or 536) if mss is not None else 536) - 60:
+        far = tcp.sides[1 - sender].syn
+        if rows.load_len[first] >= (far.mss if far is not None and far.mss is not None else 536) - 60:
             continue
-        if rows.time[i + 1] - rows.time[i] > rtt + 2 * MILLI or rows.ack[i] != _after(connection, first):
+        then = next((n for n in range(i + 1, len(rows)) if rows.load_len[n]), None)
+        if then is None or rows.sender[then] != sender or rows.flags[then] & 7:
+            continue
+        if rows.time[then] - rows.time[i] > rtt + 2 * MILLI:
             continue
         return finding(
             CODE,
@@ -54,9 +54,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
             "octets "
             f"(packet {rows.number[first]}); the acknowledgment came {span(delay)} later (packet {rows.number[i]}), "
             "and at "
-            f"once the next {rows.load_len[i + 1]} octets followed (packet {rows.number[i + 1]}).",
+            f"once the next {rows.load_len[then]} octets followed (packet {rows.number[then]}).",
             f"Operator of {end(connection, sender)}: write a message in one call, or set TCP_NODELAY.",
-            [rows.number[n] for n in (first, i, i + 1)],
+            [rows.number[n] for n in (first, i, then)],
             actor=Actor.CLIENT if sender == client_side(connection) else Actor.SERVER,
             sure=Confidence.LIKELY,
             reason="the delay is that of a delayed acknowledgment, and the data follows it at once",

@@ -29,6 +29,9 @@ CODE = "TCP302"
 #: Below this payload a packet passes every path that carries IPv6 (RFC 8200 5: 1,280 octets with headers).
 ALWAYS_PASSES = 1200
 
+#: When smaller packets are seen to pass, this is large.
+LARGE = 1000
+
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when large parts of the ClientHello are repeated in vain while smaller packets pass."""
@@ -48,7 +51,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     size = max(rows.load_len[i] for i in missing)
     errors = [error for error in connection.tcp.icmp if error.mtu]
     part = fate.sacked or fate.acked > fate.start
-    if repeats < 1 or size < ALWAYS_PASSES or not (part or errors):
+    if repeats < 1 or size < (LARGE if part else ALWAYS_PASSES) or not (part or errors):
         return None
     group = large_group(connection)
     passed = "by SACK" if fate.sacked else f"up to octet {fate.acked - fate.start}"

@@ -27,7 +27,7 @@ def check(quality: Quality) -> Finding | None:
         return None
     return finding(
         CODE,
-        f"{quality.one_sided} connections have packets of one side only",
+        f"{quality.one_sided} connection{'s have' if quality.one_sided > 1 else ' has'} packets of one side only",
         "Without answers nobody can say who was silent: most rules stay silent. Usual reasons are asymmetric routing, "
         "a mirror port for one direction, or a capture filter.",
         "Mirror both directions, or capture on the host itself. SYNs that nobody answered count here too.",

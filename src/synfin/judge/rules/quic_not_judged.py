@@ -26,7 +26,7 @@ def check(quality: Quality) -> Finding | None:
         return None
     return finding(
         CODE,
-        f"{quality.quic} QUIC packets are here, and QUIC is not judged",
+        f"QUIC packets: {quality.quic}; QUIC is not judged",
         "A browser may have moved to QUIC: what is missing in TCP may be there.",
         "Switch HTTP/3 off in the client while you look for a fault, or read the QUIC packets with another tool.",
         [],

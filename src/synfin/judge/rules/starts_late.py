@@ -27,7 +27,7 @@ def check(quality: Quality) -> Finding | None:
         return None
     return finding(
         CODE,
-        f"{quality.starts_late} connections had begun before the capture",
+        f"{quality.starts_late} connection{'s' if quality.starts_late > 1 else ''} had begun before the capture",
         "Window scale, MSS and the ClientHello may be missing: windows are unknown, and TLS cannot be decrypted "
         "without its start.",
         "Start the capture before the program that is looked at.",

@@ -27,7 +27,7 @@ def check(quality: Quality) -> Finding | None:
         return None
     return finding(
         CODE,
-        f"{quality.time_backwards} packets are earlier than the one before",
+        f"{quality.time_backwards} packet{'s are' if quality.time_backwards > 1 else ' is'} earlier than the one before",
         "Order decides who was first. Files merged from several interfaces or queues show this; durations near such "
         "places are not to be trusted.",
         "Merge with mergecap or sort with reordercap.",
