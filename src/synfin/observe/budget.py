@@ -48,13 +48,17 @@ class _Line:
         self.phases: list[Phase] = []
 
     def add(self, name: str, start: int, end: int, waited_for: str, detail: str = "", idle: str = "client") -> None:
-        """Add a phase; a pause before it becomes an idle phase in which ``idle`` was waited for."""
+        """Add a phase; a pause before it becomes an idle phase in which ``idle`` was waited for.
+
+        What took no time and has nothing to tell (a transfer within one packet) is left out.
+        """
         at = self.at
         if start - at > PAUSE:
             self._put("idle", at, start, idle, "")
             self.at = at = start
         self.at = max(end, at)
-        self._put(name, at, self.at, waited_for, detail)
+        if self.at > at or detail:
+            self._put(name, at, self.at, waited_for, detail)
 
     def _put(self, name: str, start: int, end: int, waited_for: str, detail: str) -> None:
         rtt = self.rtt
@@ -114,35 +118,43 @@ def _dns(connection: Connection, start: int) -> tuple[Phase, ...]:
     again = f", asked {dns.queries} times" if dns.queries > 1 else ""
     detail = f"{dns.qtype} of {dns.name} from {dns.server}{again}"
     end = min(dns.end, start)
-    return (Phase("dns", min(dns.start, end), end, None, "server", detail),)
+    look_up = Phase("dns", min(dns.start, end), end, None, "server", detail)
+    if start - end > PAUSE:
+        return (look_up, Phase("idle", end, start, None, "", "between the look-up and the first packet"))
+    return (look_up,)
 
 
 def _handshake(connection: Connection, line: _Line) -> None:
-    """SYN to the ACK that ends the handshake, with retries; where it never ended, to the last packet."""
+    """SYN to the ACK that ends the handshake, with retries; where it never ended, to the last packet.
+
+    A client that goes on without a SYN-ACK in the capture got one: what is missing is our sight of it.
+    """
     rows = connection.rows
     syns = answers = 0
     end = max(rows.time)
-    detail = ""
+    detail = "no answer"
     for sender, flags, time in zip(rows.sender, rows.flags, rows.time, strict=True):
         if flags & SYN:
             if flags & ACK:
                 answers += 1
+                detail = ""
             elif sender == A:
                 syns += 1
-        elif flags & RST:
+            continue
+        if flags & RST:
             end = time
-            detail = "refused"
+            detail = "given up" if sender == A else "reset" if answers else "refused"
             break
-        elif sender == A and flags & ACK and answers:
+        if flags & ACK and (sender == A or not answers):
             end = time
+            if not answers:
+                detail = "the answer was not captured"
             break
     retries = ""
     if syns > 1 or answers > 1:
         retries = f"SYN sent {syns} times" if syns > 1 else f"SYN-ACK sent {answers} times"
-    if not answers and not detail:
-        detail = "no answer"
     told = ", ".join(part for part in (detail, retries) if part)
-    waited_for = "network" if answers else "server"
+    waited_for = "network" if answers or "captured" in detail else "server"
     line.add("tcp", line.at, end, waited_for, told)
 
 
@@ -293,7 +305,7 @@ def _other(connection: Connection, line: _Line) -> None:
     """A connection whose protocol is not read: from the first to the last octet."""
     rows = connection.rows
     times = [time for size, time in zip(rows.load_len, rows.time, strict=True) if size]
-    if times:
+    if times and max(times) > min(times):
         one, other = (side.unique_payload for side in connection.tcp.sides)
         line.add("transfer", min(times), max(times), "both", f"{one} octets sent, {other} received by the opener")
 

@@ -30,9 +30,9 @@ _WAITED = {
 def budget(connection: Connection, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
     """The lines of the time budget, nothing where there is none; ``width`` in cells."""
     phases = connection.budget
-    if not phases:
+    total = sum(phase.end - phase.start for phase in phases)
+    if not total:
         return
-    total = max(max(phase.end for phase in phases) - min(phase.start for phase in phases), 1)
     rtt = connection.tcp.initial_rtt
     told = f", round trip {duration(rtt)}" if rtt else ""
     yield paint("title", f"Time  {duration(total)} in {count(len(phases), 'phase')}{told}")
@@ -40,12 +40,14 @@ def budget(connection: Connection, width: int = 100, paint: Paint = PLAIN) -> It
     for phase in phases:
         took = phase.end - phase.start
         trips = "" if phase.round_trips is None else f"{_trips(phase.round_trips)} RTT"
-        line = (
-            f"  {pad(_WHAT.get(phase.name, phase.name), 15)} {duration(took):>9} {trips:>11} {100 * took // total:>3} %"
-        )
+        if not took:
+            trips = ""
+        long = duration(took) if took else "at once"
+        part = f"{100 * took / total:.0f} %" if took else ""
+        line = f"  {pad(_WHAT.get(phase.name, phase.name), 15)} {long:>9} {trips:>11} {part:>5}"
         if bar:
             line += f"  {pad(_bar(took / total, bar), bar)}"
-        words = _WAITED.get(phase.waited_for, "")
+        words = _WAITED.get(phase.waited_for, "") if took else ""
         if phase.detail:
             words = f"{words}; {clean(phase.detail)}" if words else clean(phase.detail)
         room = width - len(line) - 2
