@@ -1,7 +1,7 @@
 """TLS112: the ClientHello arrived and the server never answered it.
 
 What it sees.  The server's kernel acknowledged the whole ClientHello, and no octet came back until the client gave up
-or the capture ended.
+or the capture ended; or it began its handshake and stopped in the middle of it.
 
 Why it matters.  The network did its work: the acknowledgment proves arrival.  The program behind the port hangs: it
 does not read, waits for something else (a PROXY protocol header, another backend), or all its workers are busy.
@@ -20,9 +20,9 @@ References.  RFC 9293 3.8 (an acknowledgment means the octets are held by the re
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, at, end, finding, round_trip, span
-from synfin.judge.hello import hello_fate
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import SECOND, at, end, finding, missed, payload_indices, round_trip, span
+from synfin.judge.hello import HelloFate, hello_fate
+from synfin.judge.model import Confidence, Finding, Severity
 from synfin.observe.story import Connection
 
 CODE = "TLS112"
@@ -37,8 +37,10 @@ LISTENED = 5 * SECOND
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when all of the ClientHello was acknowledged and nothing came for a long time."""
     fate = hello_fate(connection)
-    if fate is None or fate.heard or not fate.fully_acked or connection.tcp.icmp:
+    if fate is None or not fate.fully_acked or connection.tcp.icmp:
         return None
+    if fate.heard:
+        return _stopped(connection, fate)
     rows = connection.rows
     since = rows.time[fate.carried[0]]
     close = fate.close
@@ -68,4 +70,34 @@ def check(connection: Connection, context: Context) -> Finding | None:
         reason="the acknowledgment proves that the ClientHello reached the server's TCP",
         disproof="a capture at the server in which it does answer: then its packets are lost on the way back",
         next_capture="at the server, if its program is known to answer others",
+    )
+
+
+def _stopped(connection: Connection, fate: HelloFate) -> Finding | None:
+    """The server began its handshake, then fell silent until the client gave up."""
+    tls, close = connection.tls, fate.close
+    server = 1 - fate.client
+    if tls is None or tls.server_hello is None or tls.handshake_done or close is None or close.side == server:
+        return None
+    rows = connection.rows
+    said = [i for i in payload_indices(connection, server) if i < close.place]
+    mine = [i for i in payload_indices(connection, fate.client) if i < close.place and rows.load_len[i] > 32]
+    if not said or said[-1] < mine[-1] or close.time - rows.time[said[-1]] < GAVE_UP or missed(connection):
+        return None
+    waited = close.time - rows.time[said[-1]]
+    return finding(
+        CODE,
+        f"{end(connection, server)} fell silent in the middle of the TLS handshake",
+        f"{end(connection, server)} answered the ClientHello, last in packet {rows.number[said[-1]]}, and sent nothing "
+        f"more; {end(connection, fate.client)} waited {span(waited)} for the rest and closed "
+        f"{at(connection, close.time)} "
+        f"(packet {close.packet}).",
+        "Server's operator: find out why the program stops in its handshake: a hung worker, a slow key (HSM, signing "
+        "service), a proxy that waits for its backend.",
+        [rows.number[fate.first], rows.number[said[-1]], close.packet],
+        severity=Severity.WARNING,
+        sure=Confidence.LIKELY,
+        reason="nothing is missing in what it sent, and a client that has the whole flight goes on at once",
+        disproof="a capture at the server in which the rest of its flight leaves",
+        next_capture="at the server: does the rest of its flight leave it?",
     )

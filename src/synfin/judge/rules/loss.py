@@ -17,8 +17,8 @@ References.  RFC 6298, RFC 5681, RFC 2018.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, end, finding, span
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import SECOND, client_side, end, finding, first_close, span
+from synfin.judge.model import Confidence, Finding, Severity
 from synfin.observe.story import Connection
 
 CODE = "TCP201"
@@ -42,16 +42,21 @@ def check(connection: Connection, context: Context) -> Finding | None:
     again, packets = counts[sender], tcp.sides[sender].packets
     if waited < WAITED and not (again >= MANY and again * SHARE >= packets):
         return None
+    close = first_close(connection)
+    holes = any(not hole.acknowledged for stream in connection.streams for hole in stream.holes)
+    failed = holes and close is not None and close.side == client_side(connection)
     places = [packet for stall in stalls for packet in stall.packets] or [connection.first_packet]
     return finding(
         CODE,
         f"packets of {end(connection, sender)} are lost on the path: {again} sent again"
         + (f", {span(waited)} of waiting" if waited else ""),
         f"{end(connection, sender)} sent {again} of its {packets} packets again"
-        + (f", and timers were waited for {len(stalls)} times, {span(waited)} in all." if stalls else "."),
+        + (f", and timers were waited for {len(stalls)} times, {span(waited)} in all." if stalls else ".")
+        + (" The client gave up before everything had arrived." if failed else ""),
         "Network's operator: find where packets are lost in this direction: wireless link, full queue, rate limit, "
         "faulty line.",
         places[:12],
+        severity=Severity.WARNING if failed else None,
         sure=Confidence.LIKELY,
         reason="retransmissions that wait for a timer follow a loss; what was lost where cannot be seen from one place",
         disproof="a capture at the other end that shows the first copies arriving",

@@ -51,12 +51,23 @@ def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on a lasting, size-selective loss from one side."""
     if connection.tcp.source != "packets" or connection.tcp.handshake != "complete":
         return None
+    if _small_lost(connection):
+        return None
     client = client_side(connection)
     for sender in (1 - client, client):
         answer = _hole(connection, context, sender) or _repeated(connection, sender) or _jump(connection, sender)
         if answer is not None:
             return answer
     return None
+
+
+def _small_lost(connection: Connection) -> bool:
+    """Whether small packets are repeated as well: then loss does not go by size."""
+    rows = connection.rows
+    small = [
+        (rows.sender[i], rows.seq[i], rows.load_len[i]) for i in range(len(rows)) if 1 < rows.load_len[i] < LARGE // 2
+    ]
+    return len(small) - len(set(small)) > 1
 
 
 def _hole(connection: Connection, context: Context, sender: int) -> Finding | None:

@@ -25,9 +25,10 @@ def check(quality: Quality) -> Finding | None:
     """State it when the count is not zero."""
     if not quality.time_backwards:
         return None
+    many = "s are" if quality.time_backwards > 1 else " is"
     return finding(
         CODE,
-        f"{quality.time_backwards} packet{'s are' if quality.time_backwards > 1 else ' is'} earlier than the one before",
+        f"{quality.time_backwards} packet{many} earlier than the one before",
         "Order decides who was first. Files merged from several interfaces or queues show this; durations near such "
         "places are not to be trusted.",
         "Merge with mergecap or sort with reordercap.",
