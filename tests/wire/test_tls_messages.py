@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
+import brotli
 import pytest
 import zstandard
 from hypothesis import example, given, settings
@@ -188,11 +190,11 @@ def test_key_exchange_facts() -> None:
     assert tls == ClientKeyExchange("RSA", None, b"premaster", 2)
 
 
-@pytest.mark.parametrize("algorithm", [1, 3])
+@pytest.mark.parametrize("algorithm", [1, 2, 3])
 def test_compressed_certificates(algorithm: int) -> None:
     chain = Certificate((CertificateEntry(b"leaf" * 300, ()), CertificateEntry(b"root", ())), b"")
     body = write_handshake(chain)[4:]
-    packed = zlib.compress(body) if algorithm == 1 else zstandard.compress(body)
+    packed = {1: zlib.compress, 2: brotli.compress, 3: zstandard.compress}[algorithm](body)
     assert CompressedCertificate(algorithm, len(body), packed).certificate() == chain
     for wrong in (len(body) - 1, len(body) + 1, 0):
         with pytest.raises(WireError, match="uncompressed_length"):
@@ -202,14 +204,21 @@ def test_compressed_certificates(algorithm: int) -> None:
             CompressedCertificate(algorithm, len(body), damaged).decompress()
 
 
+@pytest.mark.parametrize("pack", [zlib.compress, brotli.compress, zstandard.compress])
+def test_a_bomb_is_not_unpacked(pack: Callable[[bytes], bytes]) -> None:
+    algorithm = 1 + [zlib.compress, brotli.compress, zstandard.compress].index(pack)
+    with pytest.raises(WireError, match="uncompressed_length"):
+        CompressedCertificate(algorithm, 1000, pack(bytes(50_000_000))).decompress()
+
+
 def test_what_cannot_be_decompressed_says_so() -> None:
-    for algorithm in (0, 2, 4):
+    for algorithm in (0, 4):
         with pytest.raises(WireError, match="cannot be decompressed here"):
             CompressedCertificate(algorithm, 10, b"x").decompress()
 
 
 @settings(max_examples=150)
-@given(st.sampled_from((1, 3)), st.integers(0, 4096), st.binary(max_size=64))
+@given(st.sampled_from((1, 2, 3)), st.integers(0, 4096), st.binary(max_size=64))
 def test_random_compressed_data(algorithm: int, length: int, data: bytes) -> None:
     try:
         assert len(CompressedCertificate(algorithm, length, data).decompress()) == length

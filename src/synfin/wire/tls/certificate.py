@@ -11,6 +11,7 @@ import zlib
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
+import brotli
 import zstandard
 
 from synfin.errors import WireError
@@ -225,7 +226,7 @@ class CompressedCertificate:
     def decompress(self) -> bytes:
         """The Certificate message's body.  Never more than ``uncompressed_length`` octets (at most 2^24) are made.
 
-        Raises WireError when the algorithm cannot be undone here (brotli, unknown), the data is damaged, or the length
+        Raises WireError when the algorithm is unknown, the data is damaged, or the length
         is not the one announced.
         """
         limit = self.uncompressed_length
@@ -235,12 +236,17 @@ class CompressedCertificate:
                 found = unpacker.decompress(self.data, limit + 1)
                 if not unpacker.eof and len(found) <= limit:
                     raise WireError(8, "compressed_certificate", "damaged: ends early")
+            elif self.algorithm == 2:
+                opener = brotli.Decompressor()  # limits come in steps of 32 KiB, so there may be an excess
+                found = opener.process(self.data, output_buffer_limit=limit + 1)
+                if not opener.is_finished() and len(found) <= limit:
+                    raise WireError(8, "compressed_certificate", "damaged: ends early")
             elif self.algorithm == 3:
                 decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
                 found = decoder.stream_reader(self.data).read(limit + 1)
             else:
                 raise WireError(0, "compressed_certificate.algorithm", f"{self.algorithm} cannot be decompressed here")
-        except (zlib.error, zstandard.ZstdError) as error:
+        except (zlib.error, brotli.error, zstandard.ZstdError) as error:
             raise WireError(8, "compressed_certificate", f"damaged: {error}") from error
         if len(found) != limit:
             raise WireError(2, "compressed_certificate.uncompressed_length", f"says {limit}, is not")
