@@ -25,7 +25,7 @@ from synfin.capture.table import Batch
 _BATCH_OCTETS = 1 << 27
 
 
-def open_capture(source: str | Path, *, batch_packets: int = 131072) -> CaptureFile:
+def open_capture(source: str | Path, *, batch_packets: int = 32768) -> CaptureFile:
     """Open a pcap or pcapng file, also gzip or zstd packed; ``"-"`` is standard input.
 
     Raises UsageError when there is no such file, it cannot be read, or it is no capture.

@@ -7,6 +7,7 @@ what, where and what to do, and exit code 2; Ctrl-C is 130; a reader that closed
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from importlib import import_module
@@ -96,6 +97,8 @@ def run() -> None:
     """Entry point: runs the command line and leaves the process with its exit code."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough ends us, in silence
+    gc.freeze()  # what is imported stays
+    gc.set_threshold(100_000)  # stories and rows hold no cycles: looking for some again and again found nothing
     try:
         code = main(sys.argv[1:])
         sys.stdout.flush()

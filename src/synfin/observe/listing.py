@@ -100,9 +100,7 @@ def _ordinary(table: FlowTable, flows: Flows, octets: NDArray[np.uint8]) -> tupl
     server = server_choices(octets, answer_at, answer_cap)
     silent = (hello_at < 0) & (answer_at < 0)
     tls = client.known & (server.known | (answer_at < 0))
-    in_tls = tls[shape.owner]
-    strange = shape.having(_cleartext_alerts(table.rows, in_tls, octets))
-    strange |= shape.having(_begin_records(table.rows, ~in_tls, octets))
+    strange = shape.having(_cleartext_alerts(table.rows, tls[shape.owner], octets))
     asks = found & ~client.known & ~silent & ~strange & (hello_at >= 0)
     reset = shape.rst_first_by >= 0
     goodbye = tls & _said_goodbye(shape, octets, server)
@@ -226,15 +224,6 @@ def _said_goodbye(shape: _Shape, octets: NDArray[np.uint8], server: ServerChoice
         old = (head[:, 0] == 21) & (length > 2) & (server.version <= 0x0303)
         done &= alone & (new | old)
     return done
-
-
-def _begin_records(rows: Picked, which: Bools, octets: NDArray[np.uint8]) -> Ints:
-    """Rows of ``which`` whose payload begins like a TLS handshake record."""
-    place = rows["load_at"]
-    chosen = np.flatnonzero(which & (rows["load_cap"] >= 6) & (place >= 0))
-    head = gather(octets, place[chosen], 2)
-    hellos: Ints = chosen[(head[:, 0] == 22) & (head[:, 1] == 3)]
-    return hellos
 
 
 def _requests(data: Any, at: Ints, size: Ints, answer_at: Ints, which: Bools) -> dict[int, tuple[str, str]]:
