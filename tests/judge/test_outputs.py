@@ -11,6 +11,7 @@ import pytest
 
 from synfin.cli.main import main
 from synfin.judge.codes import CODES, TABLE
+from synfin.judge.reference import reference
 from synfin.views.github import annotation
 from synfin.views.sarif import Placed, sarif
 from tests.judge.support import judged
@@ -172,6 +173,7 @@ def test_rule_pages(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = _run(capsys, "rule", "tls110")
     assert code == 0
     assert "How to fix." in out
+    assert _run(capsys, "rule", "--markdown")[1] == reference(TABLE)
     code, _, error = _run(capsys, "rule", "TLS999")
     assert code == 2
     assert "TLS110" in error

@@ -47,4 +47,4 @@ def test_every_rule_has_a_scenario_and_two_near_misses() -> None:
 
 def test_the_reference_document_is_in_sync() -> None:
     text = (ROOT / "docs" / "reference" / "rules.md").read_text("utf-8")
-    assert text == reference(TABLE), "run: python -m synfin.judge.reference > docs/reference/rules.md"
+    assert text == reference(TABLE), "run: synfin rule --markdown > docs/reference/rules.md"

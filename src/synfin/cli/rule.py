@@ -9,13 +9,17 @@ import typer
 
 def rule(
     code: Annotated[str, typer.Argument(metavar="[CODE]", help="A code such as TLS110; without it, all.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="The whole reference document.")] = False,
 ) -> int:
     """Explain a rule: what it sees, why it matters, how to fix it, what it can be confused with."""
     from synfin.cli import terminal
     from synfin.errors import UsageError
     from synfin.judge.codes import CODES, TABLE
-    from synfin.judge.reference import overview, page
+    from synfin.judge.reference import overview, page, reference
 
+    if markdown:
+        terminal.write_lines(reference(TABLE).splitlines())
+        return 0
     if not code:
         terminal.write_lines(overview(TABLE))
         return 0

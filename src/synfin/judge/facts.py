@@ -51,6 +51,16 @@ def finding(
     )
 
 
+def counted(code: str, title: str, cause: str, remedy: str) -> Finding:
+    """A fact about the whole capture: a count, so nothing can be doubted and no packet is named."""
+    return finding(code, title, cause, remedy, [], sure=Confidence.CERTAIN, reason="counted", disproof="")
+
+
+def several(number: int, one: str, many: str) -> str:
+    """``number`` with the words that go with one, or with many."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 # ---------------------------------------------------------------- who and when
 
 

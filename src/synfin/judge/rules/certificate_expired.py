@@ -40,7 +40,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     said_so = rejected and told.verdict.alert == 45
     return finding(
         CODE,
-        f"{late.data['who']} of {server_name(connection)} expired {late.data['ago']} before",
+        f"{late.data['who']} expired {late.data['ago']} before this connection",
         f"{late.sentence} (Certificate message in packet {form.packet}). {told.verdict.sentence}",
         f"Server's operator: renew the certificate of {late.subject} and reload the server."
         if late.index == 0

@@ -14,8 +14,8 @@ References.  tcpdump(8), option -s.
 
 from __future__ import annotations
 
-from synfin.judge.facts import finding
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import counted, several
+from synfin.judge.model import Finding
 from synfin.observe.story import Quality
 
 CODE = "CAP101"
@@ -25,14 +25,10 @@ def check(quality: Quality) -> Finding | None:
     """State it when the count is not zero."""
     if not quality.snaplen_cut:
         return None
-    return finding(
+    return counted(
         CODE,
-        f"{quality.snaplen_cut} of {quality.packets} packets are cut by the snap length",
+        f"the snap length cut {quality.snaplen_cut:,} of {several(quality.packets, 'packet', 'packets')}",
         "Octets that were not captured cannot be read: certificates, HTTP and decryption are missing, and rules that "
         "need them stay silent.",
         "Capture again with the whole packet: tcpdump -s 0, dumpcap -s 0.",
-        [],
-        sure=Confidence.CERTAIN,
-        reason="counted",
-        disproof="none: counted",
     )

@@ -14,8 +14,8 @@ References.  The pcap and pcapng file formats (IETF opsawg drafts).
 
 from __future__ import annotations
 
-from synfin.judge.facts import finding
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import counted
+from synfin.judge.model import Finding
 from synfin.observe.story import Quality
 
 CODE = "CAP104"
@@ -25,14 +25,10 @@ def check(quality: Quality) -> Finding | None:
     """State it when the count is not zero."""
     if not len(quality.problems):
         return None
-    return finding(
+    return counted(
         CODE,
         f"the capture file is damaged: {quality.problems[0]}"
         + (f" (and {len(quality.problems) - 1} more)" if len(quality.problems) > 1 else ""),
         "What follows the damage may be missing; the rest was read as far as it goes.",
         "Copy the file again, or stop the capture in order (a file that is still being written ends in the middle).",
-        [],
-        sure=Confidence.CERTAIN,
-        reason="counted",
-        disproof="none: counted",
     )

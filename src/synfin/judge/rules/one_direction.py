@@ -14,8 +14,8 @@ References.  RFC 9293 3.5.
 
 from __future__ import annotations
 
-from synfin.judge.facts import finding
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import counted
+from synfin.judge.model import Finding
 from synfin.observe.story import Quality
 
 CODE = "CAP102"
@@ -25,14 +25,10 @@ def check(quality: Quality) -> Finding | None:
     """State it when the count is not zero."""
     if not quality.one_sided:
         return None
-    return finding(
+    return counted(
         CODE,
         f"{quality.one_sided} connection{'s have' if quality.one_sided > 1 else ' has'} packets of one side only",
         "Without answers nobody can say who was silent: most rules stay silent. Usual reasons are asymmetric routing, "
         "a mirror port for one direction, or a capture filter.",
         "Mirror both directions, or capture on the host itself. SYNs that nobody answered count here too.",
-        [],
-        sure=Confidence.CERTAIN,
-        reason="counted",
-        disproof="none: counted",
     )

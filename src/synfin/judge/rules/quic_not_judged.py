@@ -13,8 +13,8 @@ References.  RFC 9000, RFC 9114.
 
 from __future__ import annotations
 
-from synfin.judge.facts import finding
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import counted
+from synfin.judge.model import Finding
 from synfin.observe.story import Quality
 
 CODE = "CAP107"
@@ -24,13 +24,9 @@ def check(quality: Quality) -> Finding | None:
     """State it when the count is not zero."""
     if not quality.quic:
         return None
-    return finding(
+    return counted(
         CODE,
         f"QUIC packets: {quality.quic}; QUIC is not judged",
         "A browser may have moved to QUIC: what is missing in TCP may be there.",
         "Switch HTTP/3 off in the client while you look for a fault, or read the QUIC packets with another tool.",
-        [],
-        sure=Confidence.CERTAIN,
-        reason="counted",
-        disproof="none: counted",
     )

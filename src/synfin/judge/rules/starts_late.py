@@ -14,8 +14,8 @@ References.  RFC 7323 2.2.
 
 from __future__ import annotations
 
-from synfin.judge.facts import finding
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import counted
+from synfin.judge.model import Finding
 from synfin.observe.story import Quality
 
 CODE = "CAP103"
@@ -25,14 +25,10 @@ def check(quality: Quality) -> Finding | None:
     """State it when the count is not zero."""
     if not quality.starts_late:
         return None
-    return finding(
+    return counted(
         CODE,
         f"{quality.starts_late} connection{'s' if quality.starts_late > 1 else ''} had begun before the capture",
         "Window scale, MSS and the ClientHello may be missing: windows are unknown, and TLS cannot be decrypted "
         "without its start.",
         "Start the capture before the program that is looked at.",
-        [],
-        sure=Confidence.CERTAIN,
-        reason="counted",
-        disproof="none: counted",
     )

@@ -14,8 +14,8 @@ References.  reordercap(1).
 
 from __future__ import annotations
 
-from synfin.judge.facts import finding
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import counted
+from synfin.judge.model import Finding
 from synfin.observe.story import Quality
 
 CODE = "CAP105"
@@ -26,14 +26,10 @@ def check(quality: Quality) -> Finding | None:
     if not quality.time_backwards:
         return None
     many = "s are" if quality.time_backwards > 1 else " is"
-    return finding(
+    return counted(
         CODE,
         f"{quality.time_backwards} packet{many} earlier than the one before",
         "Order decides who was first. Files merged from several interfaces or queues show this; durations near such "
         "places are not to be trusted.",
         "Merge with mergecap or sort with reordercap.",
-        [],
-        sure=Confidence.CERTAIN,
-        reason="counted",
-        disproof="none: counted",
     )

@@ -14,8 +14,8 @@ References.  IANA's protocol registries.
 
 from __future__ import annotations
 
-from synfin.judge.facts import finding
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.facts import counted
+from synfin.judge.model import Finding
 from synfin.observe.story import Quality
 
 CODE = "CAP106"
@@ -25,14 +25,10 @@ def check(quality: Quality) -> Finding | None:
     """State it when the count is not zero."""
     if not len(quality.unread):
         return None
-    return finding(
+    return counted(
         CODE,
         "not understood: " + ", ".join(f"{name} ({count})" for name, count in quality.unread[:5]),
         "They are counted by name and left out of every connection.",
         "Nothing, if they are what one expects (ARP, other protocols); a tunnel that is missing here may hide "
         "connections.",
-        [],
-        sure=Confidence.CERTAIN,
-        reason="counted",
-        disproof="none: counted",
     )
