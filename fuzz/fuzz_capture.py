@@ -39,6 +39,7 @@ def main() -> None:
     """Hand the target to atheris."""
     import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
+    atheris.instrument_all()
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
 

@@ -50,6 +50,9 @@ def main() -> None:
     """Hand the target to atheris."""
     import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
+    for sample in sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.pcapng")):
+        one_input(sample.read_bytes())  # so that everything is imported before it is instrumented
+    atheris.instrument_all()
     atheris.Setup(sys.argv, one_input)
     atheris.Fuzz()
 
