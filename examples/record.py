@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synfin.capture import open_capture
+from synfin.capture.keylog import KeyLog
 from synfin.capture.writer import PcapngWriter
 
 HERE = Path(__file__).resolve().parent
@@ -194,8 +195,9 @@ def record(sample: Sample, folder: Path) -> None:
     target = HERE / f"{sample.name}.pcapng"
     with target.open("wb") as out, open_capture(raw) as capture:
         writer = PcapngWriter(out, link_type=1)
-        if keys.exists():
-            writer.secrets(keys.read_bytes())
+        secrets = keys.read_bytes() if keys.exists() else b""
+        if len(KeyLog.parse(secrets)):  # curl makes the file for plain HTTP and for refused connections too
+            writer.secrets(secrets)
         for batch in capture.batches():
             for row in batch.rows:
                 start, size = int(row["frame_at"]), int(row["caplen"])

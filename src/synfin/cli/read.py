@@ -101,6 +101,7 @@ class Page:
 def _table(seen: Observation, filter_: Filter, page: Page) -> int:
     """Print the table of connections and what is to say about the capture; the worst severity."""
     from synfin.cli import inputs, terminal
+    from synfin.views.capture import capture_notes
     from synfin.views.outcome import outcome
     from synfin.views.table import Row, row, table
 
@@ -117,7 +118,7 @@ def _table(seen: Observation, filter_: Filter, page: Page) -> int:
             worst = max(worst, judgement.worst if judgement.worst is not None else -1)
     rows.sort()
     terminal.write_lines(table(rows, origin or 0, page.width, page.paint))
-    terminal.write_lines(notes(seen, total, len(rows)))
+    terminal.write_lines(capture_notes(seen.quality, total, len(rows), secrets=len(seen.capture.secrets)))
     return worst
 
 
@@ -125,6 +126,7 @@ def _quick(seen: Observation, filter_: Filter, page: Page) -> None:
     """Print the table from columns alone: names, versions, sizes and outcomes, but no findings."""
     from synfin.cli import terminal
     from synfin.observe.listing import Listing, Summary
+    from synfin.views.capture import capture_notes
     from synfin.views.outcome import outcome, summary_outcome
     from synfin.views.table import Row, row, summary_row, table
 
@@ -145,14 +147,7 @@ def _quick(seen: Observation, filter_: Filter, page: Page) -> None:
                 rows.append(row(item, (), ended))
     rows.sort()
     terminal.write_lines(table(rows, origin or 0, page.width, page.paint))
-    terminal.write_lines(notes(listing.story, total, len(rows)))
-
-
-def notes(seen: Observation, total: int, shown: int) -> Iterator[str]:
-    """Short lines about the capture: how much was shown, damage, and what was not read."""
-    from synfin.views.capture import capture_notes
-
-    yield from capture_notes(seen.quality, total, shown, secrets=len(seen.capture.secrets))
+    terminal.write_lines(capture_notes(listing.story.quality, total, len(rows)))
 
 
 def _one(seen: Observation, file: str, wanted: int, page: Page, *, json: bool) -> int:

@@ -56,11 +56,6 @@ def counted(code: str, title: str, cause: str, remedy: str) -> Finding:
     return finding(code, title, cause, remedy, [], sure=Confidence.CERTAIN, reason="counted", disproof="")
 
 
-def several(number: int, one: str, many: str) -> str:
-    """``number`` with the words that go with one, or with many."""
-    return f"{number:,} {one if number == 1 else many}"
-
-
 # ---------------------------------------------------------------- who and when
 
 
@@ -412,6 +407,14 @@ def asked_anything(tls: TlsStory) -> bool:
     if tls.early_data in ("accepted", "offered"):
         return True
     return any(p.sender == tls.client and p.what == "data" for p in protected(tls))
+
+
+def speaks_http(connection: Connection) -> bool:
+    """Whether TLS records that cannot be read most probably carry HTTP, where every request has an answer."""
+    tls = connection.tls
+    if tls is None:
+        return False
+    return tls.alpn in ("http/1.1", "h2") or (tls.alpn is None and connection.b.port in (443, 8443))
 
 
 def unanswered(tls: TlsStory) -> tuple[Protected, Protected | None] | None:

@@ -62,6 +62,7 @@ class Observation:
         self._flows = Flows()
         self._one_sided = 0
         self._starts_late = 0
+        self._opened = 0
         self._snaplen_cut = 0
         self._time_backwards = 0
         self._last_time = 0
@@ -103,6 +104,7 @@ class Observation:
             unread=tuple(notes.unread.most_common()),
             problems=tuple(str(problem) for problem in notes.problems),
             quic=self._quic.packets,
+            opened=self._opened,
         )
 
     def _secrets(self) -> None:
@@ -129,6 +131,8 @@ class Observation:
             self._one_sided += 1
         if tcp.handshake == "none":
             self._starts_late += 1
+        if watched.tls is not None and watched.tls.data is not None:
+            self._opened += 1
         return Connection(
             id=flow.id,
             a=flow.a,

@@ -593,3 +593,4 @@ class Quality:
     unread: tuple[tuple[str, int], ...]  # what was not understood -> packets
     problems: tuple[str, ...]  # damage of the file, with packet number and offset
     quic: int = 0  # QUIC packets: recognised, not judged yet
+    opened: int = 0  # connections whose TLS was decrypted, at least in part

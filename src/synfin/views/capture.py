@@ -16,8 +16,10 @@ def capture_notes(quality: Quality, total: int, shown: int, secrets: int = 0) ->
     number = count(total, "connection") if total else "No TCP connection"
     of = f", {shown:,} shown" if shown != total else ""
     yield f"{number} in {count(quality.packets, 'packet')}{of}."
-    if secrets:
-        yield f"TLS secrets are embedded in the capture ({count(secrets, 'block')}); they were used."
+    if secrets and quality.opened:
+        yield f"TLS secrets embedded in the capture were used: {count(quality.opened, 'connection')} decrypted."
+    elif secrets:
+        yield "TLS secrets are embedded in the capture; no connection could be decrypted by them."
     for problem in quality.problems[:MOST_PROBLEMS]:
         yield f"Damage: {clean(problem)}"
     if len(quality.problems) > MOST_PROBLEMS:

@@ -24,13 +24,21 @@ def finding_lines(finding: Finding, width: int, paint: Paint, indent: str = "") 
     yield from wrap(f"{inner}{clean(finding.cause)}", width, 0)
     yield from wrap(f"{inner}{paint('bold', 'To do')} ({finding.actor}): {clean(finding.remedy)}", width)
     packets = sorted({packet for item in finding.evidence for packet in item.packets})
-    proof = f"packets {ranges(packets)}" if packets else "counts"
-    yield from wrap(f"{inner}Proof: {proof}; {finding.confidence}: {clean(finding.reason)}.", width)
-    yield from wrap(f"{inner}Wrong if: {clean(finding.disproof)}.", width)
+    if packets:
+        proof = f"{'packet' if len(packets) == 1 else 'packets'} {ranges(packets)}"
+        yield from wrap(f"{inner}Proof: {proof}; {finding.confidence}: {_sentence(finding.reason)}", width)
+    if finding.disproof:
+        yield from wrap(f"{inner}Wrong if: {_sentence(finding.disproof)}", width)
     if finding.next_capture:
-        yield from wrap(f"{inner}Capture next: {clean(finding.next_capture)}.", width)
+        yield from wrap(f"{inner}Capture next: {_sentence(finding.next_capture)}", width)
     for symptom in finding.symptoms:
         yield from wrap(f"{inner}explains {symptom.code}: {clean(symptom.title)}", width)
+
+
+def _sentence(text: str) -> str:
+    """``text`` with one mark at its end."""
+    text = clean(text)
+    return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
 def heading(connection: Connection) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from synfin.judge.codes import CODES
 from synfin.judge.model import Finding, Severity
 from synfin.observe.story import Connection, Endpoint
 from synfin.views.names import spoken, summary_spoken
@@ -98,7 +99,7 @@ def row(connection: Connection, findings: Sequence[Finding] = (), ended: Outcome
         f"{sides[0].wire_bytes + sides[1].wire_bytes:,}",
         clean(ended.words),
         duration(connection.end - connection.start) if number > 1 else "-",
-        f"{worst.severity.name.lower()} {worst.code} {clean(worst.title)}" if worst is not None else "",
+        f"{worst.severity.name.lower()} {worst.code} {CODES[worst.code].title}" if worst is not None else "",
         name or server,
         ended.kind,
         worst.severity if worst is not None else None,

@@ -14,7 +14,7 @@ References.  tcpdump(8), option -s.
 
 from __future__ import annotations
 
-from synfin.judge.facts import counted, several
+from synfin.judge.facts import counted
 from synfin.judge.model import Finding
 from synfin.observe.story import Quality
 
@@ -27,7 +27,7 @@ def check(quality: Quality) -> Finding | None:
         return None
     return counted(
         CODE,
-        f"the snap length cut {quality.snaplen_cut:,} of {several(quality.packets, 'packet', 'packets')}",
+        f"the snap length cut {quality.snaplen_cut:,} of {quality.packets:,} packets",
         "Octets that were not captured cannot be read: certificates, HTTP and decryption are missing, and rules that "
         "need them stay silent.",
         "Capture again with the whole packet: tcpdump -s 0, dumpcap -s 0.",

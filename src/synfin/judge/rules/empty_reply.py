@@ -27,6 +27,7 @@ from synfin.judge.facts import (
     missed,
     protected,
     server_name,
+    speaks_http,
     unanswered,
 )
 from synfin.judge.model import Confidence, Finding, Severity
@@ -87,7 +88,7 @@ def _unreadable(connection: Connection) -> Finding | None:
         return None
     request = asked[0]
     close = first_close(connection)
-    if tls.alpn not in (None, "http/1.1", "h2") or (close is not None and close.reset) or request.length < SHORTEST:
+    if not speaks_http(connection) or (close is not None and close.reset) or request.length < SHORTEST:
         return None
     goodbyes = [p for p in protected(tls) if p.what == "alert" and p.time >= request.time]
     if goodbyes and (close is None or goodbyes[0].time <= close.time):

@@ -38,7 +38,7 @@ from synfin.observe.story import Connection, HttpMessage
 CODE = "TCP501"
 
 #: An RST this soon after the server's data belongs to it; later the connection was idle.
-AT_ONCE = SECOND
+AT_ONCE = SECOND * 3 // 10
 
 
 def check(connection: Connection, context: Context) -> Finding | NotJudged | None:
@@ -91,6 +91,7 @@ def check(connection: Connection, context: Context) -> Finding | NotJudged | Non
             disproof="the rest of the response in packets that the capture missed",
         )
     strong, weak = forger_signs(connection, close.place)
+    severity = Severity.WARNING if sure is not Confidence.CERTAIN and got and got[-1] > asked[-1] else None
     forged = f" The RST may not be the server's: {'; '.join(strong + weak)}." if strong else ""
     return finding(
         CODE,
@@ -107,6 +108,7 @@ def check(connection: Connection, context: Context) -> Finding | NotJudged | Non
         else "Find the device between the two that resets connections.",
         [rows.number[i] for i in (asked[-1], *got[-1:], close.place)],
         actor=Actor.MIDDLEBOX if strong else Actor.SERVER,
+        severity=severity,
         sure=sure,
         reason=reason,
         disproof="the rest of the response in packets that the capture missed",

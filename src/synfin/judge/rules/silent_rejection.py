@@ -34,7 +34,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if tls is None or tls.server_hello is None or judged_chain(connection) is not None:
         return None
     said = verdict(connection)
-    if said.kind == "hidden" or (said.kind == "left" and not tls.sslv2 and not missed(connection)):
+    if said.kind in ("hidden", "left") and not tls.sslv2 and not missed(connection):
         return _client(connection, said)
     last = refusal(connection)
     if last is None or last.description is not None:

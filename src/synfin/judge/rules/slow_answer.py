@@ -27,6 +27,7 @@ from synfin.judge.facts import (
     protected,
     round_trip,
     span,
+    speaks_http,
     unanswered,
 )
 from synfin.judge.model import Confidence, Finding, Severity
@@ -114,7 +115,7 @@ def _gave_up(connection: Connection, number: int) -> Finding | None:
 
 def _unreadable(connection: Connection, tls: TlsStory) -> Finding | None:
     """TLS without secrets: the time between the first request and the first record that can be its answer."""
-    asked = unanswered(tls) if tls.handshake_done and tls.alpn in (None, "http/1.1", "h2") else None
+    asked = unanswered(tls) if tls.handshake_done and speaks_http(connection) else None
     if asked is None or missed(connection) or connection.tcp.source != "packets":
         return None
     request, answer = asked

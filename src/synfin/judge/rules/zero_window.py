@@ -27,6 +27,9 @@ CODE = "TCP220"
 #: A shut window shorter than this is flow control at work.
 NOTICED = SECOND
 
+#: A window still shut at the end of the capture counts as stuck after this long.
+STUCK = 3 * SECOND
+
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on a window that stayed shut; note a long one that opened again."""
@@ -44,8 +47,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         if rows.sender[i] == stall.sender and rows.time[i] > stall.end and rows.load_len[i] > 1
     ]
     close = first_close(connection)
-    gave_up = close is not None and close.time >= stall.start and not moved
-    stuck = not moved and stall.end >= connection.end - SECOND // 1000
+    gave_up = close is not None and close.time >= stall.start and not moved and close.side == stall.sender
+    stuck = not moved and close is None and stall.end - stall.start >= STUCK
     bad = gave_up or stuck
     total = sum(item.end - item.start for item in stalls)
     ended = (
@@ -55,6 +58,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         else " It was still shut at the end of the capture."
         if stuck
         else " It opened again, and the transfer went on."
+        if moved
+        else " The side that had stopped reading then closed, so it may have wanted no more."
     )
     return finding(
         CODE,
