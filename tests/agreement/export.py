@@ -19,8 +19,9 @@ from typing import Any
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from synfin.capture import open_capture
 from synfin.capture.keylog import KeyLog, read_keylog
-from synfin.capture.table import Kind
+from synfin.capture.table import Kind, load
 from synfin.errors import UsageError
 from synfin.observe import observe
 from synfin.observe.story import ChainFact, Connection, HttpStory, Mark, MessageFact, SynFacts, TcpSide, TlsStory
@@ -46,7 +47,7 @@ def _syn(syn: SynFacts | None) -> dict[str, Any] | None:
     }
 
 
-def _side(side: TcpSide) -> dict[str, Any]:
+def _side(side: TcpSide, marks: Counter[str]) -> dict[str, Any]:
     return {
         "packets": side.packets,
         "bytes": side.wire_bytes,
@@ -57,7 +58,7 @@ def _side(side: TcpSide) -> dict[str, Any]:
         "fin_frame": side.fin_packet,
         "rst_frame": side.rst_packet,
         "syn": _syn(side.syn),
-        "flags": dict(side.marks),
+        "flags": dict(marks),
     }
 
 
@@ -229,14 +230,37 @@ def _http(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, Any] 
     return one, {"messages": two} if two else None
 
 
-def _plain(connection: Connection) -> dict[str, Any]:
+def _cut_headers(path: Path) -> set[int]:
+    """The packets whose TCP header the snap length cut: at its options tshark gives up, before it shows any mark."""
+    cut: set[int] = set()
+    with open_capture(path) as capture:
+        for batch in capture.batches():
+            rows = batch.rows[batch.rows["caplen"] < batch.rows["wirelen"]]
+            for number, at, size in zip(
+                rows["number"][rows["kind"] == Kind.TCP].tolist(),
+                rows["opt_at"][rows["kind"] == Kind.TCP].tolist(),
+                rows["opt_len"][rows["kind"] == Kind.TCP].tolist(),
+                strict=True,
+            ):
+                data_offset = load(batch.data, batch.extra, at - 8 if at >= 0 else at + 8, 1)
+                if data_offset and (data_offset[0] >> 4) * 4 - 20 > size:
+                    cut.add(number)
+            cut.update(batch.rows["number"][batch.rows["kind"] == Kind.CUT].tolist())
+    return cut
+
+
+def _plain(connection: Connection, cut: set[int]) -> dict[str, Any]:
     tcp = connection.tcp
     rows = connection.rows
     frames: dict[str, list[int]] = {}
-    for number, bits in zip(rows.number, tcp.marks, strict=True):
-        for mark in Mark if bits else ():
+    counts: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    for number, sender, bits in zip(rows.number, rows.sender, tcp.marks, strict=True):
+        for mark in Mark if bits and number not in cut else ():
             if bits & mark:
-                frames.setdefault((mark.name or "").lower(), []).append(number)
+                name = (mark.name or "").lower()
+                frames.setdefault(name, []).append(number)
+                counts[sender][name] += 1
+    timed = tcp.initial_rtt if any(number not in cut for number in rows.number[1:]) else None
     way: dict[int | None, str | None] = {None: None, 0: "ab", 1: "ba"}
     return {
         "a": {"ip": connection.a.ip, "port": connection.a.port},
@@ -247,8 +271,8 @@ def _plain(connection: Connection) -> dict[str, Any]:
         "frames": len(rows),
         "first_time": _seconds(connection.start),
         "last_time": _seconds(connection.end),
-        "ab": _side(tcp.sides[0]),
-        "ba": _side(tcp.sides[1]),
+        "ab": _side(tcp.sides[0], counts[0]),
+        "ba": _side(tcp.sides[1], counts[1]),
         "flag_frames": {name: numbers[:100] for name, numbers in frames.items()},
         "handshake": tcp.handshake,
         "close": tcp.close,
@@ -256,7 +280,7 @@ def _plain(connection: Connection) -> dict[str, Any]:
         "rst_first_by": way[tcp.rst_first_by],
         "fin_first_by": way[tcp.fin_first_by],
         "completeness": tcp.completeness,
-        "initial_rtt": None if tcp.initial_rtt is None else tcp.initial_rtt / 1e9,
+        "initial_rtt": None if timed is None else timed / 1e9,
         "vlan": sorted(connection.vlans),
     }
 
@@ -264,13 +288,14 @@ def _plain(connection: Connection) -> dict[str, Any]:
 def export(path: Path, keylog: KeyLog | None = None) -> list[dict[str, Any]]:
     """Every TCP connection of the capture in the schema, in order of first packets."""
     told: dict[int, dict[str, Any]] = {}
+    cut = _cut_headers(path)
     with observe(path, embedded=False) as story:
         for connection in story:
             if Kind.PDU in connection.rows.kind:
                 continue
             one, two = _http(connection)
             told[connection.id] = {
-                **_plain(connection),
+                **_plain(connection, cut),
                 "tls": _tls(connection, clear=True),
                 "http1": one,
                 "http2": two,

@@ -47,6 +47,19 @@ TABLE = {
         1.1 b > a ACK
         1.4 a > b PSH,ACK len=100 seq=-100 | retransmission spurious_retransmission
     """,
+    "spurious though its FIN is new": """
+        1.0 a > b PSH,ACK len=100
+        1.1 b > a ACK
+        1.4 a > b FIN,PSH,ACK len=100 seq=-100 | retransmission spurious_retransmission
+    """,
+    "a last octet with a FIN just below what was sent": """
+        1.00 a > b PSH,ACK len=100
+        1.05 a > b FIN,PSH,ACK len=1 seq=-1 | out_of_order
+    """,
+    "a closed window is asked with a FIN": """
+        1.00 b > a ACK win=0                | zero_window
+        1.05 a > b FIN,PSH,ACK len=1        | zero_window_probe
+    """,
     "acknowledges what was not captured": """
         1.0 b > a ACK ack=1101 | ack_lost_segment
         1.1 b > a ACK ack=1201

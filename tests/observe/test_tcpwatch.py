@@ -260,6 +260,17 @@ def detached(flow: FlowRows) -> FlowRows:
     return flow
 
 
+@pytest.mark.parametrize(("flags", "sum"), [("SYN", 1), ("SYN,ACK", 0), ("ACK", 0), ("RST", 0)])
+def test_one_packet_is_a_conversation_only_if_it_is_a_syn(flags: str, sum: int) -> None:
+    told = story(f"0.00 a > b {flags}")
+    assert told.completeness == sum
+
+
+def test_a_timestamp_offer_is_seen_though_the_snap_length_cut_its_echo() -> None:
+    syn = story("0 a > b SYN <mss 1460, sackOK, TS 1 0, wscale 7> cut=68").sides[0].syn
+    assert syn is not None and (syn.mss, syn.sack_permitted, syn.timestamps, syn.wscale) == (1460, True, True, None)
+
+
 def facts(flow: FlowRows) -> dict[str, Any]:
     told, _ = watch_tcp(flow)
     side = {None: None, 0: "ab", 1: "ba"}

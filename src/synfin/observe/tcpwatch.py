@@ -138,7 +138,7 @@ def _syn_facts(rows: Rows, side: int) -> SynFacts | None:
                 said.mss,
                 said.wscale,
                 said.sack_permitted,
-                said.timestamps is not None,
+                said.timestamped,
                 said.fast_open,
                 said.all,
                 rows.ttl[i],
@@ -325,7 +325,7 @@ def _first(packets: list[int | None]) -> int | None:
 
 def _completeness(rows: Rows) -> int:
     """Wireshark's sum of what was captured: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32."""
-    if len(rows) == 1 and not rows.flags[0] & SYN:
+    if len(rows) == 1 and rows.flags[0] & (SYN | ACK) != SYN:
         return 0  # as tshark has it: one stray segment is no conversation
     done = 1 if rows.flags[0] & (SYN | ACK) == SYN else 0
     for flags, size in zip(rows.flags, rows.load_len, strict=True):

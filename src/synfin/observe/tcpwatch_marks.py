@@ -102,7 +102,7 @@ def marks(rows: Rows, reused: bool) -> list[int]:
             fwd.base = seq if flags & SYN else (seq - 1) & M
         if flags & ACK and rev.base is None:
             rev.base = (ack - 1) & M
-        if size == 1 and length == 1 and nxt == seq and rev.window == 0:
+        if size == 1 and nxt == seq and rev.window == 0:
             mark = _PROBE
         else:
             if window == 0 and not control:
@@ -137,14 +137,10 @@ def marks(rows: Rows, reused: bool) -> list[int]:
                 rev.dup = max(rev.dup, 2)
         after = (seq + length) & M
         if length and not mark & _KEEP_ALIVE:
-            if size and rev.lastack and (rev.lastack - after) & M < H:
+            if size and rev.lastack and (rev.lastack - seq - size) & M < H:  # its FIN may be new
                 mark |= _SPURIOUS | _RETRANSMISSION
             elif (
-                nxt
-                and seq != nxt
-                and (nxt - seq) & M < H
-                and not mark & _PROBE
-                and (length == 1 or seq != (nxt - 1) & M)
+                nxt and seq != nxt and (nxt - seq) & M < H and not mark & _PROBE and (size <= 1 or seq != (nxt - 1) & M)
             ):
                 if rev.dup >= 2 and rev.lastack == seq and 0 <= time - rev.lastack_time < FAST_WITHIN:
                     mark |= _FAST | _RETRANSMISSION

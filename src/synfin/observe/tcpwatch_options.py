@@ -14,13 +14,14 @@ from synfin.observe.story import TcpOption
 class Options:
     """The TCP options of one segment (RFC 9293 3.1): what they say, and all of them as they stood."""
 
-    __slots__ = ("all", "fast_open", "mss", "sack", "sack_permitted", "timestamps", "wscale")
+    __slots__ = ("all", "fast_open", "mss", "sack", "sack_permitted", "timestamped", "timestamps", "wscale")
 
     def __init__(self, data: bytes) -> None:
         self.mss: int | None = None
         self.wscale: int | None = None
         self.sack_permitted = False
         self.timestamps: tuple[int, int] | None = None
+        self.timestamped = False  # also where the snap length cut the option after its value
         self.fast_open: bytes | None = None
         self.sack: tuple[tuple[int, int], ...] = ()
         found: list[TcpOption] = []
@@ -36,7 +37,8 @@ class Options:
                 continue
             size = data[at + 1] if at + 1 < len(data) else 0
             if size < 2 or at + size > len(data):
-                break  # broken: what comes after cannot be found
+                self.timestamped |= kind == 8 and size == 10 and at + 6 <= len(data)
+                break  # broken or cut: what comes after cannot be found
             body = data[at + 2 : at + size]
             found.append(TcpOption(kind, body))
             if kind == 2 and size == 4:
@@ -54,6 +56,7 @@ class Options:
                 )
             elif kind == 8 and size == 10:
                 self.timestamps = (int.from_bytes(body[:4], "big"), int.from_bytes(body[4:], "big"))
+                self.timestamped = True
             elif kind == 34:
                 self.fast_open = body
             elif kind in (253, 254) and body[:2] == b"\xf9\x89":  # as it was before RFC 7413 gave it a number
