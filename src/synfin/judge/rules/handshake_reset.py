@@ -20,7 +20,7 @@ References.  RFC 9293 3.5.2 and 3.10.7, RFC 3360 (resets by firewalls).
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, deciding_alert, end, finding, first_rst, forger_signs, span
+from synfin.judge.facts import Close, at, deciding_alert, end, finding, first_rst, forger_signs, span
 from synfin.judge.hello import hello_fate
 from synfin.judge.model import Actor, Confidence, Finding
 from synfin.observe.story import Connection
@@ -34,10 +34,12 @@ def check(connection: Connection, context: Context) -> Finding | None:
     tls = connection.tls
     if fate is None or (tls is not None and (tls.handshake_done or deciding_alert(connection) is not None)):
         return None
+    close = fate.close
+    if close is not None and close.reset and close.side == fate.client:
+        return _in_the_clients_name(connection, close)
     server = 1 - fate.client
     reset = first_rst(connection, server)
     rows = connection.rows
-    close = fate.close
     if reset is None or reset < fate.first or close is None or close.place != reset:
         return None
     strong, weak = forger_signs(connection, reset)
@@ -84,4 +86,28 @@ def check(connection: Connection, context: Context) -> Finding | None:
         reason="TTL and numbering fit the server's other packets; a device next to the server could imitate that",
         disproof="a capture at the server in which this RST does not leave it",
         next_capture="at the server: does this RST leave it?",
+    )
+
+
+def _in_the_clients_name(connection: Connection, close: Close) -> Finding | None:
+    """Seen from the server's side: a forger resets both ends, and this RST bears the client's address."""
+    strong, weak = forger_signs(connection, close.place)
+    if not strong:
+        return None
+    name = connection.tls.sni if connection.tls is not None else None
+    return finding(
+        CODE,
+        f"a device on the path reset the TLS handshake with {connection.b}{f' for {name}' if name else ''}",
+        f"{at(connection, close.time).capitalize()} an RST came in the client's name (packet {close.packet}, TTL "
+        f"{connection.rows.ttl[close.place]}) during the TLS handshake. It is most probably not the client's: "
+        f"{'; '.join(strong + weak)}.",
+        "Find the device between client and server that forges resets (filter by server name, intrusion prevention) "
+        "and "
+        "allow this connection there.",
+        [close.packet],
+        actor=Actor.MIDDLEBOX,
+        sure=Confidence.LIKELY,
+        reason="; ".join(strong + weak),
+        disproof="a capture at the client in which it sends this RST itself",
+        next_capture="at the client: does this RST leave it?",
     )

@@ -76,7 +76,8 @@ def check(connection: Connection, context: Context) -> Finding | NotJudged | Non
         sure, reason = Confidence.LIKELY, "the records cannot be read; a server that is done says close_notify first"
         if tls is None:
             return None
-    if close.side == client:
+    strong, weak = forger_signs(connection, close.place)
+    if close.side == client and not strong:
         return finding(
             CODE,
             f"{end(connection, client)} broke off before the response was complete",
@@ -90,15 +91,15 @@ def check(connection: Connection, context: Context) -> Finding | NotJudged | Non
             reason=reason,
             disproof="the rest of the response in packets that the capture missed",
         )
-    strong, weak = forger_signs(connection, close.place)
     severity = Severity.WARNING if sure is not Confidence.CERTAIN and got and got[-1] > asked[-1] else None
-    forged = f" The RST may not be the server's: {'; '.join(strong + weak)}." if strong else ""
+    forged = f" The RST may not be its own: {'; '.join(strong + weak)}." if strong else ""
     return finding(
         CODE,
         f"{end(connection, server)} reset the connection before the response was complete"
         if not strong
         else f"a device on the path reset the connection to {connection.b} before the response was complete",
-        f"{at(connection, close.time).capitalize()} an RST came from {end(connection, server)} (packet {close.packet}, "
+        f"{at(connection, close.time).capitalize()} an RST came from {end(connection, close.side)} (packet "
+        f"{close.packet}, "
         "TTL "
         f"{rows.ttl[close.place]}); {state}.{forged}",
         "Server's operator: look in the log at this moment: crash, kill for memory, restart, timeout of a load "
