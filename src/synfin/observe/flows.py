@@ -248,11 +248,12 @@ class Flows:
     @staticmethod
     def endpoints(table: FlowTable, chosen: Ints) -> list[tuple[Endpoint, Endpoint]]:
         """Sides A and B of the connections ``chosen`` (indices) of ``table``."""
-        low, top = ends_of(table.rows, table.starts[chosen])
-        lower = [Endpoint(_address(*ip), port) for *ip, port in zip(*(column.tolist() for column in low), strict=True)]
-        upper = [Endpoint(_address(*ip), port) for *ip, port in zip(*(column.tolist() for column in top), strict=True)]
+        low, top = (
+            list(map(Endpoint, map(_address, *(column.tolist() for column in halves)), port.tolist()))
+            for *halves, port in ends_of(table.rows, table.starts[chosen])
+        )
         swapped = table.opener[chosen].tolist()
-        return [(b, a) if swap else (a, b) for a, b, swap in zip(lower, upper, swapped, strict=True)]
+        return [(b, a) if swap else (a, b) for a, b, swap in zip(low, top, swapped, strict=True)]
 
     @staticmethod
     def _distinct(column: Column, starts: Ints, sizes: Ints) -> list[tuple[int, ...]]:

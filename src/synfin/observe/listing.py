@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from synfin.capture.gather import gather, u16
 from synfin.capture.reader import CaptureFile
-from synfin.capture.table import ACK, FIN, RST, SYN, Batch, Kind
+from synfin.capture.table import ACK, FIN, RST, SYN, Kind
 from synfin.observe.flows import Flows, FlowTable
 from synfin.observe.flows_store import Picked
 from synfin.observe.listing_tls import ClientNames, ServerChoices, client_names, server_choices
@@ -74,19 +74,26 @@ class Listing:
         self._flows = Flows(chunk=CHUNK)
 
     def __iter__(self) -> Iterator[Summary | Connection]:
-        for batch in self.story.look(self.story.capture.batches()):
-            for table in self._flows.tables(batch):
-                yield from self._list(table, batch)
-        for table in self._flows.last_tables():
-            yield from self._list(table, None)
+        for summaries, others in self.parts():
+            yield from summaries
+            yield from others
 
-    def _list(self, table: FlowTable, batch: Batch | None) -> Iterator[Summary | Connection]:
-        octets = np.frombuffer(self._flows.data, np.uint8)
-        ordinary, summaries = _ordinary(table, self._flows, octets)
-        yield from summaries
-        rest = np.flatnonzero(~ordinary)
-        if len(rest):
-            for flow in self._flows.connections(table.only(rest)):
+    def parts(self) -> Iterator[tuple[list[Summary], Iterator[Connection]]]:
+        """What is read at a time: the ordinary connections, and the rest."""
+        for table in self._tables():
+            octets = np.frombuffer(self._flows.data, np.uint8)
+            ordinary, summaries = _ordinary(table, self._flows, octets)
+            yield summaries, self._told(table, np.flatnonzero(~ordinary))
+
+    def _tables(self) -> Iterator[FlowTable]:
+        for batch in self.story.look(self.story.capture.batches()):
+            yield from self._flows.tables(batch)
+        yield from self._flows.last_tables()
+
+    def _told(self, table: FlowTable, chosen: Ints) -> Iterator[Connection]:
+        """The connections ``chosen`` by their full stories."""
+        if len(chosen):
+            for flow in self._flows.connections(table.only(chosen)):
                 yield self.story.connection(flow)
 
 
@@ -226,6 +233,22 @@ def _said_goodbye(shape: _Shape, octets: NDArray[np.uint8], server: ServerChoice
     return done
 
 
+class _Texts(dict[bytes, str]):
+    """Octets as text; names come again and again."""
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def __missing__(self, octets: bytes) -> str:
+        text = self[octets] = octets.decode("ascii", "backslashreplace")
+        return text
+
+    def all(self, at: Ints, size: Ints) -> list[str]:
+        """The texts of ``size`` octets each at the places ``at``."""
+        data = self._data
+        return [self[bytes(data[a : a + n])] if n else "" for a, n in zip(at.tolist(), size.tolist(), strict=True)]
+
+
 def _requests(data: Any, at: Ints, size: Ints, answer_at: Ints, which: Bools) -> dict[int, tuple[str, str]]:
     """Connection -> (version, host) of its first request, where head and answer are of the plain kind."""
     found = {}
@@ -248,37 +271,36 @@ def _summaries(
     flows: Flows,
 ) -> list[Summary]:
     rows, starts = table.rows, table.starts
-    data = flows.data
     ends = starts[chosen] + table.sizes[chosen] - 1
     octets = np.add.reduceat(rows["wirelen"], starts, dtype=np.int64)[chosen].tolist()
     flow_start, flow_end = rows.at("time", starts[chosen]), rows.at("time", ends)
-    columns = zip(
-        chosen.tolist(),
-        table.ids[chosen].tolist(),
-        flow_start.tolist(),
-        flow_end.tolist(),
-        flows.endpoints(table, chosen),
-        client.known[chosen].tolist(),
-        client.at[chosen].tolist(),
-        client.size[chosen].tolist(),
-        np.where(server.known, server.version, 0)[chosen].tolist(),
-        server.alpn_at[chosen].tolist(),
-        server.alpn_size[chosen].tolist(),
-        table.sizes[chosen].tolist(),
-        octets,
-        shape.fin_first_by[chosen].tolist(),
-        shape.rst_first_by[chosen].tolist(),
-        strict=True,
+    one, two = zip(*flows.endpoints(table, chosen), strict=True) if len(chosen) else ((), ())
+    texts = _Texts(flows.data)
+    name = texts.all(client.at[chosen], np.where(client.known, client.size, 0)[chosen])
+    alpn = texts.all(server.alpn_at[chosen], np.where(client.known, server.alpn_size, 0)[chosen])
+    versions = np.where(client.known, np.where(server.known, server.version, 0), -1)
+    version, fin_by, rst_by = (
+        [None if one < 0 else one for one in column[chosen].tolist()]
+        for column in (versions, shape.fin_first_by, shape.rst_first_by)
     )
-    told = []
-    for k, number, start, end, (a, b), tls, at, size, version, alpn_at, alpn_size, packets, total, fin, rst in columns:
-        name = http = alpn = ""
-        if tls:
-            name = bytes(data[at : at + size]).decode("ascii", "backslashreplace")
-            alpn = bytes(data[alpn_at : alpn_at + alpn_size]).decode("ascii", "backslashreplace")
-        elif k in requests:
-            http, name = requests[k]
-        fin_by, rst_by = None if fin < 0 else fin, None if rst < 0 else rst
-        chose = version if tls else None
-        told.append(Summary(number, start, end, a, b, name, chose, alpn, http, packets, total, fin_by, rst_by))
-    return told
+    http = [""] * len(chosen)
+    for place in np.flatnonzero(np.isin(chosen, list(requests))).tolist():
+        http[place], name[place] = requests[int(chosen[place])]
+    return list(
+        map(
+            Summary,
+            table.ids[chosen].tolist(),
+            flow_start.tolist(),
+            flow_end.tolist(),
+            one,
+            two,
+            name,
+            version,
+            alpn,
+            http,
+            table.sizes[chosen].tolist(),
+            octets,
+            fin_by,
+            rst_by,
+        )
+    )
