@@ -25,7 +25,8 @@ def both(path: Path) -> tuple[int, dict[int, tuple[object, ...]], dict[int, tupl
         for item in Listing(capture):
             if isinstance(item, Summary):
                 ordinary += 1
-                said: tuple[object, ...] = (summary_outcome(item), summary_spoken(item), item.packets, item.octets)
+                speaks = summary_spoken(item.tls_version, item.alpn, item.http_version)
+                said: tuple[object, ...] = (summary_outcome(item), speaks, item.packets, item.octets)
                 listed[item.id] = (item.a, item.b, item.name, item.start, item.end, *said)
             else:
                 listed[item.id] = ()

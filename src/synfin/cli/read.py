@@ -64,24 +64,28 @@ def read(
     page = Page(terminal.columns(width), Paint(terminal.colour(no_color)), brief=brief)
     filter_ = inputs.wanted(addr=addr, name=name, port=port, outcome=outcome)
     secrets = inputs.secrets(keylog, rsa_key)
-    worst = -1
+    worst, failed = -1, 0
     for place, file in enumerate(files):
-        if len(files) > 1 and not json:  # a heading for each file
-            terminal.write_lines([*([""] if place else []), page.paint("title", f"== {inputs.shown(file)} ==")])
-        with secrets.observe(file) as seen:
-            if packet is not None:
-                terminal.write_lines(_bytes(seen, secrets, file, packet, page))
-            elif connection is not None:
-                worst = max(worst, _one(seen, file, connection, page, json=json))
-            elif json:
-                worst = max(worst, _json(seen, file, filter_))
-            elif quick:
-                _quick(seen, filter_, page)
-            else:
-                worst = max(worst, _table(seen, filter_, page))
+        try:
+            with secrets.observe(file) as seen:
+                if len(files) > 1 and not json:  # a heading for each file
+                    title = page.paint("title", f"== {inputs.shown(file)} ==")
+                    terminal.write_lines([*([""] if place else []), title])
+                if packet is not None:
+                    terminal.write_lines(_bytes(seen, secrets, file, packet, page))
+                elif connection is not None:
+                    worst = max(worst, _one(seen, file, connection, page, json=json))
+                elif json:
+                    worst = max(worst, _json(seen, file, filter_))
+                elif quick:
+                    _quick(seen, filter_, page)
+                else:
+                    worst = max(worst, _table(seen, filter_, page))
+        except UsageError as error:
+            failed = inputs.passed_over(error, files)
     from synfin.judge.model import Severity
 
-    return 1 if worst >= Severity.WARNING else 0
+    return failed or (1 if worst >= Severity.WARNING else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,17 +137,18 @@ def _quick(seen: Observation, filter_: Filter, page: Page) -> None:
     total = 0
     origin: int | None = None
     rows: list[Row] = []
+    every = filter_.everything
     listing = Listing(seen.capture)
     for item in terminal.progress(listing, "reading"):
         total += 1
         origin = item.start if origin is None else min(origin, item.start)
         if isinstance(item, Summary):
             ended = summary_outcome(item)
-            if filter_.takes(item, ended):
+            if every or filter_.takes(item, ended):
                 rows.append(summary_row(item, ended))
         else:
             ended = outcome(item)
-            if filter_.takes(item, ended):
+            if every or filter_.takes(item, ended):
                 rows.append(row(item, (), ended))
     rows.sort()
     terminal.write_lines(table(rows, origin or 0, page.width, page.paint))

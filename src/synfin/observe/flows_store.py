@@ -29,6 +29,7 @@ _MADE = {
 #: Only kept once a row has them: halves of addresses that IPv4 has not.
 _WIDE = {"low_hi": np.uint64, "top_hi": np.uint64}
 
+_ROOM = 1 << 18  # rows there is room for from the start
 _STRETCH = 1 << 14  # rows taken at a time, so that they are still near for the next column
 _MIX, _SHIFT = np.uint64(0x9E3779B97F4A7C15), np.uint64(29)
 #: Where in ``pair`` its parts stand: the top end's port, then the low end's, the mark of a PDU, the version.
@@ -168,16 +169,14 @@ class Store:
 
     def keep(self, stay: Ints) -> None:
         """Only the rows ``stay`` go on waiting, in that order."""
-        fresh = {name: np.zeros(len(stay), column.dtype) for name, column in self.columns.items()}
-        for name, column in self.columns.items():
-            fresh[name][:] = column[stay]
-        self.columns = fresh
+        room = max(_ROOM, 2 * len(stay))
+        self.columns = {name: _larger(column[stay], len(stay), room) for name, column in self.columns.items()}
         self.size = len(stay)
 
     def _make_room(self, wanted: int) -> None:
         """Room for ``wanted`` rows; memory that is not written to is not taken from the machine."""
         if wanted > len(self.columns["id"]):
-            room = max(wanted, 2 * self.size)
+            room = max(wanted, 2 * self.size, _ROOM)
             self.columns = {name: _larger(column, self.size, room) for name, column in self.columns.items()}
 
     def _copy(self, rows: NDArray[np.void], batch: Batch) -> dict[str, Ints]:

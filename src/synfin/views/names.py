@@ -5,14 +5,11 @@ Registries belong to ``wire.tls``; here is only how they are said in a story.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
 
 from synfin.observe.story import Connection
 from synfin.views.words import clean
 from synfin.wire.tls.registry import version_name
-
-if TYPE_CHECKING:
-    from synfin.observe.listing import Summary
 
 _PROTOCOLS = {
     "http": "HTTP",
@@ -46,12 +43,13 @@ def spoken(connection: Connection) -> str:
     return ", ".join(parts)
 
 
-def summary_spoken(summary: Summary) -> str:
-    """The same for a line of the quick listing."""
-    if summary.tls_version is not None:
-        chosen = version_name(summary.tls_version) if summary.tls_version else "TLS"
-        return f"{chosen} {clean(summary.alpn)}".rstrip()
-    return f"HTTP/{summary.http_version}" if summary.http_version else ""
+@lru_cache(maxsize=1 << 10)
+def summary_spoken(tls_version: int | None, alpn: str, http_version: str) -> str:
+    """The same for a line of the quick listing (see ``observe.listing.Summary``)."""
+    if tls_version is not None:
+        chosen = version_name(tls_version) if tls_version else "TLS"
+        return f"{chosen} {clean(alpn)}".rstrip()
+    return f"HTTP/{http_version}" if http_version else ""
 
 
 def _http_version(connection: Connection) -> str:

@@ -9,7 +9,9 @@ telling first.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from synfin.judge.codes import CODES
@@ -113,23 +115,31 @@ def _name(name: str, server: Endpoint) -> str:
 
 def summary_row(summary: Summary, ended: Outcome) -> Row:
     """The cells of a connection of the quick listing."""
-    name, server = _name(summary.name, summary.b), str(summary.b)
+    number, start, end, client, other, name, version, alpn, http, packets, octets, _, _ = summary
+    server, name, who = _server(other, name)
     return Row(
-        summary.id,
-        summary.start,
-        str(summary.a),
+        number,
+        start,
+        str(client),
         server,
         name,
-        summary_spoken(summary),
-        f"{summary.packets:,}",
-        f"{summary.octets:,}",
+        summary_spoken(version, alpn, http),
+        f"{packets:,}",
+        f"{octets:,}",
         ended.words,
-        duration(summary.end - summary.start) if summary.packets > 1 else "-",
+        duration(end - start) if packets > 1 else "-",
         "",
-        name or server,
+        who,
         ended.kind,
         None,
     )
+
+
+@lru_cache(maxsize=1 << 12)
+def _server(server: Endpoint, name: str) -> tuple[str, str, str]:
+    """The cells ``server``, ``name`` and ``who``: the same servers come again and again."""
+    address, name = str(server), _name(name, server)
+    return address, name, name or address
 
 
 def table(rows: Sequence[Row], origin: int, width: int | None = None, paint: Paint = PLAIN) -> Iterator[str]:
@@ -151,8 +161,22 @@ def table(rows: Sequence[Row], origin: int, width: int | None = None, paint: Pai
     columns, widths = _fit(natural, used, width)
     yield paint("dim", "  ".join(_cell(key, _TITLES[key], widths[key]) for key in columns).rstrip())
     index = [(key, Row._fields.index(key), widths[key], key in _RIGHT) for key in columns]
+    if width is None and not paint.on:
+        yield from _plain_lines(rows, origin, index)
+        return
     for item in rows:
         yield _line(item, _texts(item, origin), index, width is not None, paint)
+
+
+def _plain_lines(rows: Sequence[Row], origin: int, index: list[tuple[str, int, int, bool]]) -> Iterator[str]:
+    """Lines without colours where nothing is cut: one template fits all but those with letters of odd widths."""
+    template = "  ".join(f"%{'' if right else '-'}{width}s" for _, _, width, right in index)
+    cells = itemgetter(*(at for _, at, _, _ in index))
+    for item in rows:
+        texts = _texts(item, origin)
+        line = (template % cells(texts)).rstrip()
+        even = line.isascii() or line.replace("µ", "u").isascii()  # every letter takes one cell
+        yield line if even else _line(item, texts, index, cut=False, paint=PLAIN)
 
 
 def _texts(item: Row, origin: int) -> tuple[str, ...]:
