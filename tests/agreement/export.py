@@ -143,10 +143,10 @@ def _chain(chain: ChainFact) -> dict[str, Any]:
     return told
 
 
-def _clipped(connection: Connection) -> set[int]:
-    """The packets whose payload the snap length cut: tshark shows what is there and waits for no more."""
+def _clipped(connection: Connection) -> dict[int, int]:
+    """Packets whose payload the snap length cut, with its size: tshark shows what is there and waits for no more."""
     rows = connection.rows
-    return {n for n, have, size in zip(rows.number, rows.load_cap, rows.load_len, strict=True) if have < size}
+    return {n: size for n, have, size in zip(rows.number, rows.load_cap, rows.load_len, strict=True) if have < size}
 
 
 def _tls(connection: Connection, *, clear: bool) -> dict[str, Any] | None:
@@ -154,19 +154,27 @@ def _tls(connection: Connection, *, clear: bool) -> dict[str, Any] | None:
     if tls is None:
         return None
     clipped = _clipped(connection)
+    torn = {(record.sender, record.offset) for record in tls.records if not record.complete and record.version != 2}
+
+    def whole(fact: MessageFact | None) -> MessageFact | None:
+        """None for what tshark does not show: it opens a record only when all of it was captured."""
+        if fact is None or (fact.sender, fact.offset) in torn:
+            return None
+        return fact if len(fact.raw) == fact.length or fact.name.startswith("v2_") else None
+
     names: dict[str, list[str]] = {"ab": [], "ba": []}
     for message in tls.messages:
-        if not (clear and message.decrypted) and len(message.raw) == message.length:
+        if not (clear and message.decrypted) and whole(message):
             names[WAY[message.sender]].append(message.name)
     records: dict[str, Counter[str]] = {"ab": Counter(), "ba": Counter()}
     alerting: set[tuple[int, int]] = set()
     for record in tls.records:
-        if record.version == 2 or not (record.complete or record.packet in clipped):
+        if record.version == 2 or not (record.complete or record.length + 5 <= clipped.get(record.packet, 0)):
             continue  # tshark waits for whole records, but not where the snap length cut them
         records[WAY[record.sender]][str(record.type)] += 1
         if record.inner_type is not None and not clear:  # tshark lists the types inside beside the outer ones
             records[WAY[record.sender]][str(record.inner_type)] += 1
-        if 21 in (record.type, record.inner_type):
+        if 21 in (record.type, record.inner_type) and record.complete:
             alerting.add((record.sender, record.packet))
     alerts = [
         {
@@ -181,25 +189,28 @@ def _tls(connection: Connection, *, clear: bool) -> dict[str, Any] | None:
     ]
     certs: dict[str, Any] = {}
     for chain in tls.chains:
-        certs.setdefault(WAY[chain.sender], _chain(chain))
-    server = _server_hello(tls.server_hello, tls)
+        if {"certificate", "compressed_certificate", "v2_server_hello"}.intersection(names[WAY[chain.sender]]):
+            certs.setdefault(WAY[chain.sender], _chain(chain))
+    hello, server = whole(tls.client_hello), _server_hello(whole(tls.server_hello), tls)
+    answered = server or whole(tls.hello_retry)
+    shown = {*names["ab"], *names["ba"]}
     return {
-        "client": WAY[tls.client] if tls.client_hello or tls.server_hello else None,
-        "version": tls.version,
-        "cipher": tls.cipher,
+        "client": WAY[tls.client] if hello or server else None,
+        "version": tls.version if answered else None,
+        "cipher": tls.cipher if answered else None,
         "alpn": (server or {}).get("alpn"),
-        "hrr": tls.hello_retry is not None,
+        "hrr": whole(tls.hello_retry) is not None,
         "sslv2": tls.sslv2,
-        "client_hello": _client_hello(tls.client_hello, tls),
-        "client_hello_2": _client_hello(tls.client_hello_2, tls),
+        "client_hello": _client_hello(hello, tls),
+        "client_hello_2": _client_hello(whole(tls.client_hello_2), tls),
         "server_hello": server,
         "handshake": names,
         "records": records,
         "certs": certs,
         "alerts": alerts,
-        "new_session_ticket": tls.new_session_ticket,
-        "certificate_requested": tls.certificate_requested,
-        "certificate_status": tls.certificate_status,
+        "new_session_ticket": "new_session_ticket" in shown,
+        "certificate_requested": "certificate_request" in shown,
+        "certificate_status": "certificate_status" in shown,
     }
 
 
@@ -212,7 +223,7 @@ def _http(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, Any] 
         found = next(item for item in stories if id(item) == story)
         assert found is not None
         for message in found.messages:
-            if "head not complete" in message.problem and not clipped.intersection(message.packets):
+            if "head not complete" in message.problem and clipped.keys().isdisjoint(message.packets):
                 continue  # tshark shows a message once its whole head is there
             told: dict[str, Any] = {
                 "frame": message.packets[1],
