@@ -22,7 +22,7 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import Close, at, deciding_alert, end, finding, first_rst, forger_signs, span
 from synfin.judge.hello import hello_fate
-from synfin.judge.model import Actor, Confidence, Finding
+from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.observe.story import Connection
 
 CODE = "TLS110"
@@ -93,7 +93,21 @@ def _in_the_clients_name(connection: Connection, close: Close) -> Finding | None
     """Seen from the server's side: a forger resets both ends, and this RST bears the client's address."""
     strong, weak = forger_signs(connection, close.place)
     if not strong:
-        return None
+        return finding(
+            CODE,
+            f"{end(connection, close.side)} reset the connection during the TLS handshake",
+            f"{at(connection, close.time).capitalize()} an RST came from {end(connection, close.side)} (packet "
+            f"{close.packet}) before the handshake was done: it gave up, was stopped, or had itself been reset by a "
+            "device on the path, which cannot be seen from here.",
+            "Client's user: the client's own message says why.",
+            [close.packet],
+            actor=Actor.CLIENT,
+            severity=Severity.NOTICE,
+            sure=Confidence.POSSIBLE,
+            reason="an RST carries no reason",
+            disproof="a capture at the client in which it does not send this RST",
+            next_capture="at the client: did an RST in the server's name reach it first?",
+        )
     name = connection.tls.sni if connection.tls is not None else None
     return finding(
         CODE,

@@ -34,7 +34,7 @@ from synfin.judge.facts import (
     stream_base,
 )
 from synfin.judge.hello import sack_blocks
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.model import Confidence, Finding, Severity
 from synfin.observe.story import Connection
 from synfin.wire.tcpflags import ACK, RST
 
@@ -125,7 +125,8 @@ def _repeated(connection: Connection, sender: int) -> Finding | None:
         return None
     rows = connection.rows
     tries: dict[int, list[int]] = {}
-    for i in payload_indices(connection, sender):
+    carried = payload_indices(connection, sender)
+    for i in carried:
         if rows.load_len[i] >= LARGE:
             tries.setdefault(rows.seq[i], []).append(i)
     if not tries:
@@ -133,29 +134,41 @@ def _repeated(connection: Connection, sender: int) -> Finding | None:
     seq, sent = max(tries.items(), key=lambda item: len(item[1]))
     if len(sent) < 3 or rows.time[sent[-1]] - rows.time[sent[0]] < STAYED // 2:
         return None
-    last_ack = None
+    last_ack, heard = None, 0
     sacks = []
     for i in range(sent[0], len(rows)):
         if rows.sender[i] == sender or not rows.flags[i] & 0x10 or rows.flags[i] & 4:
             continue
-        last_ack = rows.ack[i]
+        last_ack, heard = rows.ack[i], i
         if sack_blocks(rows.options(i)):
             sacks.append(i)
-    if last_ack is None or not 0 <= (seq - last_ack) & 0xFFFFFFFF < 0x80000000 or not sacks:
+    if last_ack is None or not 0 <= (seq - last_ack) & 0xFFFFFFFF < 0x80000000:
         return None
     size = max(rows.load_len[i] for i in sent)
+    passed = max(
+        (rows.load_len[i] for i in carried if 0 < (last_ack - rows.seq[i]) & 0xFFFFFFFF < 0x80000000), default=0
+    )
+    if not sacks and (len(sent) < 4 or not 0 < passed <= size - 60 or rows.time[heard] - rows.time[sent[0]] < STAYED):
+        return None
+    shown = (
+        f"while the other end acknowledged later, smaller ones by SACK ({numbers([rows.number[i] for i in sacks])})"
+        if sacks
+        else f"while the other end is alive (packet {rows.number[heard]}) and had acknowledged packets of up to "
+        f"{passed} "
+        "octets"
+    )
     return finding(
         CODE,
         f"large packets from {end(connection, sender)} are never acknowledged",
         f"{end(connection, sender)} sent the same segment of {size} octets {len(sent)} times in "
         f"{span(rows.time[sent[-1]] - rows.time[sent[0]])} ({numbers([rows.number[i] for i in sent])}) and it was "
         "never "
-        f"acknowledged, while the other end acknowledged later, smaller ones by SACK "
-        f"({numbers([rows.number[i] for i in sacks])}): the loss goes by size.{_icmp(connection)}",
+        f"acknowledged, {shown}: the loss goes by size.{_icmp(connection)}",
         "Network's operator: find the link with the smaller MTU (VPN, tunnel, PPPoE, container network) and clamp the "
         "MSS or lower the MTU there; let ICMP fragmentation needed / packet too big pass.",
         [rows.number[i] for i in (*sent, *sacks)] + [error.packet for error in connection.tcp.icmp],
-        sure=Confidence.LIKELY,
+        severity=None if sacks else Severity.WARNING,
+        sure=Confidence.LIKELY if sacks else Confidence.POSSIBLE,
         reason="smaller packets of the same side are acknowledged, the large ones never",
         disproof="an acknowledgment of a large packet of this side",
         next_capture="at the receiver, to see that the large packets do not arrive",

@@ -28,7 +28,7 @@ CODE = "TCP220"
 NOTICED = SECOND
 
 #: A window still shut at the end of the capture counts as stuck after this long.
-STUCK = 3 * SECOND
+STUCK = 2 * SECOND
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
