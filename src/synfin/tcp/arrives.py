@@ -1,0 +1,367 @@
+"""SEGMENT ARRIVES (RFC 9293 3.10.7), one function for each step, in the RFC's order.
+
+``segment`` chooses by state: CLOSED (3.10.7.1), LISTEN (3.10.7.2), SYN_SENT (3.10.7.3), and for all others the eight
+steps of 3.10.7.4, each of which says whether the next is to be taken.  RFC 5961's checks are on; PAWS (RFC 7323 5) is
+part of the first step.  What an acknowledgment means for sending is ``recovery``'s.
+
+Octets that come with a SYN are not kept (3.10.7.2 would queue them): they are not acknowledged either, so the peer
+sends them again once the connection stands.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synfin.spec.tcp_segments import MASK, acceptable, distance, unwrap
+from synfin.spec.tcp_states import Cause, State
+from synfin.tcp import options, output, recovery
+from synfin.tcp.config import SECOND
+from synfin.tcp.names import NEVER, Kind, Timer
+from synfin.tcp.packet import Packet
+from synfin.tcp.queues import ReceiveQueue
+from synfin.wire.codec import Buffer
+from synfin.wire.tcpflags import ACK, CWR, ECE, FIN, RST, SYN, URG
+
+if TYPE_CHECKING:
+    from synfin.tcp.connection import Connection
+
+#: RFC 7323 5.5: after 24 days without a segment TS.Recent says nothing.
+_TS_STALE = 24 * 86_400 * SECOND
+_CE = 3
+
+
+class Arrival:
+    """A segment on its way through the steps; numbers are unwrapped, the payload is trimmed to the window."""
+
+    __slots__ = ("ack", "cut", "first", "flags", "opts", "packet", "payload", "seq", "window")
+
+    def __init__(self, c: Connection, packet: Packet) -> None:
+        self.packet = packet
+        self.seq = self.first = unwrap(packet.seq, c.rcv_nxt)
+        self.ack = unwrap(packet.ack, c.snd_una)
+        self.flags = packet.flags
+        self.window = packet.window << c.snd_wscale
+        self.payload: Buffer = packet.payload
+        self.opts = options.read(packet.options)
+        self.cut = False  # the tail was outside of the window
+
+
+def segment(c: Connection, packet: Packet, now: int) -> None:
+    """A segment for this connection."""
+    state = c.state
+    if state == State.SYN_SENT:
+        syn_sent(c, packet, now)
+    elif state == State.LISTEN:
+        listen(c, packet, now)
+    elif state == State.CLOSED:
+        answer = refusal(packet)
+        if answer is not None:
+            c.out.append(answer)
+    else:
+        seg = Arrival(c, packet)
+        for step in _STEPS:
+            if not step(c, seg, now):
+                return
+
+
+def refusal(packet: Packet) -> Packet | None:
+    """3.10.7.1: the RST that answers a segment for nobody; None for a RST."""
+    p = packet
+    if p.flags & RST:
+        return None
+    if p.flags & ACK:
+        return Packet(p.dst, p.src, p.dport, p.sport, p.ack, 0, RST, 0)
+    return Packet(p.dst, p.src, p.dport, p.sport, 0, p.seq + p.length & MASK, RST | ACK, 0)
+
+
+def listen(c: Connection, packet: Packet, now: int) -> None:
+    """3.10.7.2: RST is ignored, ACK is refused, SYN begins a connection, anything else is dropped."""
+    if packet.flags & RST:
+        return
+    if packet.flags & ACK:
+        answer = refusal(packet)
+        if answer is not None:
+            c.out.append(answer)
+        return
+    if not packet.flags & SYN:
+        return
+    c.remote = c.remote._replace(address=packet.src, port=packet.sport)
+    c.local = c.local._replace(address=packet.dst)
+    learn(c, packet, options.read(packet.options), now)
+    c.move(Cause.SYN, now)
+    c.due_syn = True
+    c.progress_at = now
+    c.timers[Timer.USER] = now + c.config.syn_timeout
+
+
+def learn(c: Connection, packet: Packet, opts: options.Options, now: int) -> None:
+    """Take what a SYN says: IRS, window and options.  What was not offered by both is off."""
+    config = c.config
+    c.irs = unwrap(packet.seq, 0)
+    c.rcv_nxt = c.irs + 1
+    c.rcv_up = c.rcv_nxt
+    # The window our SYN announced was counted from a number not known yet.
+    c.rcv_adv = c.rcv_nxt + (min(config.receive_buffer, 65535) if c.active else 0)
+    c.received = ReceiveQueue(c.rcv_nxt)
+    c.last_ack_sent = c.rcv_nxt
+    c.heard_at = now
+    c.snd_wnd = c.max_snd_wnd = packet.window
+    c.snd_wl1, c.snd_wl2 = c.irs, c.snd_una
+    c.peer_mss = opts.mss if opts.mss else (536 if len(c.local.address) == 4 else 1220)
+    if opts.wscale is not None and config.window_scale is not None:
+        c.wscale_on = True
+        c.snd_wscale, c.rcv_wscale = opts.wscale, min(config.window_scale, options.MAX_SHIFT)
+    c.sack_on = opts.sack_permitted and config.sack
+    c.ts_on = opts.ts is not None and config.timestamps
+    if opts.ts is not None:
+        c.ts_recent, c.ts_recent_at = opts.ts[0], now
+    asked, granted = packet.flags & (ECE | CWR) == ECE | CWR, packet.flags & (ECE | CWR) == ECE
+    if packet.flags & ACK:
+        c.ecn_on = granted and config.ecn == "ask"
+    else:
+        c.ecn_on = asked and config.ecn != "off"
+    c.size_segments()
+    c.congestion = recovery.fresh_controller(c)
+
+
+def syn_sent(c: Connection, packet: Packet, now: int) -> None:
+    """3.10.7.3: first the ACK, second the RST, fourth the SYN, fifth the rest."""
+    flags = packet.flags
+    acked = False
+    if flags & ACK:
+        ack = unwrap(packet.ack, c.snd_una)
+        if ack <= c.iss or ack > c.snd_nxt:
+            answer = refusal(packet)
+            if answer is not None:
+                c.out.append(answer)
+            return
+        acked = True
+    if flags & RST:
+        if acked:
+            c.fail(Cause.RST, Kind.REFUSED, now)
+        return
+    if not flags & SYN:
+        return
+    opts = options.read(packet.options)
+    learn(c, packet, opts, now)
+    if not acked:
+        # Simultaneous open: our SYN goes out again, as SYN-ACK.
+        c.move(Cause.SYN, now)
+        c.due_syn = True
+        if len(c.board):
+            c.board.mark_all_lost()
+        return
+    recovery.opened(c, unwrap(packet.ack, c.snd_una), opts, now)
+    c.move(Cause.SYN_ACK, now)
+    c.ack_now = True
+    established(c, now)
+    seg = Arrival(c, packet)
+    seg.window = packet.window
+    seg.seq += 1
+    seg.flags &= ~SYN
+    if len(seg.payload) > c.rcv_wnd:
+        seg.payload, seg.cut = memoryview(seg.payload)[: c.rcv_wnd], True
+    for step in _STEPS[4:]:
+        if not step(c, seg, now):
+            return
+
+
+def established(c: Connection, now: int) -> None:
+    """Tell the user, and start what runs in a standing connection."""
+    c.tell(Kind.CONNECTED)
+    c.timers[Timer.USER] = now + c.user_timeout if len(c.queue) or c.fin_wanted else NEVER
+    c.progress_at = now
+    output.restart_keepalive(c, now)
+
+
+# ---------------------------------------------------------------- 3.10.7.4
+
+
+def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
+    """First: is the segment in the window?  What is outside is cut off; what has nothing inside is answered."""
+    flags = seg.flags
+    ts = seg.opts.ts
+    if c.ts_on and not flags & RST:
+        if ts is None:
+            return False  # RFC 7323 3.2
+        stale = now - c.ts_recent_at > _TS_STALE
+        if distance(c.ts_recent, ts[0]) < 0 and not stale:  # PAWS, RFC 7323 5.3 R1
+            _answer_invalid(c, seg, now)
+            return False
+    if c.active and c.state == State.SYN_RECEIVED and flags & (SYN | ACK | RST) == SYN | ACK and seg.seq == c.irs:
+        # Figure 8: in a simultaneous open the SYN-ACK brings the SYN a second time, and the ACK counts.
+        seg.seq += 1
+        flags = seg.flags = flags & ~SYN
+    size = len(seg.payload)
+    length = size + (flags & FIN) + (flags >> 1 & 1)
+    window = c.rcv_wnd
+    if not acceptable(seg.seq & MASK, length, c.rcv_nxt & MASK, window):
+        if window == 0 and seg.seq == c.rcv_nxt and not flags & (RST | SYN):
+            # "special allowance should be made to accept valid ACKs" (3.4): all but the text.
+            seg.payload = b""
+            seg.flags &= ~FIN
+            c.ack_now = True
+            return True
+        if not flags & RST:
+            _answer_invalid(c, seg, now)
+        return False
+    c.heard_at = now
+    if ts is not None and c.ts_on and seg.seq <= c.last_ack_sent and distance(c.ts_recent, ts[0]) >= 0:
+        c.ts_recent, c.ts_recent_at = ts[0], now
+    if length:
+        _trim(c, seg, size, window)
+    return True
+
+
+def _trim(c: Connection, seg: Arrival, size: int, window: int) -> None:
+    """Cut off the tail beyond the window.  What was received before is the receive queue's to see."""
+    over = seg.seq + size - (c.rcv_nxt + window)
+    if over > 0:
+        seg.payload = memoryview(seg.payload)[: size - over]
+        seg.cut = True
+        seg.flags &= ~FIN
+    elif over == 0 and seg.flags & FIN and window:
+        seg.flags &= ~FIN  # the FIN itself is beyond the edge
+        seg.cut = True
+
+
+def _answer_invalid(c: Connection, seg: Arrival, now: int) -> None:
+    """An acknowledgment for a segment that is not acceptable; repeated data is named in a D-SACK (RFC 2883)."""
+    size = len(seg.payload)
+    if size and seg.seq < c.rcv_nxt and c.sack_on:
+        c.dsack = (seg.seq, min(seg.seq + size, c.rcv_nxt))
+    if c.state == State.TIME_WAIT and seg.flags & FIN and seg.seq + size + 1 == c.rcv_nxt:
+        c.timers[Timer.TIME_WAIT] = now + 2 * c.config.msl  # eighth step, TIME-WAIT
+    if seg.flags & SYN:
+        output.challenge(c, now)
+    elif size or seg.flags & FIN or output.may_answer(c, now, c.config.invalid_limit):
+        c.ack_now = True
+
+
+def rst_bit(c: Connection, seg: Arrival, now: int) -> bool:
+    """Second: a RST counts at exactly RCV.NXT; elsewhere in the window it is challenged (RFC 5961 3)."""
+    if not seg.flags & RST:
+        return True
+    if seg.first != c.rcv_nxt:
+        output.challenge(c, now)
+        return False
+    if c.state == State.SYN_RECEIVED:
+        c.fail(Cause.RST, Kind.REFUSED, now)
+    elif c.state in (State.CLOSING, State.LAST_ACK, State.TIME_WAIT):
+        c.move(Cause.RST, now)
+        c.finish()
+    else:
+        c.fail(Cause.RST, Kind.RESET, now)
+    return False
+
+
+def syn_bit(c: Connection, seg: Arrival, now: int) -> bool:
+    """Fourth: a SYN in the window sends a passive opener back to LISTEN, all others challenge it (RFC 5961 4)."""
+    if not seg.flags & SYN:
+        return True
+    if c.state == State.SYN_RECEIVED and not c.active:
+        c.fail(Cause.RST, Kind.REFUSED, now)
+    else:
+        output.challenge(c, now)
+    return False
+
+
+def ack_field(c: Connection, seg: Arrival, now: int) -> bool:
+    """Fifth: without ACK the segment is dropped; otherwise it may open, move SND.UNA, and end our closing."""
+    if not seg.flags & ACK:
+        return False
+    if c.state == State.SYN_RECEIVED:
+        if not c.snd_una < seg.ack <= c.snd_nxt:
+            answer = refusal(seg.packet)
+            if answer is not None:
+                c.out.append(answer)
+            return False
+        recovery.opened(c, c.iss + 1, seg.opts, now)
+        c.move(Cause.ACK_OF_SYN, now)
+        c.snd_wnd = seg.window
+        c.max_snd_wnd = max(c.max_snd_wnd, seg.window)
+        c.snd_wl1, c.snd_wl2 = seg.seq, seg.ack
+        established(c, now)
+    if not recovery.acknowledged(c, seg, now):
+        return False
+    if c.fin_wanted and c.snd_una > c.fin_seq:
+        return _fin_acknowledged(c, now)
+    return True
+
+
+def _fin_acknowledged(c: Connection, now: int) -> bool:
+    closing = c.state in (State.CLOSING, State.LAST_ACK)
+    if c.state == State.FIN_WAIT_1 or closing:
+        c.move(Cause.ACK_OF_FIN, now)
+    if c.state == State.CLOSED:
+        c.finish()
+        return False
+    return True
+
+
+def urg_bit(c: Connection, seg: Arrival, now: int) -> bool:
+    """Sixth: move RCV.UP, and tell the user when there is urgent data ahead (RFC 6093: it stays in line)."""
+    if seg.flags & URG and c.state in _TEXT_STATES:
+        up = seg.seq + seg.packet.urgent
+        if up > c.rcv_up and up > c.rcv_nxt:
+            c.rcv_up = up
+            c.tell(Kind.URGENT)
+    return True
+
+
+def segment_text(c: Connection, seg: Arrival, now: int) -> bool:
+    """Seventh: text goes to the receive queue; how it is acknowledged is RFC 5681 4.2 and RFC 9293 3.8.6.3."""
+    if seg.packet.ecn == _CE and c.ecn_on:
+        c.ece_due = c.ack_now = True
+    if seg.flags & CWR and c.ecn_on and seg.packet.ecn != _CE:
+        c.ece_due = False
+    payload = seg.payload
+    if seg.cut:
+        c.ack_now = True
+    if not len(payload) or c.state not in _TEXT_STATES:
+        return True
+    if c.orphan and seg.seq + len(payload) > c.rcv_nxt:
+        output.reset(c, now)  # SHLD-3: nobody is left to read it
+        c.fail(Cause.ABORT, Kind.RESET, now, "data came after close")
+        return False
+    if c.fin_at is not None and seg.seq + len(payload) > c.fin_at:
+        payload = memoryview(payload)[: max(c.fin_at - seg.seq, 0)]
+        if not len(payload):
+            return True
+    queue = c.received
+    held = bool(queue)
+    before = queue.nxt
+    again = queue.add(seg.seq, payload)
+    c.rcv_nxt = queue.nxt
+    if again is not None and c.sack_on:
+        c.dsack = again
+    if c.rcv_nxt > before:
+        c.tell(Kind.READABLE)
+    c.ack_pending += c.rcv_nxt - before
+    if held or queue or again is not None or c.ack_pending >= 2 * c.mss or not c.config.delayed_ack:
+        c.ack_now = True
+    elif c.timers[Timer.DELAYED_ACK] == NEVER:
+        c.timers[Timer.DELAYED_ACK] = now + c.config.delayed_ack
+    return True
+
+
+def fin_bit(c: Connection, seg: Arrival, now: int) -> bool:
+    """Eighth: a FIN counts once all before it has come."""
+    if seg.flags & FIN and c.fin_at is None and c.state in _TEXT_STATES:
+        at = seg.seq + len(seg.payload)
+        if at >= c.rcv_nxt:
+            c.fin_at = at
+            c.ack_now = True
+    elif seg.flags & FIN:
+        c.ack_now = True
+    if c.fin_at is not None and c.rcv_nxt == c.fin_at and c.state in _TEXT_STATES:
+        c.rcv_nxt += 1
+        c.ack_now = True
+        c.move(Cause.FIN, now)
+        c.tell(Kind.PEER_CLOSED)
+    return True
+
+
+_TEXT_STATES = frozenset((State.ESTABLISHED, State.FIN_WAIT_1, State.FIN_WAIT_2))
+#: Third is security, which IP has given up (RFC 9293 A.1).
+_STEPS = (sequence_number, rst_bit, syn_bit, ack_field, urg_bit, segment_text, fin_bit)

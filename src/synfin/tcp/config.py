@@ -1,0 +1,57 @@
+"""What a user may choose about a connection, and the profile where the RFCs leave a choice.
+
+Times are integer nanoseconds, sizes octets.  The defaults follow the RFCs named beside them; where a widespread
+implementation differs (a shorter RTO, a shorter TIME_WAIT) the number can be set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+MICROSECOND = 1_000
+MILLISECOND = 1_000_000
+SECOND = 1_000_000_000
+MINUTE = 60 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Choices for one connection, or for all of a host.
+
+    ``mss`` None announces what the MTU allows; ``window_scale`` None offers no scaling, otherwise the shift offered.
+    ``ecn``: "ask" requests it, "accept" grants it when asked, "off" refuses.  ``keepalive`` None sends no probes,
+    otherwise the idle time before the first.  ``offload`` lets segments be as long as an IP packet (``Packet.gso``
+    says into which size the device is to cut them).
+    """
+
+    mtu: int = 1500
+    mss: int | None = None
+    receive_buffer: int = 1 << 18
+    send_buffer: int = 1 << 18
+    window_scale: int | None = 7  # RFC 7323 2
+    timestamps: bool = True  # RFC 7323 3
+    sack: bool = True  # RFC 2018
+    ecn: Literal["off", "accept", "ask"] = "accept"  # RFC 3168
+    congestion: Literal["cubic", "newreno"] = "cubic"  # RFC 9438, RFC 5681
+    rack: bool = True  # RFC 8985; without it lost is what RFC 6675 calls lost
+    frto: bool = True  # RFC 5682
+    initial_window: int = 10  # segments, RFC 6928
+    nodelay: bool = False  # True: no Nagle algorithm (RFC 9293 3.7.4)
+    delayed_ack: int = 40 * MILLISECOND  # 0: acknowledge everything at once (RFC 9293 3.8.6.3: below 500 ms)
+    initial_rto: int = SECOND  # RFC 6298 2.1
+    min_rto: int = SECOND  # RFC 6298 2.4
+    max_rto: int = MINUTE  # RFC 6298 2.5
+    msl: int = 2 * MINUTE  # RFC 9293 3.4.2
+    user_timeout: int = 5 * MINUTE  # RFC 9293 3.9.1, RFC 5482
+    syn_timeout: int = 3 * MINUTE  # RFC 9293 3.8.3: R2 of a SYN
+    orphan_timeout: int = MINUTE  # FIN_WAIT_2 after close(): nobody is left to read what may come
+    keepalive: int | None = None  # RFC 9293 3.8.4: off unless asked, two hours or more in earnest
+    keepalive_interval: int = 75 * SECOND
+    keepalive_probes: int = 9
+    challenge_limit: int = 10  # RFC 5961 7, of each connection, in
+    challenge_window: int = 5 * SECOND
+    invalid_limit: int = 100  # answers to empty segments outside the window, in ``challenge_window``
+    discover_mtu: bool = True  # RFC 1191, 8201: set DF and listen to ICMP
+    offload: bool = False
+    ttl: int = 64

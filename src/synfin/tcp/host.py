@@ -1,0 +1,427 @@
+"""A host: addresses, ports, listeners, and all its connections, behind the same five verbs as one connection.
+
+Packets go to the connection of their four numbers, else to a listener, else they are refused by a RST (RFC 9293
+3.10.7.1).  A listener keeps ``backlog`` half-open connections and as many that wait to be accepted; when the half-open
+ones are too many, SYNs are answered by cookies and nothing is kept (RFC 4987 3.6).  A SYN that is new enough may take
+the place of a connection in TIME_WAIT (RFC 6191).  Packets to an own address are looped back without leaving.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from ipaddress import ip_address
+
+from synfin.errors import UsageError, WireError
+from synfin.spec.tcp_segments import MASK, before, distance
+from synfin.spec.tcp_states import State
+from synfin.tcp import arrives, options
+from synfin.tcp.chance import Chance
+from synfin.tcp.config import SECOND, Config
+from synfin.tcp.connection import Connection, Event
+from synfin.tcp.names import Kind, Place
+from synfin.tcp.packet import Icmp, Packet, parse
+from synfin.wire.codec import Buffer
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
+
+#: RFC 6056 3.2 asks for a wide range.
+EPHEMERAL = (1024, 65535)
+#: RSTs for nobody in one second: more would make us an amplifier of a scan.
+_RST_LIMIT = 200
+_ANY4, _ANY6 = bytes(4), bytes(16)
+
+Key = tuple[bytes, int, bytes, int]
+
+
+def address(text: str | bytes) -> bytes:
+    """An address as octets, from octets or from text; UsageError when it is none."""
+    if isinstance(text, bytes):
+        return text
+    try:
+        return ip_address(text).packed
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not an IP address") from error
+
+
+class Listener:
+    """A port that is listened on; ``accept`` hands out connections that stand."""
+
+    __slots__ = ("backlog", "config", "half_open", "place", "queue")
+
+    def __init__(self, place: Place, backlog: int, config: Config) -> None:
+        self.place = place
+        self.backlog = backlog
+        self.config = config
+        self.half_open: dict[Key, Connection] = {}
+        self.queue: deque[Connection] = deque()
+
+    @property
+    def state(self) -> State:
+        """LISTEN: a listener never is anything else."""
+        return State.LISTEN
+
+    def accept(self) -> Connection | None:
+        """The connection that waits longest; None when none does."""
+        return self.queue.popleft() if self.queue else None
+
+
+class Host:
+    """Addresses and the TCP behind them.
+
+    ``entropy``: at least 16 octets that nobody can guess (or, in a simulation, that say which run it is).
+    """
+
+    def __init__(self, addresses: list[str | bytes], entropy: bytes, config: Config | None = None) -> None:
+        self.addresses = [address(text) for text in addresses]
+        self.config = config or Config()
+        self.connections: dict[Key, Connection] = {}
+        self.chance = Chance(entropy)
+        self.dropped = 0  # packets that could not be read
+        self._listeners: dict[tuple[bytes, int], Listener] = {}
+        self._parents: dict[Connection, tuple[Listener, Key]] = {}
+        self._busy: dict[Connection, None] = {}
+        self._heap: list[tuple[int, int, Connection]] = []
+        self._soonest: dict[Connection, int] = {}
+        self._serial = 0
+        self._out: list[Packet] = []
+        self._events: deque[Event] = deque()
+        self._told: set[tuple[Connection, Kind]] = set()  # readable and writable events that wait to be read
+        self._rst_at = self._rsts = 0
+
+    # ------------------------------------------------------------ the five verbs
+
+    def receive(self, packet: Packet | Icmp | Buffer, now: int) -> None:
+        """A packet from the network: a record or octets.  What cannot be read is counted and dropped."""
+        if not isinstance(packet, Packet | Icmp):
+            try:
+                packet = parse(packet)
+            except WireError:
+                self.dropped += 1
+                return
+        if isinstance(packet, Icmp):
+            self._error(packet, now)
+            return
+        key = (packet.dst, packet.dport, packet.src, packet.sport)
+        connection = self.connections.get(key)
+        if connection is not None and connection.state == State.TIME_WAIT and self._may_replace(connection, packet):
+            self._forget(key, connection)
+            self._incoming(packet, key, now, after=connection.snd_nxt)
+            return
+        if connection is None:
+            self._incoming(packet, key, now)
+            return
+        if self._parents and connection in self._parents:
+            parent = self._parents[connection][0]
+            if len(parent.queue) >= parent.backlog and packet.flags & (ACK | RST | SYN) == ACK:
+                return  # nobody accepts: the peer's segment comes again, and so does our SYN-ACK
+        connection.receive(packet, now)
+        self._touched(key, connection, now)
+
+    def next_timer(self) -> int | None:
+        """When ``timer_fired`` is to be called next; None: nothing runs."""
+        heap = self._heap
+        while heap:
+            when, _, connection = heap[0]
+            if self._soonest.get(connection) == when:
+                return when
+            heapq.heappop(heap)
+        return None
+
+    def timer_fired(self, now: int) -> None:
+        """Do what is due."""
+        while (when := self.next_timer()) is not None and when <= now:
+            _, _, connection = heapq.heappop(self._heap)
+            del self._soonest[connection]
+            connection.timer_fired(now)
+            self._touched(_key(connection), connection, now)
+
+    def take_output(self, now: int) -> list[Packet]:
+        """The packets that may go out now; those to own addresses are received at once."""
+        out: list[Packet] = []
+        while self._busy or self._out:
+            found, self._out = self._out, []
+            busy, self._busy = self._busy, {}
+            for connection in busy:
+                found += connection.take_output(now)
+                self._schedule(connection)
+                if connection.state == State.CLOSED:
+                    self._forget(_key(connection), connection)
+            for packet in found:
+                if packet.dst in self.addresses:
+                    self.receive(packet, now)
+                else:
+                    out.append(packet)
+        return out
+
+    def next_event(self) -> Event | None:
+        """The oldest event of any connection."""
+        if not self._events:
+            return None
+        event = self._events.popleft()
+        self._told.discard((event.connection, event.kind))
+        return event
+
+    # ------------------------------------------------------------ user calls
+
+    def listen(
+        self, port: int, local: str | bytes | None = None, *, backlog: int = 128, config: Config | None = None
+    ) -> Listener:
+        """Passive OPEN of a port, on one address or on all (None); UsageError when it is taken."""
+        where = address(local) if local is not None else b""
+        if (where, port) in self._listeners:
+            raise UsageError(f"port {port} is listened on already: close that listener first or take another port")
+        listener = Listener(Place(where, port), backlog, config or self.config)
+        self._listeners[where, port] = listener
+        return listener
+
+    def unlisten(self, listener: Listener, now: int) -> None:
+        """CLOSE of a listener: what waits to be accepted and what is half-open is reset."""
+        self._listeners.pop((listener.place.address, listener.place.port), None)
+        for connection in [*listener.half_open.values(), *listener.queue]:
+            connection.abort(now)
+            self._touched(_key(connection), connection, now)
+        listener.half_open.clear()
+        listener.queue.clear()
+
+    def connect(
+        self,
+        remote: str | bytes,
+        port: int,
+        now: int,
+        *,
+        local: str | bytes | None = None,
+        local_port: int = 0,
+        config: Config | None = None,
+    ) -> Connection:
+        """Active OPEN; the port is chosen when it is not given (RFC 6056).  UsageError when that cannot be."""
+        there = Place(address(remote), port)
+        here = address(local) if local is not None else self._source(there.address)
+        if not local_port:
+            chosen = self.chance.port(here, there, lambda p: (here, p, *there) not in self.connections, *EPHEMERAL)
+            if chosen is None:
+                raise UsageError("every local port to that place is taken: close some connections first")
+            local_port = chosen
+        key = (here, local_port, *there)
+        if key in self.connections:
+            raise UsageError(f"there is a connection from port {local_port} to that place already")
+        connection = self._make(Place(here, local_port), there, config or self.config, now)
+        self.connections[key] = connection
+        connection.open(now)
+        self._touched(key, connection, now)
+        return connection
+
+    def send(self, connection: Connection, data: Buffer, now: int, *, urgent: bool = False) -> int:
+        """SEND; how many octets were taken."""
+        taken = connection.send(data, now, urgent=urgent)
+        self._touched(_key(connection), connection, now)
+        return taken
+
+    def recv(self, connection: Connection, now: int, size: int | None = None) -> bytes:
+        """RECEIVE: up to ``size`` octets in order (all, without it)."""
+        return b"".join(self.recv_buffers(connection, now, size))
+
+    def recv_buffers(self, connection: Connection, now: int, size: int | None = None) -> list[Buffer]:
+        """The same without a copy."""
+        found = connection.recv_buffers(size)
+        if connection.ack_now:
+            self._touched(_key(connection), connection, now)
+        return found
+
+    def shutdown(self, connection: Connection, now: int) -> None:
+        """CLOSE of one direction: a FIN after what was sent."""
+        connection.shutdown(now)
+        self._touched(_key(connection), connection, now)
+
+    def close(self, connection: Connection, now: int) -> None:
+        """CLOSE of both directions."""
+        connection.close(now)
+        self._touched(_key(connection), connection, now)
+
+    def abort(self, connection: Connection, now: int) -> None:
+        """ABORT: a RST."""
+        connection.abort(now)
+        self._touched(_key(connection), connection, now)
+
+    # ------------------------------------------------------------ inside
+
+    def _source(self, remote: bytes) -> bytes:
+        if remote in self.addresses:
+            return remote
+        for own in self.addresses:
+            if len(own) == len(remote):
+                return own
+        raise UsageError("this host has no address of that version of IP")
+
+    def _make(self, local: Place, remote: Place, config: Config, now: int, *, iss: int | None = None) -> Connection:
+        number = self.chance.isn(local, remote, now) if iss is None else iss
+        return Connection(config, local, remote, number, clock_offset=self.chance.clock_offset(local, remote))
+
+    def _listener(self, where: bytes, port: int) -> Listener | None:
+        return self._listeners.get((where, port)) or self._listeners.get((b"", port))
+
+    def _incoming(self, packet: Packet, key: Key, now: int, after: int | None = None) -> None:
+        """A segment that belongs to no connection."""
+        listener = self._listener(packet.dst, packet.dport)
+        flags = packet.flags
+        if packet.dst not in self.addresses or packet.src in (_ANY4, _ANY6):
+            return
+        if listener is None or flags & (SYN | ACK | RST) != SYN:
+            if (
+                listener is not None
+                and flags & (SYN | ACK | RST) == ACK
+                and self._cookie_back(listener, packet, key, now)
+            ):
+                return
+            if listener is None or flags & ACK:
+                self._refuse(packet, now)
+            return
+        if len(listener.half_open) >= listener.backlog:
+            self._cookie(listener, packet, now)
+            return
+        local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
+        iss = None
+        if after is not None:  # RFC 6528 makes it larger by itself; RFC 9293 3.4.1 wants to be sure
+            iss = self.chance.isn(local, remote, now)
+            if not before(after & MASK, iss):
+                iss = after + 65536 & MASK
+        connection = self._make(local, remote, listener.config, now, iss=iss)
+        connection.listen(now)
+        self.connections[key] = connection
+        listener.half_open[key] = connection
+        self._parents[connection] = (listener, key)
+        connection.receive(packet, now)
+        self._touched(key, connection, now)
+
+    def _refuse(self, packet: Packet, now: int) -> None:
+        if now - self._rst_at >= SECOND:
+            self._rst_at, self._rsts = now, 0
+        self._rsts += 1
+        answer = arrives.refusal(packet)
+        if answer is not None and self._rsts <= _RST_LIMIT:
+            self._out.append(answer)
+
+    def _cookie(self, listener: Listener, packet: Packet, now: int) -> None:
+        """A SYN-ACK that keeps nothing: the rest hides in the low bits of the timestamp (window scale, SACK)."""
+        opts = options.read(packet.options)
+        local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
+        config = listener.config
+        iss = self.chance.cookie(local, remote, packet.seq, opts.mss or 536, now)
+        stamps, scale, sack = None, None, False
+        if opts.ts is not None and config.timestamps:
+            sack = opts.sack_permitted and config.sack
+            scale = config.window_scale if opts.wscale is not None else None
+            offset = self.chance.clock_offset(local, remote)
+            note = (opts.wscale if scale is not None and opts.wscale is not None else 15) | (16 if sack else 0)
+            # The clock of the connection to be may not run back: the note takes the low bits of a past tick.
+            stamps = ((_clock(now, offset) - 32 & ~31) | note, opts.ts[0])
+        mtu = config.mtu - (40 if len(packet.src) == 4 else 60)
+        raw = options.opening(config.mss or mtu, scale, sack, stamps)
+        window = min(config.receive_buffer, 65535)
+        p = packet
+        self._out.append(
+            Packet(p.dst, p.src, p.dport, p.sport, iss, p.seq + 1 & MASK, SYN | ACK, window, raw, ttl=config.ttl)
+        )
+
+    def _cookie_back(self, listener: Listener, packet: Packet, key: Key, now: int) -> bool:
+        """An ACK that answers a cookie makes the connection it stands for."""
+        if len(listener.half_open) < listener.backlog // 2 or len(listener.queue) >= listener.backlog:
+            return False  # no cookies are out
+        local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
+        iss, irs = packet.ack - 1 & MASK, packet.seq - 1 & MASK
+        mss = self.chance.open_cookie(local, remote, irs, iss, now)
+        if mss is None:
+            return False
+        opts = options.read(packet.options)
+        scale, sack, ts = None, False, None
+        if opts.ts is not None and listener.config.timestamps:
+            ts = (opts.ts[0], 0)
+            scale = opts.ts[1] & 15 if opts.ts[1] & 15 != 15 else None
+            sack = bool(opts.ts[1] & 16)
+        connection = self._make(local, remote, listener.config, now, iss=iss)
+        connection.listen(now)
+        syn = Packet(
+            packet.src, packet.dst, packet.sport, packet.dport, irs, 0, SYN, packet.window,
+            options.opening(mss, scale, sack, ts),
+        )  # fmt: skip
+        connection.receive(syn, now)
+        connection.take_output(now)  # the SYN-ACK is out already
+        self.connections[key] = connection
+        self._parents[connection] = (listener, key)
+        connection.receive(packet, now)
+        self._touched(key, connection, now)
+        return True
+
+    def _may_replace(self, old: Connection, packet: Packet) -> bool:
+        """RFC 6191 2: is this SYN surely newer than the connection in TIME_WAIT?"""
+        if packet.flags & (SYN | ACK | RST | FIN) != SYN or self._listener(packet.dst, packet.dport) is None:
+            return False
+        newer = before(old.rcv_nxt - 1 & MASK, packet.seq)
+        stamp = options.read(packet.options).ts if old.config.timestamps else None
+        if stamp is None:
+            return newer
+        if not old.ts_on:
+            return True
+        ahead = distance(old.ts_recent, stamp[0])
+        return ahead > 0 or (ahead == 0 and newer)
+
+    def _error(self, message: Icmp, now: int) -> None:
+        key = (message.receiver, message.sport, message.remote, message.dport)
+        connection = self.connections.get(key)
+        if connection is not None:
+            connection.receive_error(message, now)
+            self._touched(key, connection, now)
+
+    def _touched(self, key: Key, connection: Connection, now: int) -> None:
+        """Something happened to a connection: take its events, mind its listener and its timers."""
+        self._busy[connection] = None
+        if self._parents and connection in self._parents:
+            self._parented(key, connection)
+        while connection.events:
+            event = connection.events.pop(0)
+            if event.kind in (Kind.READABLE, Kind.WRITABLE):
+                if (connection, event.kind) in self._told:
+                    continue
+                self._told.add((connection, event.kind))
+            self._events.append(event)
+        if connection.state == State.CLOSED:
+            if not connection.out:
+                self._forget(key, connection)
+        else:
+            self._schedule(connection)
+
+    def _parented(self, key: Key, connection: Connection) -> None:
+        """A passive connection is handed to its listener once it stands; before that it is nobody's business."""
+        listener, _ = self._parents[connection]
+        if connection.state == State.SYN_RECEIVED:
+            return
+        del self._parents[connection]
+        listener.half_open.pop(key, None)
+        if connection.state == State.CLOSED:
+            connection.events.clear()
+        else:
+            listener.queue.append(connection)
+
+    def _schedule(self, connection: Connection) -> None:
+        when = connection.next_timer()
+        known = self._soonest.get(connection)
+        if when is None:
+            if known is not None:
+                del self._soonest[connection]
+        elif known != when:
+            self._soonest[connection] = when
+            self._serial += 1
+            heapq.heappush(self._heap, (when, self._serial, connection))
+
+    def _forget(self, key: Key, connection: Connection) -> None:
+        if self.connections.get(key) is connection:
+            del self.connections[key]
+        self._soonest.pop(connection, None)
+        self._busy.pop(connection, None)
+
+
+def _key(connection: Connection) -> Key:
+    return (*connection.local, *connection.remote)
+
+
+def _clock(now: int, offset: int) -> int:
+    return now // 1_000_000 + offset & MASK

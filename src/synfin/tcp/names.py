@@ -1,0 +1,57 @@
+"""The vocabulary a connection shares with its parts and its user: timers, events, places, steps."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+from typing import NamedTuple
+
+from synfin.spec.tcp_states import Cause, State
+
+#: A timer that is not running.
+NEVER = 1 << 62
+
+
+class Timer(IntEnum):
+    """The timers of a connection."""
+
+    RETRANSMIT = 0
+    PROBE = 1  # tail loss probe, RFC 8985 7
+    REORDER = 2  # RFC 8985 6.2
+    PERSIST = 3
+    DELAYED_ACK = 4
+    KEEPALIVE = 5
+    TIME_WAIT = 6
+    USER = 7
+    ORPHAN = 8
+
+
+class Kind(StrEnum):
+    """What a connection tells its user."""
+
+    CONNECTED = "connected"
+    READABLE = "readable"
+    WRITABLE = "writable"  # room in a send buffer that was full
+    URGENT = "urgent"
+    PEER_CLOSED = "peer closed"  # its FIN: nothing more will come
+    SOFT_ERROR = "soft error"  # ICMP says there may be trouble (RFC 5461)
+    REFUSED = "refused"
+    RESET = "reset"
+    TIMED_OUT = "timed out"
+    UNREACHABLE = "unreachable"  # a hard ICMP error while connecting
+    CLOSED = "closed"  # both directions were closed in order
+
+
+class Step(NamedTuple):
+    """One transition: when, from where, why, where to."""
+
+    time: int
+    state: State
+    cause: Cause
+    next: State
+
+
+class Place(NamedTuple):
+    """An address (4 or 16 octets) and a port."""
+
+    address: bytes
+    port: int

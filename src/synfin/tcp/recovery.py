@@ -1,0 +1,364 @@
+"""What acknowledgments, timers and ICMP mean for what was sent: RTT, windows, losses, recovery.
+
+One arithmetic for all kinds of recovery: a loss found (by RACK, RFC 8985; by counting, RFC 6675; by three duplicate
+acknowledgments, RFC 6582) marks flights lost, the congestion controller lowers its window once a round trip, and
+``output`` sends what is lost and what is new as far as window less pipe allows.  A timeout marks everything lost
+(RFC 5681 3.1) unless F-RTO (RFC 5682) shows it was spurious.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synfin.spec.tcp_segments import unwrap
+from synfin.spec.tcp_states import Cause, State
+from synfin.tcp import output
+from synfin.tcp.config import MILLISECOND
+from synfin.tcp.congestion import NewReno, controller
+from synfin.tcp.names import NEVER, Kind, Timer
+from synfin.tcp.options import Options
+from synfin.tcp.packet import Icmp
+from synfin.wire.tcpflags import ECE, FIN
+
+if TYPE_CHECKING:
+    from synfin.tcp.arrives import Arrival
+    from synfin.tcp.connection import Connection
+
+_DUP_THRESH = 3
+#: RFC 4821 7.2 asks for a first guess of 1024 octets when a path eats everything larger.
+_BASE_MTU4, _BASE_MTU6 = 1024, 1280
+#: No ICMP message makes packets smaller than this (an attacker would like 68).
+_LEAST_MTU4, _LEAST_MTU6 = 552, 1280
+
+
+def fresh_controller(c: Connection) -> NewReno:
+    """The congestion controller of a connection whose segment size is known now."""
+    return controller(c.config, c.mss)
+
+
+def opened(c: Connection, ack: int, opts: Options, now: int) -> None:
+    """Our SYN is acknowledged: first RTT sample, and the initial window if it had to be sent again (RFC 6928 2)."""
+    if not len(c.board):
+        return
+    _, sample, once = c.board.ack(c.iss + 1, now)
+    c.snd_una = max(c.snd_una, c.iss + 1)
+    if once:
+        c.rtt.sample(sample)
+    else:
+        c.rtt.after_lost_syn()
+        if c.retries > 1:
+            c.congestion.cwnd = min(c.congestion.cwnd, c.mss)
+    c.retries = 0
+    c.timers[Timer.RETRANSMIT] = NEVER
+    c.recovering = ""
+
+
+def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
+    """ESTABLISHED's part of the fifth step of 3.10.7.4; False when the segment is to be dropped."""
+    ack = seg.ack
+    if ack > c.snd_nxt or ack < c.snd_una - max(c.max_snd_wnd, 1):
+        output.challenge(c, now)  # RFC 5961 5
+        return False
+    progress = ack > c.snd_una
+    board = c.board
+    outstanding = c.snd_nxt - c.snd_una
+    window_same = seg.window == c.snd_wnd
+    delivered = fresh = sample = 0
+    dsack = False
+    if progress:
+        delivered, sample, once = board.ack(ack, now)
+        c.snd_una = ack
+        c.queue.drop(ack)
+        if not sample and not once and c.ts_on and seg.opts.ts is not None:
+            # RFC 7323 4: the echo tells which transmission it was, in milliseconds.
+            sample = (c.clock(now) - seg.opts.ts[1] & 0xFFFFFFFF) * MILLISECOND
+            if sample > 60_000 * MILLISECOND:
+                sample = 0
+    if seg.opts.sack and c.sack_on:
+        blocks = [(unwrap(left, c.snd_una), unwrap(right, c.snd_una)) for left, right in seg.opts.sack]
+        left, right = blocks[0]
+        if right <= c.snd_una or any(b0 <= left and right <= b1 for b0, b1 in blocks[1:]):
+            dsack = True  # RFC 2883 4
+            blocks = blocks[1:]
+        fresh, sacked_sample = board.sack(blocks, c.snd_una, c.snd_nxt, now)
+        sample = sample or sacked_sample
+    if sample:
+        c.rtt.sample(sample)
+    _take_window(c, seg, now)
+    if seg.flags & ECE and c.ecn_on and c.snd_una > c.ecn_recover:
+        # RFC 3168 6.1.2: as for a loss, once a round trip.
+        c.ecn_recover = c.snd_nxt
+        c.congestion.on_loss(max(outstanding, c.mss), now)
+        c.cwr_due = True
+    duplicate = (
+        not progress and ack == c.snd_una and outstanding > 0 and not len(seg.payload) and not seg.flags & FIN
+        and (window_same or fresh > 0) and c.timers[Timer.PERSIST] == NEVER
+    )  # fmt: skip
+    if progress:
+        _progress(c, delivered, outstanding, now)
+    if c.tlp_end is not None:
+        _probe_answered(c, ack, dsack, duplicate, now)
+    if duplicate and not c.sack_on:
+        _departed(c)
+    if c.frto:
+        _forward(c, progress, duplicate)
+    if len(board):
+        _losses(c, now)
+    if progress:
+        _restart(c, now)
+    return True
+
+
+def _take_window(c: Connection, seg: Arrival, now: int) -> None:
+    """SND.WND from segments that are not older than the last that set it."""
+    if seg.ack < c.snd_una:
+        return
+    if c.snd_wl1 < seg.seq or (c.snd_wl1 == seg.seq and c.snd_wl2 <= seg.ack):
+        opened_now = seg.window > c.snd_wnd
+        c.snd_wnd = seg.window
+        c.max_snd_wnd = max(c.max_snd_wnd, seg.window)
+        c.snd_wl1, c.snd_wl2 = seg.seq, seg.ack
+        if not seg.window:
+            c.progress_at = now
+        if c.timers[Timer.PERSIST] != NEVER:
+            c.progress_at = now  # a closed window is no failure while its owner answers (3.8.6.1)
+            if opened_now:
+                c.timers[Timer.PERSIST] = NEVER
+                c.persists = 0
+                c.board.mark_all_lost()
+                c.must_resend = True
+
+
+def _progress(c: Connection, delivered: int, outstanding: int, now: int) -> None:
+    """SND.UNA moved."""
+    window, board = c.congestion, c.board
+    c.progress_at = now
+    c.retries = 0
+    c.persists = 0
+    if c.timers[Timer.PERSIST] != NEVER and not len(board):
+        c.timers[Timer.PERSIST] = NEVER
+    if c.recovering == "fast":
+        if c.snd_una >= c.recover:
+            window.cwnd = min(window.ssthresh, max(board.pipe, c.mss) + c.mss) if not c.sack_on else window.ssthresh
+            _over(c)
+        elif not c.sack_on:
+            # RFC 6582 3.2 step 3, partial acknowledgment: the next hole is lost too.
+            board.departed = max(board.departed - max(delivered - c.mss, 0), 0)
+            if len(board):
+                board.mark_lost(board.first)
+                c.must_resend = True
+    else:
+        if c.recovering == "timeout" and c.snd_una >= c.recover:
+            _over(c)
+        if not c.sack_on:
+            board.departed = 0
+        if c.limited or outstanding + c.mss >= window.cwnd:
+            window.on_ack(delivered, now, c.rtt.smoothed)
+    if c.wait_room and len(c.queue) * 2 <= c.config.send_buffer:
+        c.wait_room = False
+        c.tell(Kind.WRITABLE)
+
+
+def _over(c: Connection) -> None:
+    c.recovering = ""
+    c.saved = None
+    c.frto = 0
+    c.board.departed = 0
+
+
+def _departed(c: Connection) -> None:
+    """A duplicate acknowledgment without SACK: a segment has left the network (RFC 5681 3.2, RFC 3042)."""
+    board = c.board
+    board.departed = min(board.departed + c.mss, max(board.pipe - c.mss, 0) if board.pipe else 0)
+
+
+def _losses(c: Connection, now: int) -> None:
+    """Look for losses after an acknowledgment; begin recovery when there are any."""
+    board = c.board
+    lost = 0
+    if c.sack_on:
+        if not board.sacked and not c.recovering:
+            return
+        if c.config.rack:
+            lost, again = board.detect(now, _reorder_window(c))
+            c.timers[Timer.REORDER] = again or NEVER
+        else:
+            lost = board.detect_by_count(c.mss)
+    elif not c.recovering and board.departed >= _duplicates(c) and c.snd_una > c.recover - 1:
+        lost = board.first.end - board.first.start
+        board.mark_lost(board.first)
+    if lost and not c.recovering:
+        _enter(c, now)
+
+
+def _duplicates(c: Connection) -> int:
+    """Octets that three duplicate acknowledgments stand for; fewer where fewer can come (RFC 5827 is not done)."""
+    return _DUP_THRESH * c.mss
+
+
+def _enter(c: Connection, now: int) -> None:
+    """Fast recovery (RFC 6675 5 step 4)."""
+    c.recovering = "fast"
+    c.recover = c.snd_nxt
+    c.saved = c.congestion.save()
+    c.congestion.on_loss(c.snd_nxt - c.snd_una, now)
+    c.must_resend = True
+    c.timers[Timer.PROBE] = NEVER
+    c.tlp_end = None
+
+
+def _reorder_window(c: Connection) -> int:
+    """RFC 8985 6.2 step 4."""
+    board = c.board
+    if not board.reordered and (c.recovering or board.sacked >= _DUP_THRESH * c.mss):
+        return 0
+    return min(board.window_mult * c.rtt.least // 4, c.rtt.smoothed)
+
+
+def _restart(c: Connection, now: int) -> None:
+    """RFC 6298 5.2, 5.3: new octets are acknowledged."""
+    timers = c.timers
+    if len(c.board):
+        if timers[Timer.PERSIST] == NEVER:
+            timers[Timer.RETRANSMIT] = now + c.rtt.rto
+        if c.sack_on and c.config.rack and not c.recovering and not c.board.sacked and c.tlp_end is None:
+            output.arm_probe(c, now)
+        else:
+            timers[Timer.PROBE] = NEVER
+    else:
+        timers[Timer.RETRANSMIT] = timers[Timer.PROBE] = timers[Timer.REORDER] = NEVER
+    if not len(c.queue) and not len(c.board):
+        timers[Timer.USER] = NEVER
+
+
+def _probe_answered(c: Connection, ack: int, dsack: bool, duplicate: bool, now: int) -> None:
+    """RFC 8985 7.4.2: did the tail loss probe repair a loss, so that the window must pay?"""
+    end = c.tlp_end
+    if end is None or ack < end:
+        return
+    if not c.tlp_again or dsack:
+        c.tlp_end = None
+    elif ack > end:
+        c.tlp_end = None
+        if not c.recovering:
+            c.congestion.on_loss(max(end - c.snd_una, c.mss), now)
+    elif duplicate:
+        c.tlp_end = None
+
+
+def _forward(c: Connection, progress: bool, duplicate: bool) -> None:
+    """F-RTO (RFC 5682 2.1), the steps after the timeout."""
+    if duplicate or (c.frto == 1 and c.snd_una >= c.recover):
+        c.frto = 0
+    elif progress and c.frto == 1:
+        c.frto = 2
+    elif progress and c.frto == 3:
+        # Octets that were sent once only are acknowledged: the timeout was spurious.
+        c.frto = 0
+        c.board.spared()
+        if c.saved is not None:
+            c.congestion.undo(c.saved)
+        _over(c)
+
+
+# ---------------------------------------------------------------- timers
+
+
+def retransmission_timeout(c: Connection, now: int) -> None:
+    """RFC 6298 5.4 to 5.7."""
+    board = c.board
+    if not len(board):
+        return
+    if c.state in (State.SYN_SENT, State.SYN_RECEIVED):
+        c.retries += 1
+        c.rtt.expired()
+        c.due_syn = True
+        c.timers[Timer.RETRANSMIT] = now + c.rtt.rto
+        return
+    first = c.retries == 0
+    if first and c.recovering != "timeout":
+        c.saved = c.congestion.save()
+    c.retries += 1
+    c.rtt.expired()
+    if board.first.sacked:
+        board.forget_sacks()  # the peer took back what it had reported (RFC 2018 8)
+    c.congestion.on_timeout(c.snd_nxt - c.snd_una, now, first and c.recovering != "timeout")
+    board.mark_all_lost()
+    c.frto = 1 if c.config.frto and first and c.recovering != "timeout" and c.snd_nxt - c.snd_una > c.mss else 0
+    c.recovering = "timeout"
+    c.recover = c.snd_nxt
+    c.tlp_end = None
+    c.timers[Timer.PROBE] = c.timers[Timer.REORDER] = NEVER
+    c.must_resend = True
+    if c.retries >= 2:
+        _black_hole(c)
+    c.timers[Timer.RETRANSMIT] = now + c.rtt.rto
+
+
+def _black_hole(c: Connection) -> None:
+    """Packets may be too long for a path that does not say so (RFC 2923, RFC 4821 7.7): make them short."""
+    base = _BASE_MTU4 if len(c.local.address) == 4 else _BASE_MTU6
+    first = c.board.first
+    if c.mtu > base and first.end - first.start > base // 2:
+        c.mtu = base
+        c.size_segments()
+
+
+def tail_probe(c: Connection, now: int) -> None:
+    """The probe timer: send something that makes the peer tell what it has."""
+    if not len(c.board) or c.recovering or c.state in (State.SYN_SENT, State.SYN_RECEIVED):
+        return
+    c.tlp_again = output.probe(c, now)
+    c.tlp_end = c.snd_nxt
+    c.timers[Timer.RETRANSMIT] = now + c.rtt.rto
+
+
+def reorder_timeout(c: Connection, now: int) -> None:
+    """RACK's timer (RFC 8985 6.3)."""
+    lost, again = c.board.detect(now, _reorder_window(c))
+    c.timers[Timer.REORDER] = again or NEVER
+    if lost and not c.recovering:
+        _enter(c, now)
+
+
+# ---------------------------------------------------------------- ICMP
+
+
+def icmp(c: Connection, message: Icmp, now: int) -> None:
+    """An error message (RFC 9293 3.9.2.2, RFC 5461, RFC 5927): only about octets that are in flight."""
+    seq = unwrap(message.seq, c.snd_una)
+    if not c.snd_una <= seq < c.snd_nxt:
+        return
+    four = len(message.sender) == 4
+    kind, code = message.type, message.code
+    if (kind, code) == ((3, 4) if four else (2, 0)):
+        _too_big(c, message.mtu, four)
+        return
+    if four and kind == 4:
+        return  # source quench: ignored (RFC 6633)
+    hard = kind == 3 and code in (2, 3) if four else (kind, code) in ((1, 4), (4, 1))
+    detail = f"ICMP{'' if four else 'v6'} type {kind} code {code}"
+    if hard and c.state in (State.SYN_SENT, State.SYN_RECEIVED):
+        c.fail(Cause.USER_TIMEOUT, Kind.UNREACHABLE, now, detail)
+    else:
+        c.icmp_error = detail
+        c.tell(Kind.SOFT_ERROR, detail)
+
+
+def _too_big(c: Connection, mtu: int, four: bool) -> None:
+    """RFC 1191 6.4, RFC 8201 5.2: segments become shorter; what was too long goes out again, without blame."""
+    if not c.config.discover_mtu:
+        return
+    if four and mtu < 68:
+        # A router from before RFC 1191: the next plateau below (its section 7).
+        mtu = next((p for p in (1492, 1006, 576) if p < c.mtu), 576)
+    mtu = max(mtu, _LEAST_MTU4 if four else _LEAST_MTU6)
+    if mtu >= c.mtu:
+        return
+    c.mtu = mtu
+    if c.state in (State.SYN_SENT, State.SYN_RECEIVED):
+        return
+    c.size_segments()
+    c.board.mark_all_lost(larger=c.mss)
+    c.must_resend = True
+    c.congestion.cwnd = max(c.congestion.cwnd, c.mss)
