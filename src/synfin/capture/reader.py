@@ -52,6 +52,7 @@ class CaptureFile:
         self.extra = bytearray()
         self._source = source
         self._batch_packets = batch_packets
+        self._read = 0  # octets of the file that batches were made of
 
     def __enter__(self) -> CaptureFile:
         return self
@@ -78,7 +79,12 @@ class CaptureFile:
             notes.packets += rows.size
             yield Batch(rows, data, self.extra, notes.links, decoder.wraps, decoder.problems)
             source.drop(index.start, index.end)
+            self._read = index.end
         notes.format += f" in {source.packing}" if source.packing else ""
+
+    def forget(self) -> None:
+        """Let the pages of what was read go from memory: someone looked at them again, and is done now."""
+        self._source.drop(0, self._read)
 
     def _scan(self, data: memoryview, octets: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> Iterator[Index]:
         if pcap.is_pcap(bytes(data[:4])):

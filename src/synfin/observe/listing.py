@@ -30,7 +30,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 #: Rows looked at together.
-CHUNK = 1 << 18
+CHUNK = 1 << 17
 _CCM_8 = 0x1305  # its tag, and so its alerts, are shorter
 
 _REQUEST = re.compile(
@@ -84,6 +84,7 @@ class Listing:
             octets = np.frombuffer(self._flows.data, np.uint8)
             ordinary, summaries = _ordinary(table, self._flows, octets)
             yield summaries, self._told(table, np.flatnonzero(~ordinary))
+            self.story.capture.forget()
 
     def _tables(self) -> Iterator[FlowTable]:
         for batch in self.story.look(self.story.capture.batches()):
