@@ -70,6 +70,11 @@ class Aead13(Protection):
         self.sequence += 1
         return header + self._aead.encrypt(nonce, inner, header)
 
+    @property
+    def secret(self) -> bytes:
+        """The traffic secret these keys come from."""
+        return self._secret
+
     def updated(self) -> Aead13:
         """The keys after a KeyUpdate (RFC 8446 7.2)."""
         return Aead13(self._suite, keys.next_traffic_secret(prf_hash(self._suite), self._secret))

@@ -1,0 +1,405 @@
+"""The TLS 1.2 client after ServerHello: one frozen dataclass per state (RFC 5246 7.3, RFC 5077 3.1, RFC 8422 2).
+
+ServerKeyExchange must be signed by the certificate's key with a scheme we offered; finite-field groups must have at
+least 2048 bits.  Renegotiation is refused; a server that cannot say it does so safely is refused too (RFC 5746 4.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from synfin.errors import PeerError, UsageError
+from synfin.spec.transcript import Transcript
+from synfin.tls import authentication as auth
+from synfin.tls import checks, groups, signing
+from synfin.tls.config import TLS12, Credential
+from synfin.tls.core import State
+from synfin.tls.events import Facts, HandshakeDone, Ticket
+from synfin.tls.master import AUTHENTICATION, CERTIFICATE_TYPES, Keys, check_finished, derive, finished, message
+from synfin.tls.offer import Offer
+from synfin.tls.schedule import suite_facts, suite_hash
+from synfin.tls.session import Session
+from synfin.tls.verify import Presented
+from synfin.wire.tls.messages import (
+    Certificate,
+    CertificateRequest,
+    CertificateStatus,
+    NewSessionTicket,
+    ServerHello,
+    ServerKeyExchange,
+)
+
+if TYPE_CHECKING:
+    from synfin.tls.client import Client
+
+#: How long a session id or a ticket without a lifetime is offered again, in seconds.
+DEFAULT_LIFETIME = 7200
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the handshake has brought so far."""
+
+    offer: Offer
+    server_random: bytes
+    session_id: bytes
+    kex: str
+    facts: Facts
+    staple: bool
+    ticket: bool
+
+
+def export(end: Client, label: str, context: bytes | None, length: int) -> bytes:
+    """Keying material (RFC 5705)."""
+    if end.keys12 is None:
+        raise UsageError("exporters exist when the handshake is done")
+    return end.keys12.export(label, context, length)
+
+
+def server_hello(end: Client, offer: Offer, hello: ServerHello, raw: bytes) -> State:
+    """The ServerHello chose TLS 1.2 (RFC 5246 7.4.1.3)."""
+    suite = suite_facts(hello.cipher_suite)
+    offered = offer.extensions
+    found = checks.answers(hello.extensions, offered, checks.PLACES_12)
+    alpn = None
+    for number, body in found.items():
+        if number == checks.ALPN:
+            alpn = checks.one_protocol(body, "server_hello", end.config.alpn)
+        elif number == checks.RECORD_LIMIT:
+            end._limit_out = checks.record_limit(body, "server_hello", False)
+        elif number == checks.POINT_FORMATS:
+            checks.decode(number, body, "server_hello")
+            if 0 not in body[1:]:
+                raise PeerError("illegal_parameter", "uncompressed points", body.hex())
+        elif number != checks.RENEGOTIATION:
+            checks.decode(number, body, "server_hello")
+    if checks.RENEGOTIATION not in found:
+        raise PeerError("unsafe_renegotiation", "renegotiation_info", "none")
+    if found[checks.RENEGOTIATION] != b"\0":
+        raise PeerError("bad_renegotiation_info", "an empty one", found[checks.RENEGOTIATION].hex())
+    etm = checks.ETM in found
+    if etm and suite.mode != "cbc":
+        raise PeerError("etm_without_cbc", "a CBC suite", suite.name)
+    transcript = Transcript(keep=True)
+    transcript.add(offer.raw)
+    transcript.choose(suite_hash(suite.code))
+    transcript.add(raw)
+    end.transcript = transcript
+    facts = Facts(
+        TLS12,
+        suite.code,
+        alpn=alpn,
+        server_name=end.server_name,
+        extended_master_secret=checks.EMS in found,
+        encrypt_then_mac=etm,
+        scts=found.get(checks.SCT),
+    )
+    progress = Progress(
+        offer, hello.random, hello.session_id, suite.kex, facts, checks.STATUS_REQUEST in found, checks.TICKET in found
+    )
+    if hello.session_id and hello.session_id == offer.session_id:
+        return _resume(end, progress)
+    return WaitCertificate(progress)
+
+
+def _resume(end: Client, progress: Progress) -> State:
+    """The server took the session we offered (RFC 5246 7.3, RFC 7627 5.3)."""
+    session, facts = progress.offer.old_session, progress.facts
+    if session is None:
+        raise PeerError("illegal_parameter", "a session id of its own", "ours, which stands for no session")
+    if session.suite != facts.suite:
+        raise PeerError("illegal_parameter", f"the session's suite 0x{session.suite:04x}", f"0x{facts.suite:04x}")
+    if session.extended_master_secret != facts.extended_master_secret:
+        raise PeerError("master_secret_not_extended", "as in the session", "changed")
+    end.transcript.forget()
+    facts = replace(facts, resumed=True, peer_chain=session.peer_chain)
+    keys = Keys(
+        facts.suite,
+        session.secret,
+        progress.offer.random,
+        progress.server_random,
+        facts.encrypt_then_mac,
+        facts.extended_master_secret,
+    )
+    end.keys12 = keys
+    end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
+    return _await_finished(end, replace(progress, facts=facts), keys)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitCertificate:
+    """The server's Certificate is next."""
+
+    progress: Progress
+
+    EXPECTS: ClassVar[tuple[int, ...]] = (11,)
+
+    def on(self, end: Client, kind: int, raw: bytes) -> State:
+        """Certificate (RFC 5246 7.4.2)."""
+        parsed: Certificate = end.parse(raw)
+        chain = parsed.certificates
+        if not chain:
+            raise PeerError("certificate_missing", "a certificate", "none")
+        if not all(chain):
+            raise PeerError("empty_list", "a certificate", "nothing")
+        kinds = AUTHENTICATION[self.progress.kex]
+        key = signing.peer_key(chain[0])
+        if key.kind not in kinds:
+            raise PeerError("certificate_wrong_key_type", " or ".join(kinds), key.kind)
+        end.transcript.add(raw)
+        progress = replace(self.progress, facts=replace(self.progress.facts, peer_chain=chain))
+        if progress.staple:
+            return WaitStatus(progress)
+        return _verified(end, progress)
+
+
+def _verified(end: Client, progress: Progress) -> State:
+    facts = progress.facts
+    end.config.verify(Presented(facts.peer_chain, end.server_name, "server", end.now, facts.stapled))
+    if progress.kex == "RSA":
+        return WaitDone(progress, b"", None, None)
+    return WaitKeyExchange(progress)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitStatus:
+    """The server promised CertificateStatus, and may leave it out (RFC 6066 8)."""
+
+    progress: Progress
+
+    EXPECTS: ClassVar[tuple[int, ...]] = (22, 12, 13, 14)
+
+    def on(self, end: Client, kind: int, raw: bytes) -> State:
+        """CertificateStatus, or what follows it."""
+        if kind != 22:
+            after = _verified(end, self.progress)
+            if kind not in after.EXPECTS:
+                raise PeerError("unexpected_message", "server_key_exchange", str(kind))
+            return after.on(end, kind, raw)
+        status: CertificateStatus = end.parse(raw)
+        if status.status_type != 1 or not status.response:
+            raise PeerError("decode_error", "an OCSP response", f"type {status.status_type}")
+        end.transcript.add(raw)
+        facts = replace(self.progress.facts, stapled=status.response)
+        return _verified(end, replace(self.progress, facts=facts))
+
+
+@dataclass(frozen=True, slots=True)
+class WaitKeyExchange:
+    """ServerKeyExchange is next."""
+
+    progress: Progress
+
+    EXPECTS: ClassVar[tuple[int, ...]] = (12,)
+
+    def on(self, end: Client, kind: int, raw: bytes) -> State:
+        """ServerKeyExchange, signed (RFC 8422 5.4, RFC 5246 7.4.3)."""
+        progress = self.progress
+        parsed: ServerKeyExchange = end.parse(raw, progress.kex)
+        if parsed.rest and parsed.curve_type == 3:
+            raise PeerError("trailing_bytes", "the end", f"{len(parsed.rest)} octets")
+        public = parsed.public or b""
+        group: int | None = None
+        if progress.kex.startswith("ECDHE"):
+            if parsed.curve_type != 3:
+                raise PeerError("illegal_parameter", "a named curve", f"curve type {parsed.curve_type}")
+            group = parsed.group or 0
+            if group not in progress.offer.groups or group not in groups.ELLIPTIC:
+                raise PeerError("group_not_offered", "one that was offered", f"0x{group:04x}")
+            size = 4 + len(public)
+        else:
+            if parsed.rest:
+                raise PeerError("trailing_bytes", "the end", f"{len(parsed.rest)} octets")
+            size = 6 + sum(map(len, parsed.parameters)) + len(public)
+        if parsed.scheme is None or parsed.signature is None:
+            raise PeerError("decode_error", "a signature", "none")
+        offer = progress.offer
+        signed = offer.random + progress.server_random + raw[4 : 4 + size]
+        key = signing.peer_key(progress.facts.peer_chain[0])
+        signing.verify(key, parsed.scheme, parsed.signature, signed, version=TLS12, offered=end.config.schemes)
+        if group is None:
+            p, g = (int.from_bytes(value, "big") for value in parsed.parameters)
+            own, premaster = groups.respond_custom(p, g, public)
+            exchange = len(own).to_bytes(2, "big") + own
+            group = groups.named_field(p)
+        else:
+            own, premaster = groups.respond(group, public, end.entropy)
+            exchange = bytes([len(own)]) + own
+        end.transcript.add(raw)
+        facts = replace(progress.facts, group=group, signature=parsed.scheme)
+        return WaitDone(replace(progress, facts=facts), exchange, premaster, None)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitDone:
+    """CertificateRequest may come, then ServerHelloDone."""
+
+    progress: Progress
+    exchange: bytes
+    premaster: bytes | None
+    request: CertificateRequest | None
+
+    @property
+    def EXPECTS(self) -> tuple[int, ...]:  # noqa: N802 - the name the other states have as a constant
+        """CertificateRequest once."""
+        return (13, 14) if self.request is None else (14,)
+
+    def on(self, end: Client, kind: int, raw: bytes) -> State:
+        """CertificateRequest, or ServerHelloDone, which our second flight answers."""
+        if kind == 13:
+            request: CertificateRequest = end.parse(raw)
+            if not request.types or not request.signature_algorithms:
+                raise PeerError("empty_list", "certificate types and schemes", "none")
+            end.transcript.add(raw)
+            return replace(self, request=request)
+        if len(raw) != 4:
+            raise PeerError("decode_error", "nothing inside", f"{len(raw) - 4} octets")
+        end.transcript.add(raw)
+        progress, offer = self.progress, self.progress.offer
+        exchange, premaster = self.exchange, self.premaster
+        if premaster is None:
+            exchange, premaster = _rsa(end, progress.facts.peer_chain[0])
+        chosen: tuple[Credential, int] | None = None
+        if self.request is not None:
+            chosen = _credential(end, self.request)
+            end.say_raw(_certificate(chosen[0].chain if chosen else ()))
+        end.say_raw(message(16, exchange))
+        facts = progress.facts
+        session_hash = end.transcript.digest() if facts.extended_master_secret else b""
+        keys = derive(
+            facts.suite, premaster, offer.random, progress.server_random, session_hash, facts.encrypt_then_mac
+        )
+        end.keys12 = keys
+        end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
+        if chosen is not None:
+            signature = signing.sign(chosen[0].key, chosen[1], end.transcript.messages())
+            end.say_raw(message(15, chosen[1].to_bytes(2, "big") + len(signature).to_bytes(2, "big") + signature))
+            facts = replace(facts, own_signature=chosen[1])
+        end.transcript.forget()
+        _send_finished(end, keys)
+        return _await_finished(end, replace(progress, facts=facts), keys)
+
+
+def _rsa(end: Client, leaf: bytes) -> tuple[bytes, bytes]:
+    """The classic PreMasterSecret, encrypted to the server's key (RFC 5246 7.4.7.1)."""
+    premaster = b"\3\3" + end.entropy(46)
+    public = signing.peer_key(leaf).public
+    if not isinstance(public, rsa.RSAPublicKey):
+        raise PeerError("certificate_wrong_key_type", "rsa", "another")
+    sealed = public.encrypt(premaster, padding.PKCS1v15())
+    return len(sealed).to_bytes(2, "big") + sealed, premaster
+
+
+def _credential(end: Client, request: CertificateRequest) -> tuple[Credential, int] | None:
+    kinds = {kind for number in request.types or () for kind in CERTIFICATE_TYPES.get(number, ())}
+    fitting = tuple(c for c in end.config.credentials if c.kind.kind in kinds)
+    return auth.pick(fitting, request.signature_algorithms or (), end.config.schemes, TLS12)
+
+
+def _certificate(chain: tuple[bytes, ...]) -> bytes:
+    body = b"".join([len(der).to_bytes(3, "big") + der for der in chain])
+    return message(11, len(body).to_bytes(3, "big") + body)
+
+
+def _send_finished(end: Client, keys: Keys) -> None:
+    end.flush()
+    end.send_ccs()
+    end.write_keys(keys.protections("client", end.entropy)[0])
+    end.say_raw(finished(keys.verify_data("client", end.transcript)))
+
+
+def _await_finished(end: Client, progress: Progress, keys: Keys) -> State:
+    def change() -> None:
+        state = end.state
+        if not isinstance(state, WaitChange) or (state.progress.ticket and not state.seen_ticket):
+            raise PeerError("bad_change_cipher_spec", "new_session_ticket", "change_cipher_spec")
+        end.read_keys(keys.protections("client", end.entropy)[1])
+        end.state = WaitFinished(state.progress, keys, state.session)
+
+    end._ccs_expected = change
+    return WaitChange(progress, keys)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitChange:
+    """ChangeCipherSpec is next; before it a promised NewSessionTicket."""
+
+    progress: Progress
+    keys: Keys
+    session: Session | None = None
+    seen_ticket: bool = False
+
+    @property
+    def EXPECTS(self) -> tuple[int, ...]:  # noqa: N802
+        """NewSessionTicket, where it was promised and did not come."""
+        return (4,) if self.progress.ticket and not self.seen_ticket else ()
+
+    def on(self, end: Client, kind: int, raw: bytes) -> State:
+        """NewSessionTicket (RFC 5077 3.3); an empty ticket means none."""
+        parsed: NewSessionTicket = end.parse(raw)
+        end.transcript.add(raw)
+        session = None
+        if parsed.ticket:
+            session = _session(end, self.progress, self.keys, parsed.ticket, parsed.lifetime or DEFAULT_LIFETIME, b"")
+        return replace(self, session=session, seen_ticket=True)
+
+
+def _session(end: Client, progress: Progress, keys: Keys, ticket: bytes, lifetime: int, session_id: bytes) -> Session:
+    facts = progress.facts
+    return Session(
+        TLS12,
+        facts.suite,
+        keys.master,
+        ticket,
+        end.now,
+        lifetime,
+        end.server_name,
+        facts.alpn,
+        session_id=session_id,
+        extended_master_secret=keys.extended,
+        peer_chain=facts.peer_chain,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WaitFinished:
+    """The server's Finished is next."""
+
+    progress: Progress
+    keys: Keys
+    session: Session | None
+
+    EXPECTS: ClassVar[tuple[int, ...]] = (20,)
+
+    def on(self, end: Client, kind: int, raw: bytes) -> State:
+        """Finished; after a resumption ours answers it."""
+        progress, keys = self.progress, self.keys
+        check_finished(raw, keys.verify_data("server", end.transcript))
+        end.transcript.add(raw)
+        if progress.facts.resumed:
+            _send_finished(end, keys)
+        end.facts = progress.facts
+        end.emit(HandshakeDone(progress.facts))
+        session = self.session
+        if session is None and progress.session_id and not progress.facts.resumed:
+            session = _session(end, progress, keys, b"", DEFAULT_LIFETIME, progress.session_id)
+        if session is not None:
+            end.emit(Ticket(session))
+        return CONNECTED
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The handshake is done, and there will be no other."""
+
+    EXPECTS: ClassVar[tuple[int, ...]] = ()
+
+    def on(self, end: Client, kind: int, raw: bytes) -> State:
+        """Nothing is expected."""
+        return self
+
+
+CONNECTED = Connected()

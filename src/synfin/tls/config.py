@@ -1,0 +1,174 @@
+"""What a client and a server may do: everything configurable, with safe defaults.
+
+Both are frozen; one object serves any number of connections.  What is weak is off and has to be asked for by its
+number: CBC suites, static RSA, early data.  There is no switch for certificate verification: a client has a ``verify``
+callable and must be given one.  Suites, groups and schemes are IANA's numbers, best first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from synfin.spec.certificates import certificate_facts
+from synfin.spec.certnames import NameMatch, match_name
+from synfin.tls import groups as g
+from synfin.tls import signing
+from synfin.tls.session import ReplayGuard, SessionCache, TicketKeys
+from synfin.tls.verify import Verifier
+from synfin.wire.tls.suites import suite
+
+TLS12, TLS13 = 0x0303, 0x0304
+
+SUITES_13 = (0x1301, 0x1302, 0x1303)
+#: ECDHE and DHE with GCM or ChaCha20 only.
+SUITES_12 = (0xC02B, 0xC02F, 0xC02C, 0xC030, 0xCCA9, 0xCCA8, 0x009E, 0x009F, 0xCCAA)
+GROUPS = (g.X25519MLKEM768, g.X25519, g.SECP256R1, g.SECP384R1, g.SECP521R1, g.X448, g.FFDHE2048, g.FFDHE3072)
+
+#: Cipher suites that can be asked for beyond the defaults: AES-CCM; CBC; static RSA.
+OPTIONAL_SUITES = (
+    0x1304, 0x1305, 0xC0AC, 0xC0AD, 0xC0AE, 0xC0AF, 0xC09E, 0xC09F, 0xC0A2, 0xC0A3,
+    0xC023, 0xC024, 0xC027, 0xC028, 0xC009, 0xC00A, 0xC013, 0xC014, 0x0067, 0x006B, 0x0033, 0x0039,
+    0x009C, 0x009D, 0xC09C, 0xC09D, 0xC0A0, 0xC0A1, 0x003C, 0x003D, 0x002F, 0x0035,
+)  # fmt: skip
+_KNOWN = frozenset(SUITES_13 + SUITES_12 + OPTIONAL_SUITES)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a peer may ask of us; beyond it stands a named violation."""
+
+    handshake_message: int = 1 << 16  # octets; Certificate messages have a limit of their own
+    certificate_message: int = 1 << 18
+    empty_records: int = 32  # in a row
+    warnings: int = 8
+    key_updates: int = 64  # between two records of application data
+    tickets: int = 64
+    records_per_key: int = 1 << 23  # after that we change our keys (RFC 8446 5.5)
+
+
+@dataclass(frozen=True)
+class Credential:
+    """A chain (DER, leaf first) with the leaf's private key, and what is stapled to the leaf.
+
+    Raises ValueError when key and leaf do not belong together; ``mismatched`` lets scenarios do that.
+    """
+
+    chain: tuple[bytes, ...]
+    key: Any = field(repr=False)
+    ocsp: bytes | None = field(default=None, repr=False)
+    scts: bytes | None = field(default=None, repr=False)
+    mismatched: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.chain:
+            raise ValueError("a credential needs a certificate")
+        if not self.mismatched and signing.peer_key(self.chain[0]).public != self.key.public_key():
+            raise ValueError("the private key does not belong to the certificate")
+
+    @cached_property
+    def kind(self) -> signing.PeerKey:
+        """What the leaf's key is."""
+        return signing.own_key(self.key) if self.mismatched else signing.peer_key(self.chain[0])
+
+    def names(self, name: str) -> bool:
+        """Whether the leaf is for ``name``."""
+        return match_name(certificate_facts(self.chain[0]), name) is NameMatch.MATCH
+
+
+def _check(
+    suites: tuple[int, ...], groups: tuple[int, ...], schemes: tuple[int, ...], versions: tuple[int, int]
+) -> None:
+    for code in suites:
+        if code not in _KNOWN:
+            raise ValueError(f"cipher suite 0x{code:04x} is not one of this engine's")
+    for group in groups:
+        if group not in g.SUPPORTED:
+            raise ValueError(f"group 0x{group:04x} is not one of this engine's")
+    for scheme in schemes:
+        if scheme not in signing.SCHEMES:
+            raise ValueError(f"signature scheme 0x{scheme:04x} is not one of this engine's")
+    low, high = versions
+    if not TLS12 <= low <= high <= TLS13:
+        raise ValueError("versions must be TLS 1.2 or TLS 1.3, the lowest first")
+
+
+@dataclass(frozen=True)
+class _Common:
+    min_version: int = TLS12
+    max_version: int = TLS13
+    suites: tuple[int, ...] = SUITES_13 + SUITES_12
+    groups: tuple[int, ...] = GROUPS
+    schemes: tuple[int, ...] = signing.DEFAULT
+    alpn: tuple[bytes, ...] = ()
+    limits: Limits = Limits()
+    record_size_limit: int | None = None  # octets of content we take in a record (RFC 8449); None: 2^14
+    padding: Callable[[int], int] | None = None  # content length -> octets of padding (RFC 8446 5.4)
+    middlebox_compatibility: bool = True  # RFC 8446 D.4
+    certificate_compression: tuple[int, ...] = (1, 3)  # zlib, zstd (RFC 8879)
+    handshake_seconds: float | None = 60.0
+    key_log: Callable[[str], None] | None = field(default=None, repr=False)  # each line of an SSLKEYLOGFILE
+
+    def __post_init__(self) -> None:
+        _check(self.suites, self.groups, self.schemes, (self.min_version, self.max_version))
+        if self.record_size_limit is not None and not 64 <= self.record_size_limit <= 1 << 14:
+            raise ValueError("record_size_limit is 64 to 16384 octets")
+
+    @cached_property
+    def suites_13(self) -> tuple[int, ...]:
+        """Those of TLS 1.3, where the versions allow it."""
+        return tuple(s for s in self.suites if s >> 8 == 0x13) if self.max_version >= TLS13 else ()
+
+    @cached_property
+    def suites_12(self) -> tuple[int, ...]:
+        """Those of TLS 1.2, where the versions allow it."""
+        return tuple(s for s in self.suites if s >> 8 != 0x13) if self.min_version <= TLS12 else ()
+
+    @cached_property
+    def has_cbc(self) -> bool:
+        """Whether a CBC suite is enabled."""
+        return any((found := suite(code)) is not None and found.mode == "cbc" for code in self.suites_12)
+
+
+@dataclass(frozen=True)
+class ClientConfig(_Common):
+    """A client.  ``verify`` judges the server's chain; there is no default, so that it is never off by accident."""
+
+    verify: Verifier = field(kw_only=True)
+    credentials: tuple[Credential, ...] = ()
+    shares: int = 2  # how many groups get a key share in the first hello: ML-KEM's and one more, as browsers do
+    early_data: bool = False
+    grease: bool = True
+    ask_staple: bool = True
+    post_handshake_auth: bool = False
+
+
+@dataclass(frozen=True)
+class ServerConfig(_Common):
+    """A server.  Without ``ticket_keys`` it hands out no tickets; ``client_auth`` is None, "optional" or "required"."""
+
+    credentials: tuple[Credential, ...] = field(kw_only=True)
+    client_auth: str | None = None
+    verify: Verifier | None = None  # judges client chains; must be there with client_auth
+    client_authorities: tuple[bytes, ...] = ()  # DER names told to clients
+    strict_sni: bool = False
+    ticket_keys: TicketKeys | None = None
+    tickets: int = 2
+    ticket_lifetime: int = 7200
+    session_cache: SessionCache | None = None
+    max_early_data: int = 0  # 0: early data is refused
+    replay_guard: ReplayGuard | None = None  # must be there with max_early_data
+    cookie: bool = False  # send a cookie with HelloRetryRequest; the engine keeps the state itself
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.credentials:
+            raise ValueError("a server needs a credential")
+        if self.client_auth not in (None, "optional", "required"):
+            raise ValueError('client_auth is None, "optional" or "required"')
+        if self.client_auth and self.verify is None:
+            raise ValueError("client_auth needs verify")
+        if self.max_early_data and self.replay_guard is None:
+            raise ValueError("max_early_data needs a replay_guard")

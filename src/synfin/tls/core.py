@@ -1,0 +1,532 @@
+"""What both roles share: the five verbs, records in and out, alerts, closing, and the limits on a peer's patience.
+
+Bytes go in by ``receive``, out by ``take_output``; what happened comes from ``next_event``; ``next_timer`` and
+``timer_fired`` are for the handshake's deadline.  Nothing here reads a clock or makes chance: ``now`` (seconds since
+1970) and ``entropy`` are arguments.  A role's progress is its ``state``: a frozen dataclass whose ``on`` takes one
+whole handshake message and returns the next state.  Whatever a peer does wrong is a PeerError inside and becomes one
+fatal alert and one ``Failed`` event; after that the endpoint is deaf and mute.
+
+Records are RFC 8446 5 and RFC 5246 6.2.  ``say``, ``seal`` and ``alert`` are the only ways out: scenarios that send
+wrong things override them in a subclass, and the right path pays nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from synfin.errors import PeerError, UsageError, WireError
+from synfin.spec.protection import BadRecord, Protection
+from synfin.spec.transcript import Transcript
+from synfin.spec.violations import VIOLATIONS
+from synfin.tls.config import TLS12, TLS13, Limits
+from synfin.tls.events import Closed, Data, Event, Facts, Failed, KeyUpdated, PeerAlert
+from synfin.wire.codec import Buffer
+from synfin.wire.tls.messages import CertificateEntry, Message, parse_handshake, write_handshake
+from synfin.wire.tls.registry import HANDSHAKES, handshake_name
+
+__all__ = ["CertificateEntry", "Endpoint", "State"]
+
+CCS, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
+CLOSE_NOTIFY, USER_CANCELED, NO_RENEGOTIATION = 0, 90, 100
+MAX_PLAIN = 1 << 14
+CERTIFICATE_MESSAGES = frozenset({11, 22, 25})
+
+
+class State(Protocol):
+    """Where a handshake stands.  ``EXPECTS`` says what it waits for."""
+
+    @property
+    def EXPECTS(self) -> tuple[int, ...]:  # noqa: N802 - a constant in most states
+        """Handshake types that ``on`` takes."""
+        ...
+
+    def on(self, end: Any, kind: int, raw: bytes) -> State:
+        """Take one whole message of a kind in EXPECTS (``raw`` with its header); the next state."""
+        ...
+
+
+class Endpoint:
+    """One end of one connection; see the module.  Not thread safe."""
+
+    ROLE = ""
+
+    def __init__(self, limits: Limits, entropy: Callable[[int], bytes], deadline: float | None) -> None:
+        self.limits = limits
+        self.entropy = entropy
+        self.now = 0.0
+        self.state: State | None = None
+        self.version = 0  # 0 until negotiated
+        self.facts: Facts | None = None  # set when the handshake is done
+        self.transcript = Transcript()
+        self._deadline = deadline
+        self._events: deque[Event] = deque()
+        # in
+        self._opener: Protection | None = None
+        self._held = bytearray()  # the beginning of a record
+        self._need = 5
+        self._partial = bytearray()  # the beginning of a handshake message
+        self._opened_any = False
+        self._turned = False  # the reading keys changed with this message
+        self._empty = self._warnings = self._updates = 0
+        self._limit_in = MAX_PLAIN
+        self._ccs_allowed = False  # TLS 1.3 compatibility mode: between the hello and Finished
+        self._ccs_expected: Callable[[], None] | None = None  # TLS 1.2: what ChangeCipherSpec does
+        self._skip_early = 0  # octets of refused early data that may still be thrown away
+        self._early = False  # what comes is early data
+        self._deaf = False
+        self._eof = False
+        # out
+        self._sealer: Protection | None = None
+        self._out: list[bytes] = []
+        self._flight = bytearray()  # handshake messages not yet in a record
+        self._limit_out = MAX_PLAIN
+        self._padding: Callable[[int], int] | None = None
+        self._mute = False
+        self._record_version = 0x0303
+        self._early_out = False
+        self._request_pending = False
+
+    # ------------------------------------------------------------ the five verbs
+
+    def receive(self, data: Buffer, now: float) -> None:
+        """Take what the transport delivered.  Never raises for what is in it."""
+        self.now = now
+        if self._deaf or not data:
+            return
+        try:
+            self._records(data)
+        except PeerError as error:
+            self._fail(error.violation, error.expected, error.got)
+        except BadRecord as error:
+            self._fail("bad_record_mac", "a record that opens", error.why)
+        except WireError as error:
+            self._fail("decode_error", "", str(error))
+
+    def receive_eof(self, now: float) -> None:
+        """The transport says that no more will come.  Without a close_notify before, that is truncation."""
+        self.now = now
+        if self._eof or self._deaf:
+            return
+        self._eof = self._deaf = True
+        if self.facts is None:
+            self._mute = True
+            self._events.append(Failed("silent_end", None))
+        self._events.append(Closed(clean=False))
+
+    def next_timer(self) -> float | None:
+        """When ``timer_fired`` wants to be called: seconds since 1970, or None."""
+        return None if self.facts is not None or self._deaf else self._deadline
+
+    def timer_fired(self, now: float) -> None:
+        """Time has passed; harmless before ``next_timer``."""
+        self.now = now
+        timer = self.next_timer()
+        if timer is not None and now >= timer:
+            self._fail("no_answer", "a handshake in time", "silence")
+
+    def take_output(self, now: float) -> bytes:
+        """Octets for the transport, b"" where there are none."""
+        self.now = now
+        if self._flight:
+            self.flush()
+        out = self._out
+        if not out:
+            return b""
+        self._out = []
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def next_event(self) -> Event | None:
+        """The oldest event not taken yet, or None."""
+        return self._events.popleft() if self._events else None
+
+    # ------------------------------------------------------------ what the application does
+
+    @property
+    def ready(self) -> bool:
+        """Whether ``send`` may be called."""
+        return self.facts is not None and not self._mute
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing will come in any more."""
+        return self._deaf
+
+    def send(self, data: Buffer) -> None:
+        """Application data.  UsageError before the handshake is done or after closing."""
+        if not self.ready:
+            raise UsageError("application data can be sent only between the end of the handshake and close()")
+        self._send_data(data)
+
+    def _send_data(self, data: Buffer) -> None:
+        if self._flight:
+            self.flush()
+        limit = self._limit_out
+        size = len(data)
+        if size <= limit:
+            if size:
+                self.seal(APPLICATION_DATA, data)
+            return
+        view = memoryview(data)
+        for at in range(0, size, limit):
+            self.seal(APPLICATION_DATA, view[at : at + limit])
+
+    def close(self) -> None:
+        """Send close_notify (RFC 8446 6.1); data may still come in.  Harmless when repeated."""
+        if not self._mute:
+            if self._flight:
+                self.flush()
+            self.alert(1, CLOSE_NOTIFY)
+            self._mute = True
+
+    def abort(self, description: int) -> None:
+        """Give up with a fatal alert of our choosing, such as 80 internal_error or 49 access_denied."""
+        if not self._deaf or not self._mute:
+            self._end(description)
+            self._events.append(Closed(clean=False))
+
+    # ------------------------------------------------------------ ways out
+
+    def say(self, message: Message) -> bytes:
+        """Queue a handshake message; returns its octets.  It goes into a record at ``flush``."""
+        return self.say_raw(write_handshake(message))
+
+    def say_raw(self, raw: bytes) -> bytes:
+        """Queue a handshake message that is octets already; it joins the transcript until the handshake is done."""
+        self.transcript.add(raw)
+        self._flight += raw
+        return raw
+
+    def say_later(self, raw: bytes) -> None:
+        """Queue a message after the handshake: it belongs to no transcript of ours."""
+        self._flight += raw
+
+    def flush(self) -> None:
+        """Put queued handshake messages into records."""
+        flight = bytes(self._flight)
+        self._flight.clear()
+        limit = self._limit_out
+        for at in range(0, len(flight), limit):
+            self.seal(HANDSHAKE, flight[at : at + limit])
+
+    def seal(self, kind: int, content: Buffer) -> None:
+        """One record out, under the keys that hold."""
+        sealer = self._sealer
+        if sealer is None:
+            size = len(content)
+            head = bytes([kind]) + self._record_version.to_bytes(2, "big") + size.to_bytes(2, "big")
+            self._out.append(head + bytes(content))
+            return
+        pad = self._padding
+        if pad is None:
+            self._out.append(sealer.seal_record(kind, bytes(content)))
+        else:
+            room = self._limit_out - len(content)
+            self._out.append(sealer.seal_record(kind, bytes(content), max(0, min(pad(len(content)), room))))
+        if sealer.sequence >= self.limits.records_per_key and kind == APPLICATION_DATA:
+            self.keys_used_up()
+
+    def keys_used_up(self) -> None:
+        """The sending keys have protected as many records as they should; TLS 1.3 roles change them."""
+
+    def alert(self, level: int, description: int) -> None:
+        """An alert record."""
+        self.seal(ALERT, bytes([level, description]))
+
+    def send_ccs(self) -> None:
+        """A ChangeCipherSpec record, always in clear here."""
+        self._out.append(b"\x14\x03\x03\x00\x01\x01")
+
+    # ------------------------------------------------------------ keys
+
+    def read_keys(self, opener: Protection | None) -> None:
+        """From the next record on, open with ``opener``; a message that goes on across this is a violation."""
+        self._opener = opener
+        self._turned = True
+
+    def write_keys(self, sealer: Protection | None) -> None:
+        """What was queued leaves under the old keys; from now on seal with ``sealer``."""
+        if self._flight:
+            self.flush()
+        self._sealer = sealer
+
+    # ------------------------------------------------------------ records in
+
+    def _records(self, data: Buffer) -> None:
+        held = self._held
+        if held:
+            held += data
+            if len(held) < self._need:
+                return
+            data = bytes(held)
+            held.clear()
+        view = memoryview(data)
+        pos, end = 0, len(data)
+        while end - pos >= 5:
+            kind = data[pos]
+            length = data[pos + 3] << 8 | data[pos + 4]
+            self._header(kind, data[pos + 1], length, view, pos)
+            stop = pos + 5 + length
+            if stop > end:
+                self._need = 5 + length
+                break
+            opener = self._opener
+            if opener is not None and (kind == APPLICATION_DATA or self.version != TLS13):
+                version = data[pos + 1] << 8 | data[pos + 2]
+                self._protected(opener, kind, version, view[pos + 5 : stop])
+            else:
+                self._clear(kind, bytes(view[pos + 5 : stop]))
+            pos = stop
+            if self._deaf:
+                return
+        else:
+            self._need = 5
+        if pos < end:
+            held += view[pos:]
+
+    def _header(self, kind: int, major: int, length: int, view: memoryview, pos: int) -> None:
+        """Refuse what no record of any version may look like."""
+        if not CCS <= kind <= APPLICATION_DATA or major != 3:
+            if self._opened_any or self.version:
+                if major != 3:
+                    raise PeerError("bad_record_version", "3.x", str(major))
+                raise PeerError("unknown_content_type", "20 to 23", str(kind))
+            head = bytes(view[pos : pos + 5])
+            if head.partition(b" ")[0] in _METHODS:
+                raise PeerError("plain_http_sent", "a TLS record", repr(head))
+            raise PeerError("not_tls", "a TLS record", head.hex())
+        protected = self._opener is not None
+        most = MAX_PLAIN + ((256 if self.version == TLS13 else 2048) if protected or self._skip_early else 0)
+        if length > most:
+            raise PeerError("record_overflow", f"at most {most} octets", str(length))
+
+    def _protected(self, opener: Protection, kind: int, version: int, fragment: memoryview) -> None:
+        if self.version != TLS13:
+            if version != TLS12:
+                raise PeerError("bad_record_version", "0x0303", f"0x{version:04x}")
+            if kind == CCS:
+                raise PeerError("bad_change_cipher_spec", "none any more", "one")
+        try:
+            inner, content = opener.open_record(kind, version, fragment)  # type: ignore[arg-type]
+        except BadRecord as error:
+            if self._skip_early and self.version == TLS13 and not self._opened_any:
+                self._spend_early(len(fragment))
+                return
+            if "no content type" in error.why:
+                raise PeerError("record_without_content_type", "a content type", "padding only") from None
+            raise
+        self._skip_early = 0
+        self._opened_any = True
+        if len(content) > self._limit_in:
+            if len(content) > MAX_PLAIN:
+                raise PeerError("plaintext_overflow", "at most 16384 octets", str(len(content)))
+            raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(len(content)))
+        if inner == APPLICATION_DATA:
+            self._application(content)
+        elif inner == HANDSHAKE:
+            self._handshake(content)
+        elif inner == ALERT:
+            self._alert(content)
+        elif inner == CCS:
+            raise PeerError("bad_change_cipher_spec", "one in clear", "one inside a protected record")
+        else:
+            raise PeerError("unknown_content_type", "20 to 23", str(inner))
+
+    def _clear(self, kind: int, content: bytes) -> None:
+        """A record that is not protected, or must not be."""
+        if kind == CCS:
+            self._change_cipher_spec(content)
+            return
+        if self._opener is not None and (kind != ALERT or self._opened_any):
+            raise PeerError("unprotected_record", "protected records", HANDSHAKES.get(kind, str(kind)))
+        if kind == HANDSHAKE:
+            self._handshake(content)
+        elif kind == ALERT:
+            self._alert(content)
+        elif self._skip_early:
+            self._spend_early(len(content))
+        else:
+            raise PeerError("unexpected_message", "a handshake", "application data")
+
+    def _spend_early(self, size: int) -> None:
+        self._skip_early -= size
+        if self._skip_early <= 0:
+            raise PeerError("early_data_too_long", "less early data", "more")
+
+    def _change_cipher_spec(self, content: bytes) -> None:
+        if self._partial:
+            raise PeerError("bad_change_cipher_spec", "the rest of a message", "ChangeCipherSpec")
+        if content != b"\1":
+            raise PeerError("bad_change_cipher_spec", "one octet 1", content[:8].hex())
+        if self._ccs_expected is not None:
+            change, self._ccs_expected = self._ccs_expected, None
+            change()
+            self._turned = False
+        elif self._ccs_allowed:
+            self._idle()
+        else:
+            raise PeerError("bad_change_cipher_spec", "none here", "one")
+
+    def _idle(self) -> None:
+        """A record without content or effect: some are allowed."""
+        self._empty += 1
+        if self._empty > self.limits.empty_records:
+            raise PeerError("too_many_empty_records", f"at most {self.limits.empty_records} in a row", "more")
+
+    def _application(self, content: bytes) -> None:
+        if self._partial:
+            raise PeerError("unexpected_message", "the rest of a message", "application data")
+        if self.facts is None and not self._early:
+            raise PeerError("unexpected_message", "a handshake", "application data")
+        if not content:
+            self._idle()
+            return
+        self._empty = self._updates = 0
+        if self._early:
+            self.early_data(len(content))
+            self._events.append(Data(content, early=True))
+        else:
+            self._events.append(Data(content))
+
+    def early_data(self, size: int) -> None:
+        """Early data came: a server counts it."""
+
+    # ------------------------------------------------------------ alerts
+
+    def _alert(self, content: bytes) -> None:
+        if self._partial and self.version == TLS13:
+            raise PeerError("unexpected_message", "the rest of a message", "an alert")
+        if not content:
+            raise PeerError("empty_handshake_record", "an alert", "nothing")
+        if len(content) != 2:
+            raise PeerError("bad_alert", "two octets", str(len(content)))
+        level, description = content
+        if level not in (1, 2):
+            raise PeerError("illegal_parameter", "level 1 or 2", str(level))
+        if description == CLOSE_NOTIFY:
+            self._deaf = True
+            if self.facts is None:
+                self._events.append(PeerAlert(description, fatal=True))
+                self._mute = True
+            self._events.append(Closed(clean=self.facts is not None))
+            return
+        warning = description == USER_CANCELED or (level == 1 and self.version != TLS13 and self.facts is not None)
+        if warning or (level == 1 and self.version == 0 and description == 112):  # unrecognized_name: RFC 6066 3
+            self._events.append(PeerAlert(description, fatal=False))
+            self._warnings += 1
+            if self._warnings > self.limits.warnings:
+                raise PeerError("too_many_warnings", f"at most {self.limits.warnings}", "more")
+            return
+        self._deaf = self._mute = True
+        self._forget()
+        self._events.append(PeerAlert(description, fatal=True))
+        self._events.append(Closed(clean=False))
+
+    def _fail(self, violation: str, expected: str = "", got: str = "") -> None:
+        description = VIOLATIONS[violation].alert
+        self._end(description)
+        self._events.append(Failed(violation, description, expected, got))
+        self._events.append(Closed(clean=False))
+
+    def _end(self, description: int | None) -> None:
+        if description is not None and not self._mute:
+            if self._flight:
+                self.flush()
+            self.alert(2, description)
+        self._deaf = self._mute = True
+        self._held.clear()
+        self._partial.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        """A fatal end: sessions of this connection must not be resumed (RFC 5246 7.2.2)."""
+
+    # ------------------------------------------------------------ handshake messages in
+
+    def _handshake(self, content: bytes) -> None:
+        if not content:
+            raise PeerError("empty_handshake_record", "a handshake message", "nothing")
+        self._empty = 0
+        partial = self._partial
+        if partial:
+            partial += content
+            if len(partial) >= 4 and len(partial) < 4 + int.from_bytes(partial[1:4], "big"):
+                return
+            content = bytes(partial)
+            partial.clear()
+        pos, end = 0, len(content)
+        while pos < end:
+            if end - pos < 4:
+                self._announced(content[pos], 0)
+                partial += content[pos:]
+                return
+            kind = content[pos]
+            stop = pos + 4 + (content[pos + 1] << 16 | content[pos + 2] << 8 | content[pos + 3])
+            self._announced(kind, stop - pos - 4)
+            if stop > end:
+                partial += content[pos:]
+                return
+            raw = content if pos == 0 and stop == end else content[pos:stop]
+            pos = stop
+            state = self.state
+            if state is None or kind not in state.EXPECTS:
+                self._unexpected(kind)
+                continue
+            self.state = state.on(self, kind, raw)
+            if self._turned:
+                self._turned = False
+                if pos != end:
+                    raise PeerError("message_across_key_change", "a record's end", "more octets")
+
+    def _announced(self, kind: int, size: int) -> None:
+        """Refuse by type and length alone, before the message is held in memory."""
+        state = self.state
+        if kind not in HANDSHAKES:
+            raise PeerError("unknown_message_type", "a message", str(kind))
+        if state is None or kind not in state.EXPECTS:
+            self._may_come(kind)
+        limits = self.limits
+        most = limits.certificate_message if kind in CERTIFICATE_MESSAGES else limits.handshake_message
+        if size > most:
+            raise PeerError("message_too_long", f"at most {most} octets", str(size))
+
+    def _may_come(self, kind: int) -> None:
+        """A message this state does not take: refuse it, unless the role only ignores it."""
+        expects = self.state.EXPECTS if self.state else ()
+        told = " or ".join(handshake_name(number) for number in expects) or "nothing"
+        raise PeerError("unexpected_message", told, handshake_name(kind))
+
+    def _unexpected(self, kind: int) -> None:
+        self._may_come(kind)
+
+    # ------------------------------------------------------------ for roles
+
+    def parse(self, raw: bytes, kex: str | None = None) -> Any:
+        """The message in ``raw``.  PeerError decode_error or trailing_bytes when it is not exactly that."""
+        try:
+            message = parse_handshake(raw[0], raw[4:], version=self.version or None, kex=kex)
+        except WireError as error:
+            raise PeerError("decode_error", "", str(error)) from None
+        if getattr(message, "trailing", b""):
+            raise PeerError("trailing_bytes", "the end", f"{len(message.trailing)} octets")  # type: ignore[union-attr]
+        return message
+
+    def emit(self, event: Event) -> None:
+        """Hand an event to the driver."""
+        self._events.append(event)
+
+    def log(self, label: str, random: bytes, secret: bytes, sink: Callable[[str], None] | None) -> None:
+        """A line for SSLKEYLOGFILE, where somebody asked for it."""
+        if sink is not None:
+            sink(f"{label} {random.hex()} {secret.hex()}")
+
+    def updated(self, requested: bool) -> None:
+        """The peer updated its keys: count and tell."""
+        self._updates += 1
+        if self._updates > self.limits.key_updates:
+            raise PeerError("too_many_key_updates", f"at most {self.limits.key_updates} in a row", "more")
+        self._events.append(KeyUpdated(requested))
+
+
+_METHODS = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"OPTIO", b"CONNE", b"DELET", b"PATCH", b"TRACE", b"PRI"})

@@ -1,0 +1,98 @@
+"""The ClientHello as a server reads it: checked whole, then the choice of version, name and application protocol.
+
+A hello is refused for its form before its content is weighed: syntax of every extension this engine knows
+(decode_error), doubled or misplaced ones (illegal_parameter), then the choices (RFC 8446 4.1.2, 4.2; RFC 5246
+7.4.1.2; RFC 7301 3.2; RFC 7507 3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from synfin.errors import PeerError
+from synfin.tls import checks
+from synfin.tls.config import TLS12, TLS13, ServerConfig
+from synfin.wire.tls import bodies as b
+from synfin.wire.tls.extensions import Decoded
+from synfin.wire.tls.messages import ClientHello
+
+if TYPE_CHECKING:
+    from synfin.tls.server import Server
+
+FALLBACK_SCSV = 0x5600
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A ClientHello of good form: the message, its octets, and what its extensions decode to."""
+
+    message: ClientHello
+    raw: bytes
+    bodies: Mapping[int, bytes]
+    decoded: Mapping[int, Decoded]
+    version: int
+    server_name: str
+    alpn: bytes | None
+
+    def codes(self, number: int) -> tuple[int, ...]:
+        """The numbers in extension ``number``; () where it is not there."""
+        found = self.decoded.get(number)
+        return found.codes if isinstance(found, b.Codes) else ()
+
+
+def read_hello(end: Server, raw: bytes) -> Hello:
+    """Check a ClientHello's form and choose version, name and protocol."""
+    config = end.config
+    message: ClientHello = end.parse(raw)
+    if len(message.session_id) > 32:
+        raise PeerError("decode_error", "a session id of at most 32 octets", str(len(message.session_id)))
+    if not message.cipher_suites:
+        raise PeerError("empty_list", "cipher suites", "none")
+    if not message.compression_methods:
+        raise PeerError("empty_list", "compression methods", "none")
+    extensions = message.extensions or ()
+    found = checks.unique(extensions)
+    if checks.PSK in found and extensions[-1][0] != checks.PSK:
+        raise PeerError("psk_not_last", "pre_shared_key at the end", "not there")
+    decoded = {number: checks.decode(number, body, "client_hello") for number, body in found.items() if number in _READ}
+    version = choose_version(config, message, decoded.get(checks.VERSIONS))
+    if FALLBACK_SCSV in message.cipher_suites and version < config.max_version:
+        raise PeerError("inappropriate_fallback", f"0x{config.max_version:04x}", f"0x{version:04x}")
+    if 0 not in message.compression_methods:
+        raise PeerError("no_common_compression", "null", message.compression_methods.__repr__())
+    name = checks.parsed_name(found[checks.SERVER_NAME]) if checks.SERVER_NAME in found else ""
+    alpn = None
+    offered = decoded.get(checks.ALPN)
+    if isinstance(offered, b.Protocols) and config.alpn:
+        alpn = next((p for p in config.alpn if p in offered.values), None)
+        if alpn is None:
+            raise PeerError("no_common_protocol", repr(config.alpn), repr(offered.values[:8]))
+    return Hello(message, raw, found, decoded, version, name, alpn)
+
+
+_READ = frozenset(
+    {
+        checks.SERVER_NAME, checks.STATUS_REQUEST, checks.GROUPS, checks.POINT_FORMATS, checks.SCHEMES, checks.ALPN,
+        checks.SCT, checks.ETM, checks.EMS, checks.COMPRESS, checks.RECORD_LIMIT, checks.PSK, checks.EARLY_DATA,
+        checks.VERSIONS, checks.COOKIE, checks.PSK_MODES, checks.POST_AUTH, checks.SCHEMES_CERT, checks.SHARE,
+        checks.RENEGOTIATION,
+    }
+)  # fmt: skip
+
+
+def choose_version(config: ServerConfig, message: ClientHello, listed: Decoded | None) -> int:
+    """The version for a hello (RFC 8446 4.2.1, D.5).  PeerError no_common_version."""
+    legacy = message.legacy_version
+    if legacy <= 0x0300:
+        raise PeerError("no_common_version", "TLS 1.2 or 1.3", f"0x{legacy:04x}")
+    if isinstance(listed, b.SupportedVersions):
+        if TLS13 in listed.codes and config.suites_13:
+            return TLS13
+        if TLS12 in listed.codes and config.suites_12:
+            return TLS12
+        raise PeerError("no_common_version", "a version of ours", " ".join(f"0x{c:04x}" for c in listed.codes[:8]))
+    if legacy < TLS12 or not config.suites_12:
+        raise PeerError("no_common_version", "a version of ours", f"0x{legacy:04x}")
+    return TLS12

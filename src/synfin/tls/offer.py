@@ -1,0 +1,176 @@
+"""The ClientHello: what a client offers, made once for the first hello and once more after a HelloRetryRequest.
+
+The order of extensions is fixed, pre_shared_key last (RFC 8446 4.2.11).  GREASE numbers (RFC 8701) are drawn from one
+piece of entropy so that the second hello repeats them, as RFC 8446 4.1.2 demands.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from synfin.spec.transcript import Transcript
+from synfin.tls import checks, groups
+from synfin.tls.config import TLS12, TLS13, ClientConfig
+from synfin.tls.schedule import binder, suite_hash
+from synfin.tls.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A ClientHello that was sent, and what only its sender knows.
+
+    ``shares`` maps groups to private keys, ``extensions`` are the numbers offered, ``raw`` is the message.
+    """
+
+    random: bytes
+    session_id: bytes
+    suites: tuple[int, ...]
+    groups: tuple[int, ...]
+    shares: Mapping[int, Any] = field(repr=False)
+    public: tuple[tuple[int, bytes], ...] = field(repr=False)
+    grease: bytes
+    server_name: str | None
+    session: Session | None = field(default=None, repr=False)  # TLS 1.3: offered as PSK
+    old_session: Session | None = field(default=None, repr=False)  # TLS 1.2: offered by ticket or id
+    early: bool = False
+    cookie: bytes = b""
+    single: bool = False  # the one share a HelloRetryRequest asked for, without GREASE beside it
+    extensions: frozenset[int] = frozenset()
+    raw: bytes = b""
+
+
+def grease(seed: bytes, index: int) -> int:
+    """One of the sixteen GREASE numbers."""
+    return 0x0A0A + 0x1010 * (seed[index] & 15)
+
+
+@lru_cache(maxsize=256)
+def _fixed(
+    config: ClientConfig, server_name: str | None
+) -> tuple[tuple[tuple[int, bytes], ...], tuple[tuple[int, bytes], ...]]:
+    """Extensions before and after the key share that are the same in each hello of a configuration."""
+    old, new = bool(config.suites_12), bool(config.suites_13)
+    first: list[tuple[int, bytes]] = []
+    if server_name and not _is_address(server_name):
+        name = server_name.encode("ascii")
+        entry = b"\0" + len(name).to_bytes(2, "big") + name
+        first.append((checks.SERVER_NAME, len(entry).to_bytes(2, "big") + entry))
+    if old:
+        first += [(checks.EMS, b""), (checks.RENEGOTIATION, b"\0"), (checks.POINT_FORMATS, b"\1\0")]
+        if config.has_cbc:
+            first.append((checks.ETM, b""))
+    if config.alpn:
+        first.append((checks.ALPN, checks.protocols(config.alpn)))
+    if config.ask_staple:
+        first += [(checks.STATUS_REQUEST, b"\1\0\0\0\0"), (checks.SCT, b"")]
+    first.append((checks.SCHEMES, checks.u16_list(config.schemes)))
+    if config.record_size_limit is not None:
+        limit = config.record_size_limit + (1 if new else 0)
+        first.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
+    last: list[tuple[int, bytes]] = []
+    if new:
+        last.append((checks.PSK_MODES, b"\1\1"))
+        if config.certificate_compression:
+            last.append((checks.COMPRESS, checks.u16_list(config.certificate_compression, 1)))
+        if config.post_handshake_auth and config.credentials:
+            last.append((checks.POST_AUTH, b""))
+    return tuple(first), tuple(last)
+
+
+def _is_address(name: str) -> bool:
+    return ":" in name or name.replace(".", "").isdigit()
+
+
+def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now: float) -> Offer:
+    """``offer`` with its octets: ``transcript`` is what came before it (None: nothing)."""
+    old, new = bool(config.suites_12), bool(config.suites_13)
+    first, last = _fixed(config, offer.server_name)
+    seed = offer.grease
+    extensions = list(first)
+    listed = offer.groups
+    if seed:
+        extensions.insert(0, (grease(seed, 0), b""))
+        listed = (grease(seed, 1), *listed)
+    extensions.append((checks.GROUPS, checks.u16_list(listed)))
+    if old:
+        ticket = offer.old_session.ticket if offer.old_session else b""
+        extensions.append((checks.TICKET, ticket))
+    if new:
+        shares = [(group, key) for group, key in offer.public]
+        if seed and not offer.single:
+            shares.insert(0, (grease(seed, 1), b"\0"))
+        body = b"".join([g.to_bytes(2, "big") + len(k).to_bytes(2, "big") + k for g, k in shares])
+        extensions.append((checks.SHARE, len(body).to_bytes(2, "big") + body))
+        versions = (TLS13, TLS12) if old else (TLS13,)
+        if seed:
+            versions = (grease(seed, 2), *versions)
+        extensions.append((checks.VERSIONS, checks.u16_list(versions, 1)))
+        if offer.cookie:
+            extensions.append((checks.COOKIE, len(offer.cookie).to_bytes(2, "big") + offer.cookie))
+    extensions += last
+    if offer.early:
+        extensions.append((checks.EARLY_DATA, b""))
+    if seed:
+        number = grease(seed, 3)
+        extensions.append((number if number != grease(seed, 0) else number ^ 0x1010, b"\0"))
+    tail = 0
+    if offer.session is not None:
+        body, tail = _psk(offer.session, now)
+        extensions.append((checks.PSK, body))
+    suites = (grease(seed, 4), *offer.suites) if seed else offer.suites
+    block = b"".join([n.to_bytes(2, "big") + len(b).to_bytes(2, "big") + b for n, b in extensions])
+    hello = b"".join(
+        [
+            b"\3\3",
+            offer.random,
+            bytes([len(offer.session_id)]),
+            offer.session_id,
+            checks.u16_list(suites),
+            b"\1\0",
+            len(block).to_bytes(2, "big"),
+            block,
+        ]
+    )
+    raw = b"\1" + len(hello).to_bytes(3, "big") + hello
+    if offer.session is not None:
+        raw = _bind(raw, tail, offer.session, transcript)
+    return replace(offer, raw=raw, extensions=frozenset([number for number, _ in extensions]))
+
+
+def _psk(session: Session, now: float) -> tuple[bytes, int]:
+    """The body of pre_shared_key with a binder of zeros, and how many octets the binders take."""
+    age = (int((now - session.issued) * 1000) + session.age_add) & 0xFFFFFFFF
+    identity = len(session.ticket).to_bytes(2, "big") + session.ticket + age.to_bytes(4, "big")
+    size = hashlib.new(suite_hash(session.suite)).digest_size
+    binders = bytes([0, size + 1, size]) + bytes(size)
+    return len(identity).to_bytes(2, "big") + identity + binders, len(binders)
+
+
+def _bind(raw: bytes, tail: int, session: Session, transcript: Transcript | None) -> bytes:
+    """Fill the binder in (RFC 8446 4.2.11.2)."""
+    name = suite_hash(session.suite)
+    truncated = raw[:-tail]
+    if transcript is None:
+        digest = hashlib.new(name, truncated).digest()
+    else:
+        fork = transcript.fork()
+        fork.add(truncated)
+        digest = fork.digest()
+    value = binder(name, session.secret, digest)
+    return raw[: -len(value)] + value
+
+
+def key_shares(
+    config: ClientConfig, chosen: tuple[int, ...], entropy: groups.Entropy
+) -> tuple[dict[int, Any], tuple[tuple[int, bytes], ...]]:
+    """Private keys by group, and the shares to send."""
+    private: dict[int, Any] = {}
+    public: list[tuple[int, bytes]] = []
+    for group in chosen:
+        private[group], share = groups.generate(group, entropy)
+        public.append((group, share))
+    return private, tuple(public)

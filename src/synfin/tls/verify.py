@@ -1,0 +1,123 @@
+"""Whether a peer's certificate is good: a callable that raises PeerError, and the one that is used by default.
+
+The decision is ``cryptography``'s path verification (RFC 5280 6, with the web's profile) including the name; the
+diagnosis is ``spec.certcheck``'s, which names the certificate and the rule.  Both must agree that the chain is good.
+A good answer is remembered for the same chain, name and purpose for as long as every certificate of the path stays
+valid; a bad one never is.  Accepting any certificate takes a callable that says so by its name.
+
+Revocation by OCSP and CRL is not looked at here; a certificate that demands a staple (RFC 7633) is refused without one.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Protocol
+
+from cryptography import x509
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from synfin.errors import PeerError
+from synfin.spec.certcheck import ChainVerdict, Severity, check_chain
+from synfin.spec.certroots import RootSet
+from synfin.spec.violations import VIOLATIONS
+from synfin.tls.signing import parse_certificate
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a peer presented: its chain (DER, leaf first), the name asked for, when, and what came with the leaf.
+
+    ``purpose`` is what the peer is: "server" or "client"; ``name`` is None for clients.  ``now`` in seconds since 1970.
+    """
+
+    chain: tuple[bytes, ...]
+    name: str | None
+    purpose: str
+    now: float
+    stapled: bytes | None = None
+
+
+class Verifier(Protocol):
+    """Judges a chain: returns when it is good, raises PeerError with a certificate violation when it is not."""
+
+    def __call__(self, presented: Presented) -> None:
+        """Judge."""
+
+
+def accept_any_certificate(presented: Presented) -> None:
+    """Accept everything: for tests and lessons, where the peer is known by other means."""
+
+
+class PathVerifier:
+    """Verifies paths to ``roots`` (DER certificates).  One object serves any number of connections."""
+
+    __slots__ = ("_good", "_roots", "_set", "_store")
+
+    def __init__(self, roots: Iterable[bytes]) -> None:
+        ders = tuple(roots)
+        certificates = [parse_certificate(der) for der in ders]
+        if not certificates:
+            raise ValueError("no root certificates: nothing could ever be verified")
+        self._store = Store(certificates)
+        self._set = RootSet(ders)
+        self._good: OrderedDict[tuple[tuple[bytes, ...], str | None, str], tuple[float, float]] = OrderedDict()
+
+    def __call__(self, presented: Presented) -> None:
+        """Judge; see ``Verifier``."""
+        key = (presented.chain, presented.name, presented.purpose)
+        known = self._good.get(key)
+        if known is not None and known[0] <= presented.now <= known[1]:
+            return
+        verdict = check_chain(
+            presented.chain,
+            name=presented.name,
+            when_ns=int(presented.now * 1e9),
+            purpose=presented.purpose,
+            roots=self._set,
+            stapled=presented.stapled is not None,
+        )
+        _refuse(verdict)
+        path = self._path(presented, verdict)
+        if presented.stapled is None:  # staples age by their own clock
+            start = max(c.not_valid_before_utc.timestamp() for c in path)
+            stop = min(c.not_valid_after_utc.timestamp() for c in path)
+            self._good[key] = (start, stop)
+            while len(self._good) > 512:
+                self._good.popitem(last=False)
+
+    def _path(self, presented: Presented, verdict: ChainVerdict) -> list[x509.Certificate]:
+        leaf, *others = [parse_certificate(der) for der in presented.chain[:32]]
+        policy = PolicyBuilder().store(self._store).time(datetime.fromtimestamp(presented.now, UTC))
+        try:
+            if presented.purpose == "client":
+                return policy.build_client_verifier().verify(leaf, others).chain
+            if presented.name is None:
+                raise PeerError("certificate_name_mismatch", "a name to compare", "none was given")
+            return policy.build_server_verifier(_subject(presented.name)).verify(leaf, others)
+        except (VerificationError, ValueError) as error:
+            for problem in verdict.problems:  # a warning of certcheck that the profile of the web refuses
+                if f"certificate_{problem.name}" in VIOLATIONS and problem.severity is Severity.WARNING:
+                    raise PeerError(f"certificate_{problem.name}", "a path to a root", problem.sentence) from None
+            raise PeerError("certificate_refused", "a path to a root", str(error)) from None
+
+
+def _refuse(verdict: ChainVerdict) -> None:
+    """Raise for what certcheck refuses; also where it cannot say that the path ends in a root."""
+    if verdict.problems and verdict.problems[0].severity is Severity.ERROR:
+        problem = verdict.problems[0]
+        raise PeerError(f"certificate_{problem.name}", "a certificate that holds", problem.sentence)
+    if verdict.has("must_staple"):
+        raise PeerError("certificate_must_staple", "a stapled OCSP response", "none")
+    if verdict.trusted is not True:
+        raise PeerError("certificate_unknown_issuer", "a path to a root", "none")
+
+
+def _subject(name: str) -> x509.DNSName | x509.IPAddress:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
