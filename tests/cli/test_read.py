@@ -151,6 +151,16 @@ def test_mistakes_are_one_line_and_code_2(capsys: pytest.CaptureFixture[str], ht
     assert named in err
 
 
+@pytest.mark.parametrize("command", ["read", "check"])
+def test_a_bad_file_among_good_ones_is_passed_over(
+    command: str, http: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, err = run(capsys, command, http, str(tmp_path / "none.pcap"), http)
+    assert code == 2
+    assert err == f"synfin: {tmp_path / 'none.pcap'}: no such file\n"
+    assert out.count(f"== {http} ==") == 2
+
+
 def test_a_hostile_file_name_is_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     _, _, err = run(capsys, "read", "no\x1b[31mfile\n.pcap")
     assert "\x1b" not in err

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from synfin.judge import engine
 from synfin.judge.baseline import fingerprint, read_baseline, write_baseline
 from synfin.judge.codes import CODES, ORDER
-from synfin.judge.engine import Context, Judged, judge, judge_all, judge_capture, rules_for
+from synfin.judge.engine import Context, Judged, judge, judge_all, judge_capture, judge_each, rules_for
 from synfin.judge.facts import protected
 from synfin.judge.model import Finding, NotJudged, Severity
 from synfin.judge.signs import Sign, looks_like_tls, signs
@@ -83,6 +85,29 @@ def test_names_that_pass_show_that_the_name_is_filtered(tmp_path: Path) -> None:
     good = Script(client_port=40009).connect().play(flights("name", verify=False, name="other.example")).close()
     found = _all([SCENARIOS["TLS113"].fires(), good], tmp_path)  # type: ignore[list-item]
     assert "the name is what is filtered" in found[0].cause
+
+
+def test_few_wait_for_the_rest_of_the_capture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many connections fail, a bounded number is held back, and none is lost or told twice."""
+    monkeypatch.setattr(engine, "KEPT", 3)
+    scripts = [
+        Script(port=1000 + place).line("a > b SYN <mss 1460>", 0).line("b > a RST,ACK win=0", 0.02)
+        for place in range(12)
+    ]
+    waiting, most, told_ids = 0, 0, []
+
+    def counted() -> Iterator[Connection]:
+        nonlocal waiting, most
+        for connection in observe(write(scripts, tmp_path / "many.pcap")):
+            waiting += 1
+            most = max(most, waiting)
+            yield connection
+
+    for item in judge_each(counted(), Context()):
+        waiting -= 1
+        told_ids.append(item.connection.id)
+        assert [finding.code for finding in item.judgement.findings] == ["TCP101"]
+    assert told_ids == list(range(12)) and most <= 4
 
 
 def _all(scripts: list[Script], folder: Path) -> list[Finding]:

@@ -5,6 +5,9 @@ Exit code 0: no finding of warning or above (notes may have been printed); 1: th
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +16,11 @@ import typer
 from synfin.cli.options import Color, Files, Keylog, RsaKey, Width
 
 if TYPE_CHECKING:
-    from synfin.judge.model import Severity
+    from synfin.judge.engine import Context
+    from synfin.judge.model import Finding, Severity
+    from synfin.observe.observer import Observation
+    from synfin.observe.story import Connection
+    from synfin.views.paint import Paint
     from synfin.views.sarif import Placed
 
 
@@ -47,69 +54,107 @@ def check(
     from synfin.cli import inputs, terminal
     from synfin.errors import UsageError
     from synfin.judge import baseline as known
-    from synfin.judge.engine import Context, judge_all, judge_capture
-    from synfin.judge.model import NotJudged
+    from synfin.judge.engine import Context
     from synfin.judge.model import Severity as Level
-    from synfin.views.findings import connection_findings, finding_lines, summary
     from synfin.views.json import dumps
     from synfin.views.paint import Paint
-    from synfin.views.sarif import Placed
 
     if sum((json, sarif, github)) > 1:
         raise UsageError("choose one of --json, --sarif and --github")
-    plain = not (json or sarif or github)
     least = _severity(min_severity)
     context = Context(select=_codes(select, "--select"), ignore=_codes(ignore, "--ignore"))
     hidden = _read_baseline(baseline)
     secrets = inputs.secrets(keylog, rsa_key)
     paint = Paint(terminal.colour(no_color))
-    room = terminal.columns(width) or 120
-    marks: dict[str, str] = {}
-    collected: list[Placed] = []
-    worst = -1
+    style = "json" if json else "sarif" if sarif else "github" if github else "text"
+    report = Report(context, hidden, least, style, terminal.columns(width) or 120, paint)
+    report.marks = None if write_baseline is None else {}
+    failed = 0
     for place, file in enumerate(files):
-        total = [0]
-        shown: list[Placed] = []
-        silent: dict[int, tuple[NotJudged, ...]] = {}
-        with secrets.observe(file) as seen:
-            for judged in judge_all(terminal.progress(seen, "judging"), context, total):
-                shown += [Placed(file, judged.connection, finding) for finding in judged.judgement.findings]
-                silent[judged.connection.id] = judged.judgement.not_judged
-            notes = [finding for finding in judge_capture(seen.quality) if context.wants(finding.code)]
-        shown = [Placed(file, None, finding) for finding in notes] + shown
-        for item in shown:
-            marks[known.fingerprint(item.connection, item.finding)] = item.finding.title
-        shown = [item for item in shown if known.fingerprint(item.connection, item.finding) not in hidden]
-        worst = max([worst, *(item.finding.severity for item in shown)])
-        shown = [item for item in shown if item.finding.severity >= least]
-        collected += shown
-        if not plain:
-            continue
-        if len(files) > 1:
-            terminal.write_lines([*([""] if place else []), paint("title", f"== {inputs.shown(file)} ==")])
-        for item in shown:
-            if item.connection is None:
-                terminal.write_lines(finding_lines(item.finding, room, paint))
-            elif item.connection.id in silent:
-                mine = [p.finding for p in shown if p.connection is item.connection]
-                terminal.write_lines(
-                    connection_findings(item.connection, mine, silent.pop(item.connection.id), room, paint)
-                )
-        terminal.write_lines([summary(total[0], [item.finding for item in shown])])
-    if json:
-        terminal.write_lines(dumps(_finding_object(item)) for item in collected)
-    elif sarif:
+        title = f"== {inputs.shown(file)} ==" if len(files) > 1 and style == "text" else ""
+        try:
+            with secrets.observe(file) as seen:
+                if title:
+                    terminal.write_lines([*([""] if place else []), paint("title", title)])
+                report.file(file, seen)
+        except UsageError as error:
+            failed = inputs.passed_over(error, files)
+    if style == "sarif":
         from synfin import __version__
         from synfin.views.sarif import sarif as log
 
-        terminal.write_lines([dumps(log(collected, __version__))])
-    elif github:
-        from synfin.views.github import annotation
+        terminal.write_lines([dumps(log(report.collected, __version__))])
+    if write_baseline is not None and report.marks is not None:
+        _write(write_baseline, known.write_baseline(report.marks.items()))
+    return failed or (1 if report.worst >= Level.WARNING else 0)
 
-        terminal.write_lines(annotation(item.file, item.connection, item.finding) for item in collected)
-    if write_baseline is not None:
-        _write(write_baseline, known.write_baseline(marks.items()))
-    return 1 if worst >= Level.WARNING else 0
+
+@dataclass(slots=True)
+class Report:
+    """Where findings go, connection by connection as they are found, and what has to be remembered of them."""
+
+    context: Context
+    hidden: frozenset[str]
+    least: Severity
+    style: str  # text, json, github or sarif
+    room: int
+    paint: Paint
+    worst: int = -1
+    marks: dict[str, str] | None = None  # fingerprint -> title, where a baseline is to be written
+    collected: list[Placed] = field(default_factory=list)  # for SARIF, which is one document
+
+    def file(self, name: str, seen: Observation) -> None:
+        """Print what is wrong in one capture: connection by connection, then what limits it as a whole."""
+        from synfin.cli import terminal
+        from synfin.judge.engine import judge_all, judge_capture
+        from synfin.views.findings import connection_findings, finding_lines, summary
+
+        text = self.style == "text"
+        total = [0]
+        shown: Counter[Severity] = Counter()
+        for judged in judge_all(terminal.progress(seen, "judging"), self.context, total):
+            connection = judged.connection
+            found = self._take(name, connection, judged.judgement.findings)
+            shown.update(finding.severity for finding in found)
+            if text and found:
+                silent = judged.judgement.not_judged
+                terminal.write_lines(connection_findings(connection, found, silent, self.room, self.paint))
+        notes = [finding for finding in judge_capture(seen.quality) if self.context.wants(finding.code)]
+        for finding in self._take(name, None, notes):
+            shown[finding.severity] += 1
+            if text:
+                terminal.write_lines(finding_lines(finding, self.room, self.paint))
+        if text:
+            terminal.write_lines([summary(total[0], shown)])
+
+    def _take(self, file: str, connection: Connection | None, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings that are to be shown; written at once where a line stands for one."""
+        from synfin.cli import terminal
+        from synfin.judge.baseline import fingerprint
+        from synfin.views.json import dumps
+        from synfin.views.sarif import Placed
+
+        taken = []
+        for finding in findings:
+            if self.marks is not None or self.hidden:
+                mark = fingerprint(connection, finding)
+                if self.marks is not None:
+                    self.marks[mark] = finding.title
+                if mark in self.hidden:
+                    continue
+            self.worst = max(self.worst, finding.severity)
+            if finding.severity >= self.least:
+                taken.append(finding)
+        placed = [Placed(file, connection, finding) for finding in taken]
+        if self.style == "json":
+            terminal.write_lines(dumps(_finding_object(item)) for item in placed)
+        elif self.style == "github":
+            from synfin.views.github import annotation
+
+            terminal.write_lines(annotation(*item) for item in placed)
+        elif self.style == "sarif":
+            self.collected += placed
+        return taken
 
 
 def _finding_object(item: Placed) -> dict[str, object]:

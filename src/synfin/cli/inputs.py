@@ -33,6 +33,15 @@ def shown(file: str) -> str:
     return "standard input" if file == "-" else clean(file)
 
 
+def passed_over(error: UsageError, files: Sequence[str]) -> int:
+    """Say what is wrong with one of several ``files`` and go on to the next; the exit code.  The only one ends it."""
+    from synfin.cli.terminal import complain
+
+    if len(files) == 1:
+        raise error
+    return complain(str(error))
+
+
 def range_of(number: int) -> str:
     """Which connection ids there are, for the person who asked for another."""
     return f"there are 0 to {number - 1}" if number > 1 else "there is only 0" if number else "it holds no connection"
@@ -143,22 +152,7 @@ def wanted(addr: str = "", name: str = "", port: int | None = None, outcome: str
 
 def judged(seen: Observation) -> Iterator[tuple[Connection, Judgement]]:
     """Every connection with its judgement; those whose verdict needs the rest of the capture come last."""
-    from dataclasses import replace
+    from synfin.judge.engine import Context, judge_each
 
-    from synfin.judge.engine import Context, Neighbours, judge, needs_end
-
-    first = Context()
-    neighbours = Neighbours()
-    kept: list[Connection] = []
-    last = 0
-    for connection in seen:
-        neighbours.note(connection)
-        last = max(last, connection.end)
-        judgement = judge(connection, first)
-        if judgement.findings or judgement.not_judged or needs_end(connection):
-            kept.append(connection)
-        else:
-            yield connection, judgement
-    full = replace(first, end=last, neighbours=neighbours)
-    for connection in kept:
-        yield connection, judge(connection, full)
+    for item in judge_each(seen, Context()):
+        yield item.connection, item.judgement

@@ -15,6 +15,7 @@ from importlib import import_module
 import typer
 
 from synfin import __version__
+from synfin.cli.terminal import complain, one_line
 from synfin.errors import UsageError
 
 #: Command -> its module; the function has the command's name.
@@ -76,21 +77,9 @@ def main(arguments: list[str]) -> int:
             typer.echo(said)
             return 2
         where = f"synfin {asked} --help" if asked else "synfin --help"
-        return complain(f"{_one_line(said)} (see {where})")
+        return complain(f"{one_line(said)} (see {where})")
     except typer.Abort:
         return 130
-
-
-def complain(text: str) -> int:
-    """One line on stderr; the exit code of a mistake at the keyboard."""
-    sys.stderr.write(f"synfin: {_one_line(text)}\n")
-    return 2
-
-
-def _one_line(text: str) -> str:
-    from synfin.views.words import clean
-
-    return clean(" ".join(text.split())).rstrip(".")
 
 
 def run() -> None:

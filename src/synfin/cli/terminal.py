@@ -84,3 +84,17 @@ def progress(items: Iterable[T], what: str) -> Iterator[T]:
         if shown:
             err.write("\r\x1b[K")
             err.flush()
+
+
+def complain(text: str) -> int:
+    """One line on stderr; the exit code of a mistake at the keyboard."""
+    sys.stdout.flush()  # what was said before stands before
+    sys.stderr.write(f"synfin: {one_line(text)}\n")
+    return 2
+
+
+def one_line(text: str) -> str:
+    """``text`` in one line that a terminal can be trusted with."""
+    from synfin.views.words import clean
+
+    return clean(" ".join(text.split())).rstrip(".")

@@ -11,14 +11,24 @@ explained, never adds one, so a capture may be judged as it streams and looked a
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from synfin.judge.chains import is_content
 from synfin.judge.codes import CODES, ORDER, TABLE, Code, matches
+from synfin.judge.facts import SECOND
 from synfin.judge.model import Finding, NotJudged, Severity
 from synfin.judge.signs import Sign, signs
 from synfin.observe.story import Connection, Quality
+
+#: So many ports of one host tried in vain are a scan.
+SCAN = 5
+#: Servers that said nothing, and pairs of hosts that did not reach each other, are remembered up to this many: a
+#: scan of the whole Internet must not fill memory.
+MOST = 65_536
+#: Connections that wait for the rest of the capture, at most; the one that waited longest is judged by what is known.
+KEPT = 20_000
 
 
 @dataclass(slots=True)
@@ -29,7 +39,7 @@ class Neighbours:
     open_hosts: set[str] = field(default_factory=set)  # server addresses that completed any handshake
     tls_servers: set[tuple[str, int]] = field(default_factory=set)  # servers that answered a ClientHello
     tls_names: dict[tuple[str, int], set[str]] = field(default_factory=dict)  # server -> names it finished TLS for
-    opened: dict[int, list[tuple[int, str]]] = field(default_factory=dict)  # server port -> (start, client address)
+    opened: dict[tuple[int, bool, int], tuple[int, int]] = field(default_factory=dict)  # port, IPv6, second -> starts
     silent: dict[tuple[str, int], int] = field(default_factory=dict)  # server -> connections it sent no octet on
     failed: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # client, server -> ports not answered
 
@@ -40,11 +50,20 @@ class Neighbours:
         if tcp.handshake == "complete":
             self.answered[server] = self.answered.get(server, 0) + 1
             self.open_hosts.add(connection.b.ip)
-            self.opened.setdefault(connection.b.port, []).append((connection.start, connection.a.ip))
+            place = (connection.b.port, ":" in connection.b.ip, connection.start // SECOND)
+            first, last = self.opened.get(place, (connection.start, connection.start))
+            self.opened[place] = (min(first, connection.start), max(last, connection.start))
         if not tcp.sides[1].payload and not tcp.sides[1].rsts and not tcp.sides[1].fins:
-            self.silent[server] = self.silent.get(server, 0) + 1
+            known = self.silent.get(server, 0)
+            if known or len(self.silent) < MOST:
+                self.silent[server] = known + 1
         if tcp.handshake in ("refused", "syn_only", "syn_no_synack"):
-            self.failed.setdefault((connection.a.ip, connection.b.ip), set()).add(connection.b.port)
+            pair = (connection.a.ip, connection.b.ip)
+            ports = self.failed.get(pair)
+            if ports is None and len(self.failed) < MOST:
+                self.failed[pair] = {connection.b.port}
+            elif ports is not None and len(ports) < SCAN:
+                ports.add(connection.b.port)
         tls = connection.tls
         if tls is not None and tls.server_hello is not None:
             self.tls_servers.add(server)
@@ -53,15 +72,16 @@ class Neighbours:
 
     def fell_back(self, connection: Connection) -> bool:
         """Whether the same port was reached over the other address family within three seconds (RFC 8305)."""
-        six = ":" in connection.b.ip
-        return any(
-            (":" in client) != six and 0 <= start - connection.start <= 3_000_000_000
-            for start, client in self.opened.get(connection.b.port, ())
-        )
+        other, begin = ":" not in connection.b.ip, connection.start
+        for second in range(begin // SECOND, (begin + 3 * SECOND) // SECOND + 1):
+            first, last = self.opened.get((connection.b.port, other, second), (begin - 1, begin - 1))
+            if begin <= last and first <= begin + 3 * SECOND:
+                return True
+        return False
 
     def scanned(self, connection: Connection) -> bool:
         """Whether this client tried five or more ports of this host in vain: a scan, not a failure."""
-        return len(self.failed.get((connection.a.ip, connection.b.ip), ())) >= 5
+        return len(self.failed.get((connection.a.ip, connection.b.ip), ())) >= SCAN
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,28 +195,39 @@ class Judged:
     judgement: Judgement
 
 
-def judge_all(connections: Iterable[Connection], context: Context, total: list[int] | None = None) -> Iterator[Judged]:
-    """Judge a stream of connections; those with findings are looked at again once all others are known.
+def judge_each(connections: Iterable[Connection], context: Context) -> Iterator[Judged]:
+    """Judge a stream of connections; those with findings are looked at again once the others are known.
 
-    Healthy connections are dropped at once, so memory is bounded by what is wrong.  ``total`` (a list of one number)
-    counts the connections seen.
+    Healthy connections are handed out at once.  At most ``KEPT`` others wait for the end; past that the oldest is
+    judged by what is known so far, so memory is bounded however much is wrong.
     """
     neighbours = Neighbours()
-    kept: list[Connection] = []
+    kept: deque[Connection] = deque()
     last = context.end or 0
     for connection in connections:
-        if total is not None:
-            total[0] += 1
         neighbours.note(connection)
         last = max(last, connection.end)
         judgement = judge(connection, context)
-        if judgement.findings or judgement.not_judged or needs_end(connection):
-            kept.append(connection)
-    full = replace(context, end=last, neighbours=neighbours)
-    for connection in kept:
-        judgement = judge(connection, full)
-        if judgement.findings or judgement.not_judged:
+        if not (judgement.findings or judgement.not_judged or needs_end(connection)):
             yield Judged(connection, judgement)
+            continue
+        kept.append(connection)
+        if len(kept) > KEPT:
+            oldest = kept.popleft()
+            yield Judged(oldest, judge(oldest, replace(context, end=last, neighbours=neighbours)))
+    full = replace(context, end=last, neighbours=neighbours)
+    while kept:
+        oldest = kept.popleft()
+        yield Judged(oldest, judge(oldest, full))
+
+
+def judge_all(connections: Iterable[Connection], context: Context, total: list[int] | None = None) -> Iterator[Judged]:
+    """``judge_each``, without the connections of which nothing is to say; ``total`` (of one number) counts them all."""
+    for judged in judge_each(connections, context):
+        if total is not None:
+            total[0] += 1
+        if judged.judgement.findings or judged.judgement.not_judged:
+            yield judged
 
 
 def needs_end(connection: Connection) -> bool:
@@ -216,6 +247,7 @@ __all__ = [
     "judge",
     "judge_all",
     "judge_capture",
+    "judge_each",
     "needs_end",
     "rules_for",
 ]

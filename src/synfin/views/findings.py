@@ -6,7 +6,7 @@ and why, what would disprove it, and where to capture next.  Symptoms stand belo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from synfin.judge.model import Finding, NotJudged, Severity
 from synfin.observe.story import Connection
@@ -62,12 +62,12 @@ def connection_findings(
         yield from wrap(f"  not judged: {clean(items)}", width, 4)
 
 
-def summary(connections: int, findings: Sequence[Finding]) -> str:
+def summary(connections: int, found: Mapping[Severity, int]) -> str:
     """The last line: how many connections, and how many findings of each severity."""
     seen = count(connections, "connection")
     bad = [
         count(number, severity.name.lower())
         for severity in sorted(Severity, reverse=True)
-        if (number := sum(finding.severity is severity for finding in findings))
+        if (number := found.get(severity, 0))
     ]
     return f"{seen}: {', '.join(bad)}" if bad else f"{seen}: no finding"
