@@ -329,8 +329,12 @@ def main() -> int:
     parser.add_argument("capture", type=Path)
     parser.add_argument("--keylog", type=Path)
     asked = parser.parse_args()
+    keylog = None
     try:
         keylog = read_keylog(asked.keylog) if asked.keylog else None
+    except UsageError as error:  # an empty key log opens nothing; the rest is told all the same
+        print(f"export: {error}", file=sys.stderr)
+    try:
         for line in export(asked.capture, keylog):
             print(json.dumps(line))
     except UsageError as error:
