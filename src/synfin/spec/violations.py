@@ -131,7 +131,14 @@ AREAS: dict[str, tuple[Violation, ...]] = {
     "certificate": (
         V("certificate_missing", "it sent no certificate", 8446, "4.4.2.4", DECODE_ERROR),
         V("certificate_required", "it sent no client certificate", 8446, "4.4.2.4", CERTIFICATE_REQUIRED, "TLS301"),
-        V("client_certificate_missing", "it sent no client certificate", 5246, "7.4.6", HANDSHAKE_FAILURE, "TLS301"),
+        V(
+            "client_certificate_missing",
+            "it sent an empty list of client certificates",
+            5246,
+            "7.4.6",
+            HANDSHAKE_FAILURE,
+            "TLS301",
+        ),
         V("certificate_refused", "its client certificate is not accepted", 8446, "6.2", BAD_CERTIFICATE, "TLS302"),
         V("certificate_unparsable", "a certificate cannot be read", 5280, "4.1", BAD_CERTIFICATE, "CRT401"),
         V("certificate_expired", "a certificate has expired", 5280, "4.1.2.5", CERTIFICATE_EXPIRED, "CRT201"),

@@ -89,6 +89,10 @@ class PathVerifier:
             while len(self._good) > 512:
                 self._good.popitem(last=False)
 
+    def forget(self) -> None:
+        """Forget which chains were good."""
+        self._good.clear()
+
     def _path(self, presented: Presented, verdict: ChainVerdict) -> list[x509.Certificate]:
         leaf, *others = [parse_certificate(der) for der in presented.chain[:32]]
         policy = PolicyBuilder().store(self._store).time(datetime.fromtimestamp(presented.now, UTC))
