@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: Octets walked through at a time, about what the nearest caches hold.
-STRETCH = 1 << 18
+NEAR = 1 << 18
 #: Where records are longer than this on average, bringing them near costs more than waiting for each.
 MEAN_FRAME = 2048
 

@@ -10,12 +10,12 @@ order by old versions of the format are swapped.
 from __future__ import annotations
 
 import struct
-from array import array
 from collections.abc import Iterator
 
 import numpy as np
 
-from synfin.capture.gather import MEAN_FRAME, STRETCH, Octets, gather, warm
+from synfin.capture.gather import Octets, gather
+from synfin.capture.hops import Records, walk
 from synfin.capture.index import MOST_FRAME, Index, most_frame
 from synfin.capture.notes import ReadNotes
 from synfin.capture.table import Link
@@ -23,6 +23,8 @@ from synfin.capture.table import Link
 #: Magic number in the writer's order -> (nanoseconds per tick, octets of record header).
 _MAGIC = {0xA1B2C3D4: (1000, 16), 0xA1B23C4D: (1, 16), 0xA1B2CD34: (1000, 24)}
 _HEADER = 24
+#: Octets whose records are looked for together.
+_TOGETHER = 1 << 26
 
 
 def is_pcap(head: bytes) -> bool:
@@ -45,34 +47,21 @@ def scan(data: memoryview, octets: Octets, notes: ReadNotes, batch: int, batch_o
     notes.links.append(link)
     swapped = 2 if major == 2 and minor < 3 else 1 if (major, minor) == (2, 3) else 0
     most = most_frame(link.link_type)
-    length = struct.Struct(f"{order}I").unpack_from
     lengths_at = 12 if swapped == 2 else 8
+    length = struct.Struct(f"{order}I").unpack_from
+    records = Records(head, lengths_at, order, most)
     at = _HEADER
     last = size - head
     damaged = False
     while at <= last and not damaged:
-        start = at
-        records = array("q")
-        keep = records.append
-        stop = min(last, at + batch_octets)
-        while at <= stop and len(records) < batch and not damaged:
-            goal = min(stop, at + min(STRETCH, batch * MEAN_FRAME))
-            if at - start <= len(records) * MEAN_FRAME:
-                warm(octets, at, goal)
-            while at <= goal:
-                (caplen,) = length(data, at + lengths_at)
-                if caplen > most:
-                    damaged = True
-                    break
-                keep(at)
-                at += caplen + head
-        if len(records) > batch:
-            at = records[batch]
-            damaged = False
-            del records[batch:]
-        cut = records.pop() if records and at > size else 0
-        if records:
-            places = np.frombuffer(records, np.int64)
+        stop = min(last, at + min(batch_octets, _TOGETHER))
+        found, after = walk(data, octets, at, stop, records)
+        damaged = after <= stop
+        cut = int(found[-1]) if found.size and after > size else 0
+        found = found[:-1] if cut else found
+        for first in range(0, found.size, batch):
+            places = found[first : first + batch]
+            end = int(found[first + batch]) if first + batch < found.size else cut or after
             fields = gather(octets, places, 16).view(f"{order}u4").astype(np.int64)
             parts = np.minimum(fields[:, 1], 1_000_000_000 // tick - 1)
             captured, wire = fields[:, 2], fields[:, 3]
@@ -82,7 +71,9 @@ def scan(data: memoryview, octets: Octets, notes: ReadNotes, batch: int, batch_o
                 captured, wire = np.minimum(captured, wire), np.maximum(captured, wire)
             time = fields[:, 0] * 1_000_000_000 + parts * tick
             wire = np.minimum(wire, MOST_FRAME) if most == MOST_FRAME else wire
-            yield Index(places + head, captured, wire, time, np.zeros(places.size, np.uint16), start, min(at, size))
+            yield Index(places + head, captured, wire, time, np.zeros(places.size, np.uint16), at, end)
+            at = end
+        at = after
         packet = notes.packets + 1
         if cut:
             (caplen,) = length(data, cut + lengths_at)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from synfin.capture.gather import MEAN_FRAME, STRETCH, Octets, gather, warm
+from synfin.capture.gather import MEAN_FRAME, NEAR, Octets, gather, warm
 from synfin.capture.index import MOST_FRAME, NO_PACKET, Index, most_frame
 from synfin.capture.notes import ReadNotes
 from synfin.capture.table import Link
@@ -115,7 +115,7 @@ class _Sections:
         new_section = False
         while at <= stop and len(packets) < batch:
             if at >= warmed:
-                warmed = at + min(STRETCH, batch * MEAN_FRAME)
+                warmed = at + min(NEAR, batch * MEAN_FRAME)
                 if at - start <= len(packets) * MEAN_FRAME:
                     warm(self.octets, at, warmed)
             kind, length = head(data, at)
