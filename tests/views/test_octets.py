@@ -16,6 +16,7 @@ from tests.support.packets import frames
 from tests.support.shared import captures, needs_shared
 from tests.views import sample
 from tests.views.support import stories, story_of
+from tests.views.test_follow import H2
 
 
 @given(st.integers(0, 24), st.integers(0, 900), st.integers(0, 255))
@@ -73,3 +74,11 @@ def test_real_frames(path: Path) -> None:
                 assert all(line.isprintable() for line in lines)
                 offsets = [int(line[:4], 16) for line in lines[1:] if re.match(r"[0-9a-f]{4}  ", line)]
                 assert not offsets or offsets[0] == 0
+
+
+def test_http2_frames_have_fields() -> None:
+    octets = frames(H2)[4][1]
+    spans = {span.path: span.value for span in sections(Frame(5, 1, octets, len(octets)), story_of(H2))[0].spans}
+    assert spans["h2.settings.INITIAL_WINDOW_SIZE"] == "65,536"
+    assert spans["h2.flags"] == "0x05 END_STREAM, END_HEADERS"
+    assert str(spans["h2.field_block_fragment"]).endswith("(HPACK): :method: GET")

@@ -12,6 +12,7 @@ from synfin.errors import WireError
 from synfin.observe.story import Connection, HttpMessage, MessageFact, RecordFact, TlsStory
 from synfin.observe.stream import ByteStream
 from synfin.views import exchange
+from synfin.views.frames import frame_spans, speaks
 from synfin.views.words import count
 from synfin.wire.codec import Reader, Span
 from synfin.wire.tls.messages import parse_handshake
@@ -34,6 +35,11 @@ def stream_spans(connection: Connection, sender: int, start: int, end: int) -> I
         for span in _messages(tls, sender, records):
             if span.start < end and span.end > start:
                 yield span
+    for story in exchange.stories(connection):
+        if not story.tls and speaks(story):
+            for span in frame_spans(story, stream, sender, start, end):
+                if span.start < end and span.end > start:
+                    yield span
     for message in _clear_http(connection):
         if message.sender == sender and message.offset < end:
             for span in http_spans(message, stream, message.offset):
@@ -118,7 +124,7 @@ def _laid(span: Span, at: int, starts: list[tuple[int, int, int]]) -> Iterator[S
 def _clear_http(connection: Connection) -> Iterator[HttpMessage]:
     for story in exchange.stories(connection):
         if not story.tls and story.protocol != "h2":
-            yield from story.messages
+            yield from (message for message in story.messages if message.version != "2")
 
 
 def http_spans(message: HttpMessage, stream: ByteStream, start: int) -> Iterator[Span]:

@@ -7,11 +7,15 @@ of a stream reaches a terminal raw: text keeps its lines, everything else is esc
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from synfin.observe.story import Connection
+from synfin.observe.http2_frames import DATA, PREFACE
+from synfin.observe.http2_frames import Framed as Frame
+from synfin.observe.story import Connection, HttpStory
 from synfin.observe.stream import Hole, Piece
+from synfin.views.frames import SAID, fields, frames_of, message_of, speaks, title
 from synfin.views.outcome import SIDES
 from synfin.views.paint import PLAIN, Paint
 from synfin.views.words import clean, count, moment, ranges, wrap
@@ -26,6 +30,7 @@ class Turn(NamedTuple):
     data: bytes
     missing: int = 0
     acknowledged: bool = False
+    offset: int = -1  # of the first octet in the stream it was taken from; negative: in clear, before TLS
 
 
 def turns(connection: Connection, sides: tuple[int, ...] = (0, 1), *, decrypted: bool = True) -> Iterator[Turn]:
@@ -39,22 +44,23 @@ def turns(connection: Connection, sides: tuple[int, ...] = (0, 1), *, decrypted:
             events.append((time, side, place, entry))
     events.sort(key=lambda event: event[:3])
     sender, start = -1, 0
+    offset = 0
     data: list[bytes] = []
     packets: list[int] = []
     for time, side, _, entry in events:
         hole = isinstance(entry, Hole)
         if data and (side != sender or hole):
-            yield Turn(sender, start, tuple(packets), b"".join(data))
+            yield Turn(sender, start, tuple(packets), b"".join(data), offset=offset)
             data, packets = [], []
         if isinstance(entry, Hole):
             yield Turn(side, time, (), b"", entry.length, entry.acknowledged)
             continue
         if not data:
-            sender, start = side, time
+            sender, start, offset = side, time, entry.offset
         data.append(entry.data)
         packets.append(entry.packet)
     if data:
-        yield Turn(sender, start, tuple(packets), b"".join(data))
+        yield Turn(sender, start, tuple(packets), b"".join(data), offset=offset)
 
 
 def _entries(connection: Connection, side: int, decrypted: bool) -> list[Piece | Hole]:
@@ -65,9 +71,11 @@ def _entries(connection: Connection, side: int, decrypted: bool) -> list[Piece |
         return _merged(stream.pieces, stream.holes)
     start = tls.start[side]
     before = [
-        piece._replace(data=piece.data[: start - piece.offset]) for piece in stream.pieces if piece.offset < start
+        piece._replace(offset=piece.offset - start, data=piece.data[: start - piece.offset])
+        for piece in stream.pieces
+        if piece.offset < start
     ]
-    holes = [hole for hole in stream.holes if hole.offset < start]
+    holes = [hole._replace(offset=hole.offset - start) for hole in stream.holes if hole.offset < start]
     inside = tls.data[side]
     return [*_merged(before, tuple(holes)), *_merged(inside.pieces, inside.holes)]
 
@@ -88,6 +96,7 @@ def conversation(
     decrypted: bool = True,
 ) -> Iterator[str]:
     """The lines of the conversation; ``style`` is "text", "hex", or "auto" (text where it is text)."""
+    told = _framed(connection, decrypted) if style == "auto" else None
     for turn in turns(connection, sides, decrypted=decrypted):
         who = SIDES[turn.sender]
         when = moment(turn.time - connection.start)
@@ -97,12 +106,69 @@ def conversation(
             continue
         where = f"{'packet' if len(set(turn.packets)) == 1 else 'packets'} {ranges(turn.packets)}"
         yield paint(who, f"── {who}, {when} s, {count(len(turn.data), 'octet')}, {where}")
+        mine = told[turn.sender].within(turn.offset, len(turn.data)) if told is not None else []
         if style == "hex":
             yield from dump(turn.data)
+        elif told is not None and mine:
+            yield from _frames(turn, mine, told[turn.sender], width, paint)
         elif style == "text" or _is_text(turn.data):
             yield from _text(turn.data, width)
         else:
             yield from _mixed(turn.data, width)
+
+
+class Framed(NamedTuple):
+    """One side's HTTP/2 frames, and the story their header fields are quoted from."""
+
+    http: HttpStory
+    starts: list[int]
+    all: list[Frame]
+
+    def within(self, offset: int, size: int) -> list[Frame]:
+        """The frames that have octets in ``size`` octets from ``offset``."""
+        first = max(bisect_right(self.starts, offset) - 1, 0)
+        last = bisect_left(self.starts, offset + size)
+        return [frame for frame in self.all[first:last] if frame.offset + 9 + frame.length > offset]
+
+
+def _framed(connection: Connection, decrypted: bool) -> tuple[Framed, Framed] | None:
+    """The frames of both sides where the shown streams are HTTP/2."""
+    http, tls = connection.http, connection.tls
+    if http is None or not speaks(http) or http.tls != (decrypted and tls is not None and tls.data is not None):
+        return None
+    streams = tls.data if http.tls and tls is not None and tls.data is not None else connection.streams
+    one, other = (frames_of(http, stream, side) for side, stream in enumerate(streams))
+    return (
+        Framed(http, [frame.offset for frame in one], one),
+        Framed(http, [frame.offset for frame in other], other),
+    )
+
+
+def _frames(turn: Turn, frames: list[Frame], side: Framed, width: int, paint: Paint) -> Iterator[str]:
+    """A line for each frame, then what it carries: header fields, text, or octets."""
+    reached = turn.offset
+    end = turn.offset + len(turn.data)
+    for frame in frames:
+        before = turn.data[reached - turn.offset : max(frame.offset - turn.offset, 0)]
+        if before == PREFACE:
+            yield paint("dim", "[connection preface]")
+        elif before:  # the head of an upgrade, or what follows a hole
+            yield from _mixed(before, width)
+        stop = min(frame.offset + 9 + frame.length, end)
+        begun = frame.offset < turn.offset
+        yield paint("dim", f"[{title(frame)}{', goes on' if begun else ''}]")
+        message = message_of(frame, side.http)
+        body = turn.data[max(frame.offset + 9, turn.offset) - turn.offset : stop - turn.offset]
+        if message is not None and not begun:
+            for line in fields(message):
+                yield from wrap(line, width, 4)
+        elif frame.type == DATA and body:
+            yield from _text(body, width) if _is_text(body) else dump(body)
+        elif frame.type not in SAID and body:
+            yield from dump(body)
+        reached = stop
+    if reached < end:
+        yield from dump(turn.data[reached - turn.offset :])
 
 
 def _mixed(data: bytes, width: int) -> Iterator[str]:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from synfin.observe.story import Connection
 from synfin.views.fields import http_spans, message_spans, stream_spans
+from synfin.views.frames import frame_spans, speaks
 from synfin.views.handshake import title as message_title
 from synfin.views.paint import PLAIN, Paint
 from synfin.views.words import clean, count, pad, shorten, width_of
@@ -140,7 +141,12 @@ def _opened(connection: Connection, sender: int, number: int) -> Iterator[Sectio
         return
     http = connection.http
     heads: list[Span] = []
-    if http is not None and http.tls and http.protocol != "h2":
+    if http is not None and http.tls and speaks(http):
+        pieces = [piece for piece in tls.data[sender].pieces if piece.packet == number]
+        if pieces:
+            last = pieces[-1].offset + len(pieces[-1].data)
+            heads = list(frame_spans(http, tls.data[sender], sender, pieces[0].offset, last))
+    elif http is not None and http.tls:
         for told in http.messages:
             if told.sender == sender and told.packets[0] <= number <= told.packets[1]:
                 heads += http_spans(told, tls.data[sender], told.offset)
@@ -148,7 +154,13 @@ def _opened(connection: Connection, sender: int, number: int) -> Iterator[Sectio
         if piece.packet == number:
             stop = piece.offset + len(piece.data)
             spans = [
-                Span(max(s.start, piece.offset) - piece.offset, min(s.end, stop) - piece.offset, s.path, s.value, s.ref)
+                Span(
+                    max(s.start, piece.offset) - piece.offset,
+                    min(s.end, stop) - piece.offset,
+                    _path(s, piece.offset, stop),
+                    s.value,
+                    s.ref,
+                )
                 for s in heads
                 if s.start < stop and s.end > piece.offset
             ]
