@@ -225,6 +225,8 @@ def _http(connection: Connection) -> tuple[list[dict[str, Any]], dict[str, Any] 
         for message in found.messages:
             if "head not complete" in message.problem and clipped.keys().isdisjoint(message.packets):
                 continue  # tshark shows a message once its whole head is there
+            if message.kind == "response" and message.status is None:
+                continue  # a broken status line, or HTTP/0.9: no response to tshark
             told: dict[str, Any] = {
                 "frame": message.packets[1],
                 "dir": WAY[message.sender],

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ssl
 from functools import cache
+from pathlib import Path
 
 import pytest
 
+from synfin.observe import observe
 from synfin.observe.story import Endpoint
 from synfin.observe.tlswatch import TlsResult, watch_tls
+from tests.support.packets import pcap
 from tests.support.tlspeers import CLIENT, SERVER, contexts, converse, cut_every, streams
 
 Chunk = tuple[int, bytes]
@@ -130,3 +133,20 @@ def test_every_cut_is_survived(case: str) -> None:
     for at, (side, data) in enumerate(chunks):
         for end in range(0, len(data), 1 if len(data) < 100 else 13):
             watched([*chunks[:at], (side, data[:end])] if end else chunks[:at])
+
+
+def test_the_dialogue_with_the_proxy_is_http_whatever_is_inside(tmp_path: Path) -> None:
+    text = r"""
+        0.0 a > b SYN
+        0.1 b > a SYN,ACK
+        0.2 a > b ACK
+        0.3 a > b PSH,ACK data="CONNECT mail.example:25 HTTP/1.0\r\n\r\n"
+        0.4 b > a PSH,ACK data="HTTP/1.0 200 OK\r\n\r\n220 mail.example ESMTP\r\n"
+        0.5 a > b PSH,ACK data="EHLO x\r\n"
+        0.6 b > a PSH,ACK data="250 mail.example\r\n"
+    """
+    pcap(text, tmp_path / "proxy.pcap")
+    with observe(tmp_path / "proxy.pcap") as story:
+        (connection,) = list(story)
+    assert connection.protocol == "smtp" and connection.outer_http is not None
+    assert [message.method or message.status for message in connection.outer_http.messages] == ["CONNECT", 200]

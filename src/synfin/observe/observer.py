@@ -22,10 +22,10 @@ from synfin.observe.flows import FlowRows, Flows
 from synfin.observe.httpwatch import watch_http
 from synfin.observe.icmpwatch import IcmpLog
 from synfin.observe.quicwatch import QuicLog
-from synfin.observe.story import A, B, Connection, HttpStory, Quality, TcpStory, TlsStory
+from synfin.observe.story import A, B, Connection, HttpStory, Quality, TcpStory
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpwatch import watch_tcp
-from synfin.observe.tlswatch import SessionCache, watch_tls
+from synfin.observe.tlswatch import SessionCache, TlsResult, watch_tls
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -126,7 +126,7 @@ class Observation:
         icmp = self._icmp.for_connection(flow.a, flow.b, rows.time[0], rows.time[-1])
         tcp, streams = watch_tcp(flow, icmp)
         watched = watch_tls(streams, keylog=self._keylog, rsa_keys=self._rsa_keys, sessions=self._sessions)
-        http, outer = _http(tcp, streams, watched.tls, watched.protocol)
+        http, outer = _http(tcp, streams, watched)
         if not (tcp.sides[A].packets and tcp.sides[B].packets):
             self._one_sided += 1
         if tcp.handshake == "none":
@@ -153,14 +153,17 @@ class Observation:
 
 
 def _http(
-    tcp: TcpStory, streams: tuple[ByteStream, ByteStream], tls: TlsStory | None, protocol: str
+    tcp: TcpStory, streams: tuple[ByteStream, ByteStream], watched: TlsResult
 ) -> tuple[HttpStory | None, HttpStory | None]:
-    """HTTP inside TLS (or on the clear streams), and the clear HTTP around TLS."""
+    """HTTP inside TLS (or on the clear streams), and the clear HTTP around TLS or around what else a proxy passed."""
     ended = (tcp.sides[A].fins > 0, tcp.sides[B].fins > 0)
+    tls = watched.tls
     if tls is None:
-        if protocol not in ("", "http", "h2"):
+        proxied = any(fact.protocol == "http-connect" for fact in watched.preambles)
+        if watched.protocol not in ("", "http", "h2") and not proxied:
             return None, None
-        return watch_http(streams, client=_requester(streams), tls=False, ended=ended), None
+        story = watch_http(streams, client=_requester(streams), tls=False, ended=ended)
+        return story, story if proxied else None
     outer = inner = None
     if tls.start != (0, 0):
         outer = watch_http(streams, client=_requester(streams), tls=False, ended=ended)
