@@ -1,8 +1,7 @@
 """A conversation with one host, in packet text: we are the peer and write every segment by hand.
 
-Numbers are relative: ``seq`` and ``ack`` count from the two initial sequence numbers, so a SYN has number 0 and the first
-octet of data 1.  A line from the peer reads ``SYN,ACK 0 1`` (flags, seq, ack), with ``len=``, ``win=`` and options after
-it; what the host answers reads the same.
+Numbers are relative: ``seq`` and ``ack`` count from the two initial sequence numbers, so a SYN has number 0 and the
+first octet of data 1.  What the host answers reads ``SYN,ACK 0 1``: flags, seq, ack, and ``len=`` where there is data.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ class Dialogue:
         return out + self.said()
 
     @property
-    def state(self) -> State:
+    def state(self) -> str:
         assert self.connection is not None
         return self.connection.state
 
@@ -96,7 +95,7 @@ class Dialogue:
         else:
             self.listen()
             assert self.hear("SYN", 0, options=options, window=window) == ["SYN,ACK 0 1"]
-            assert self.hear("ACK", 1, 1, window=window) == []
+            assert self.hear("ACK", 1, 1, window=window, options=options) == []
         assert self.state == State.ESTABLISHED
         return self
 

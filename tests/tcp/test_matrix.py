@@ -73,31 +73,70 @@ ACK_KINDS = (
 )
 # 3.10.7.1
 cells("CLOSED", RST_KINDS, "", SAME, "An incoming segment containing a RST is discarded.")
-cells("CLOSED", "SYN; SYN in window; FIN; SYN-FIN; no flags", "RST,ACK 0 e", SAME,
-      "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>.")  # fmt: skip
+cells(
+    "CLOSED",
+    "SYN; SYN in window; FIN; SYN-FIN; no flags",
+    "RST,ACK 0 e",
+    SAME,
+    "If the ACK bit is off, sequence number zero is used, <SEQ=0><ACK=SEG.SEQ+SEG.LEN><CTL=RST,ACK>.",
+)
 cells("CLOSED", ACK_KINDS, "RST a -", SAME, "If the ACK bit is on, <SEQ=SEG.ACK><CTL=RST>.")
 # 3.10.7.2
 cells(
     "LISTEN", RST_KINDS, "", SAME, "An incoming RST segment could not be valid ... An incoming RST should be ignored."
 )
-cells("LISTEN", ACK_KINDS, "RST a -", SAME,
-      "Any acknowledgment is bad if it arrives on a connection still in the LISTEN state.")  # fmt: skip
-cells("LISTEN", "SYN; SYN in window; SYN-FIN", "SYN,ACK 0 s+1", "SYN_RECEIVED",
-      "ISS should be selected and a SYN segment sent of the form <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.")  # fmt: skip
+cells(
+    "LISTEN",
+    ACK_KINDS,
+    "RST a -",
+    SAME,
+    "Any acknowledgment is bad if it arrives on a connection still in the LISTEN state.",
+)
+cells(
+    "LISTEN",
+    "SYN; SYN in window; SYN-FIN",
+    "SYN,ACK 0 s+1",
+    "SYN_RECEIVED",
+    "ISS should be selected and a SYN segment sent of the form <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>.",
+)
 cells("LISTEN", "FIN; no flags", "", SAME, "This should not be reached. Drop the segment and return.")
 # 3.10.7.3
-cells("SYN_SENT", "SYN; SYN in window; SYN-FIN", "SYN,ACK 0 s+1", "SYN_RECEIVED",
-      "Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> and send it.")  # fmt: skip
-cells("SYN_SENT", "SYN-ACK", "ACK n s+1", "ESTABLISHED",
-      "If SND.UNA > ISS (our SYN has been ACKed), change the connection state to ESTABLISHED, form an ACK segment.")  # fmt: skip
-cells("SYN_SENT", "ACK of what was not sent; ACK of long ago; FIN-ACK, nothing new", "RST a -", SAME,
-      "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset <SEQ=SEG.ACK><CTL=RST> and discard the segment.")  # fmt: skip
-cells("SYN_SENT", "ACK; FIN; FIN-ACK; data; old data; data beyond the window; no flags", "", SAME,
-      "Fifth, if neither of the SYN or RST bits is set, then drop the segment and return.")  # fmt: skip
-cells("SYN_SENT", "RST; RST in window; RST at the edge", "", SAME,
-      "Otherwise (no ACK), drop the segment and return.")  # fmt: skip
-cells("SYN_SENT", "RST-ACK", "", "CLOSED",
-      "If the ACK was acceptable, then signal to the user 'error: connection reset', enter CLOSED state.")  # fmt: skip
+cells(
+    "SYN_SENT",
+    "SYN; SYN in window; SYN-FIN",
+    "SYN,ACK 0 s+1",
+    "SYN_RECEIVED",
+    "Otherwise, enter SYN-RECEIVED, form a SYN,ACK segment <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK> and send it.",
+)
+cells(
+    "SYN_SENT",
+    "SYN-ACK",
+    "ACK n s+1",
+    "ESTABLISHED",
+    "If SND.UNA > ISS (our SYN has been ACKed), change the connection state to ESTABLISHED, form an ACK segment.",
+)
+cells(
+    "SYN_SENT",
+    "ACK of what was not sent; ACK of long ago; FIN-ACK, nothing new",
+    "RST a -",
+    SAME,
+    "If SEG.ACK =< ISS or SEG.ACK > SND.NXT, send a reset <SEQ=SEG.ACK><CTL=RST> and discard the segment.",
+)
+cells(
+    "SYN_SENT",
+    "ACK; FIN; FIN-ACK; data; old data; data beyond the window; no flags",
+    "",
+    SAME,
+    "Fifth, if neither of the SYN or RST bits is set, then drop the segment and return.",
+)
+cells("SYN_SENT", "RST; RST in window; RST at the edge", "", SAME, "Otherwise (no ACK), drop the segment and return.")
+cells(
+    "SYN_SENT",
+    "RST-ACK",
+    "",
+    "CLOSED",
+    "If the ACK was acceptable, then signal to the user 'error: connection reset', enter CLOSED state.",
+)
 # 3.10.7.4, first
 UNACCEPTABLE = (
     "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST bit is set)."
@@ -105,37 +144,97 @@ UNACCEPTABLE = (
 cells(LATER, "old data; data beyond the window", "ACK n r", SAME, UNACCEPTABLE)
 cells(LATER, "SYN", "ACK n r", SAME, UNACCEPTABLE)
 cells(("SYN_RECEIVED", *SYNCHRONIZED), "SYN-ACK", "ACK n r", SAME, UNACCEPTABLE)
-cells("SYN_RECEIVED active", "SYN-ACK", "", "ESTABLISHED",
-      "Figure 8: ESTABLISHED <-- <SEQ=300><ACK=101><CTL=SYN,ACK> <-- SYN-RECEIVED")  # fmt: skip
+cells(
+    "SYN_RECEIVED active",
+    "SYN-ACK",
+    "",
+    "ESTABLISHED",
+    "Figure 8: ESTABLISHED <-- <SEQ=300><ACK=101><CTL=SYN,ACK> <-- SYN-RECEIVED",
+)
 # second
-cells(LATER, "RST at the edge", "", SAME,
-      "If the RST bit is set and the sequence number is outside the current receive window, silently drop the segment.")  # fmt: skip
-cells(LATER, "RST in window", "ACK n r", SAME,
-      "... does not exactly match the next expected sequence value, yet is within the window, ... send ... challenge ACK.")  # fmt: skip
-cells("SYN_RECEIVED", "RST; RST-ACK", "", "CLOSED",
-      "If this connection was initiated with a passive OPEN, then return this connection to LISTEN state.")  # fmt: skip
-cells("SYN_RECEIVED active", "RST; RST-ACK", "", "CLOSED",
-      "... then the connection was refused; signal the user 'connection refused'. ... enter the CLOSED state.")  # fmt: skip
+cells(
+    LATER,
+    "RST at the edge",
+    "",
+    SAME,
+    "If the RST bit is set and the sequence number is outside the current receive window, silently drop the segment.",
+)
+cells(
+    LATER,
+    "RST in window",
+    "ACK n r",
+    SAME,
+    "... does not exactly match the next expected sequence value, yet is within the window, ... challenge ACK.",
+)
+cells(
+    "SYN_RECEIVED",
+    "RST; RST-ACK",
+    "",
+    "CLOSED",
+    "If this connection was initiated with a passive OPEN, then return this connection to LISTEN state.",
+)
+cells(
+    "SYN_RECEIVED active",
+    "RST; RST-ACK",
+    "",
+    "CLOSED",
+    "... then the connection was refused; signal the user 'connection refused'. ... enter the CLOSED state.",
+)
 cells(SYNCHRONIZED, "RST; RST-ACK", "", "CLOSED", "If the RST bit is set ... Enter the CLOSED state.")
 # fourth
-cells("SYN_RECEIVED", "SYN in window; SYN-FIN", "", "CLOSED",
-      "If the connection was initiated with a passive OPEN, then return this connection to the LISTEN state.")  # fmt: skip
-cells(("SYN_RECEIVED active", *SYNCHRONIZED), "SYN in window; SYN-FIN", "ACK n r", SAME,
-      "... if the SYN bit is set, irrespective of the sequence number, TCP endpoints MUST send a 'challenge ACK'.")  # fmt: skip
+cells(
+    "SYN_RECEIVED",
+    "SYN in window; SYN-FIN",
+    "",
+    "CLOSED",
+    "If the connection was initiated with a passive OPEN, then return this connection to the LISTEN state.",
+)
+cells(
+    ("SYN_RECEIVED active", *SYNCHRONIZED),
+    "SYN in window; SYN-FIN",
+    "ACK n r",
+    SAME,
+    "... if the SYN bit is set, irrespective of the sequence number, TCP endpoints MUST send a 'challenge ACK'.",
+)
 # fifth
 cells(LATER, "FIN; no flags", "", SAME, "If the ACK bit is off, drop the segment and return.")
-cells(RECEIVED, "ACK of what was not sent; ACK of long ago; FIN-ACK, nothing new", "RST a -", SAME,
-      "If the segment acknowledgment is not acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST> and send it.")  # fmt: skip
-cells(RECEIVED, "ACK", "", "ESTABLISHED",
-      "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state and continue processing.")  # fmt: skip
-cells(SYNCHRONIZED, "ACK of what was not sent", "ACK n r", SAME,
-      "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment, and return.")  # fmt: skip
-cells(SYNCHRONIZED, "ACK of long ago", "ACK n r", SAME,
-      "... only if it is in the range ((SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT) ... an ACK sent back.")  # fmt: skip
+cells(
+    RECEIVED,
+    "ACK of what was not sent; ACK of long ago; FIN-ACK, nothing new",
+    "RST a -",
+    SAME,
+    "If the segment acknowledgment is not acceptable, form a reset segment <SEQ=SEG.ACK><CTL=RST> and send it.",
+)
+cells(
+    RECEIVED,
+    "ACK",
+    "",
+    "ESTABLISHED",
+    "If SND.UNA < SEG.ACK =< SND.NXT, then enter ESTABLISHED state and continue processing.",
+)
+cells(
+    SYNCHRONIZED,
+    "ACK of what was not sent",
+    "ACK n r",
+    SAME,
+    "If the ACK acks something not yet sent (SEG.ACK > SND.NXT), then send an ACK, drop the segment, and return.",
+)
+cells(
+    SYNCHRONIZED,
+    "ACK of long ago",
+    "ACK n r",
+    SAME,
+    "... only if it is in the range ((SND.UNA - MAX.SND.WND) =< SEG.ACK =< SND.NXT) ... an ACK sent back.",
+)
 DUPLICATE = "If the ACK is a duplicate (SEG.ACK =< SND.UNA), it can be ignored."
 cells(("ESTABLISHED", "FIN_WAIT_2", "CLOSE_WAIT", "TIME_WAIT"), "ACK", "", SAME, DUPLICATE)
-cells("FIN_WAIT_1", "ACK", "", "FIN_WAIT_2",
-      "If the FIN segment is now acknowledged, then enter FIN-WAIT-2 and continue processing in that state.")  # fmt: skip
+cells(
+    "FIN_WAIT_1",
+    "ACK",
+    "",
+    "FIN_WAIT_2",
+    "If the FIN segment is now acknowledged, then enter FIN-WAIT-2 and continue processing in that state.",
+)
 cells("CLOSING", "ACK", "", "TIME_WAIT", "If the ACK acknowledges our FIN, then enter the TIME-WAIT state.")
 cells(
     "LAST_ACK", "ACK", "", "CLOSED", "If our FIN is now acknowledged, delete the TCB, enter the CLOSED state, return."
@@ -153,18 +252,33 @@ cells("LAST_ACK", "data", "", "CLOSED", IGNORE)
 FINS = "... advance RCV.NXT over the FIN, and send an acknowledgment for the FIN."
 cells(RECEIVED, "FIN-ACK", "ACK n r+1", "CLOSE_WAIT", FINS)
 cells("ESTABLISHED", "FIN-ACK; FIN-ACK, nothing new", "ACK n r+1", "CLOSE_WAIT", FINS)
-cells("FIN_WAIT_1", "FIN-ACK", "ACK n r+1", "TIME_WAIT",
-      "If our FIN has been ACKed (perhaps in this segment), then enter TIME-WAIT, start the time-wait timer.")  # fmt: skip
+cells(
+    "FIN_WAIT_1",
+    "FIN-ACK",
+    "ACK n r+1",
+    "TIME_WAIT",
+    "If our FIN has been ACKed (perhaps in this segment), then enter TIME-WAIT, start the time-wait timer.",
+)
 cells("FIN_WAIT_1", "FIN-ACK, nothing new", "ACK n r+1", "CLOSING", "... otherwise, enter the CLOSING state.")
-cells("FIN_WAIT_2", "FIN-ACK; FIN-ACK, nothing new", "ACK n r+1", "TIME_WAIT",
-      "Enter the TIME-WAIT state. Start the time-wait timer, turn off the other timers.")  # fmt: skip
+cells(
+    "FIN_WAIT_2",
+    "FIN-ACK; FIN-ACK, nothing new",
+    "ACK n r+1",
+    "TIME_WAIT",
+    "Enter the TIME-WAIT state. Start the time-wait timer, turn off the other timers.",
+)
 cells("CLOSE_WAIT", "FIN-ACK; FIN-ACK, nothing new", "ACK n r", SAME, "Remain in the CLOSE-WAIT state.")
 cells("CLOSING", "FIN-ACK", "ACK n r", "TIME_WAIT", "If the ACK acknowledges our FIN, then enter the TIME-WAIT state.")
 cells("CLOSING", "FIN-ACK, nothing new", "ACK n r", SAME, "Remain in the CLOSING state.")
 cells("LAST_ACK", "FIN-ACK", "", "CLOSED", "If our FIN is now acknowledged, delete the TCB, enter the CLOSED state.")
 cells("LAST_ACK", "FIN-ACK, nothing new", "ACK n r", SAME, "Remain in the LAST-ACK state.")
-cells("TIME_WAIT", "FIN-ACK; FIN-ACK, nothing new", "ACK n r", SAME,
-      "Acknowledge it, and restart the 2 MSL timeout. ... Remain in the TIME-WAIT state.")  # fmt: skip
+cells(
+    "TIME_WAIT",
+    "FIN-ACK; FIN-ACK, nothing new",
+    "ACK n r",
+    SAME,
+    "Acknowledge it, and restart the 2 MSL timeout. ... Remain in the TIME-WAIT state.",
+)
 
 
 def value(text: str, names: dict[str, int]) -> int:

@@ -278,6 +278,8 @@ def ack_field(c: Connection, seg: Arrival, now: int) -> bool:
             return False
         recovery.opened(c, c.iss + 1, seg.opts, now)
         c.move(Cause.ACK_OF_SYN, now)
+        if c.due_syn:  # crossed with the SYN-ACK we were about to send
+            c.due_syn, c.ack_now = False, True
         c.snd_wnd = seg.window
         c.max_snd_wnd = max(c.max_snd_wnd, seg.window)
         c.snd_wl1, c.snd_wl2 = seg.seq, seg.ack

@@ -84,6 +84,7 @@ def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
         sample = sample or sacked_sample
     if sample:
         c.rtt.sample(sample)
+        board.min_rtt = c.rtt.least
     _take_window(c, seg, now)
     if seg.flags & ECE and c.ecn_on and c.snd_una > c.ecn_recover:
         # RFC 3168 6.1.2: as for a loss, once a round trip.

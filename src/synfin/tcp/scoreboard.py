@@ -37,8 +37,8 @@ class Scoreboard:
     """All flights between SND.UNA and SND.NXT, in order."""
 
     __slots__ = (
-        "_counted", "_grown", "_head", "_list", "_lost", "_order", "departed", "highest_sacked", "pipe", "rack_at",
-        "rack_end", "rack_rtt", "reordered", "sacked", "window_mult",
+        "_counted", "_grown", "_head", "_list", "_lost", "_order", "departed", "highest_sacked", "min_rtt", "pipe",
+        "rack_at", "rack_end", "rack_rtt", "reordered", "sacked", "window_mult",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -52,6 +52,7 @@ class Scoreboard:
         self.sacked = 0  # octets
         self.departed = 0  # octets that duplicate ACKs say have left the network (no SACK)
         self.highest_sacked = 0
+        self.min_rtt = 0
         self.rack_at = self.rack_end = self.rack_rtt = 0
         self.reordered = False
         self.window_mult = 1
@@ -185,7 +186,7 @@ class Scoreboard:
     def _rack(self, flight: Flight, now: int) -> None:
         """RFC 8985 6.2 step 2: the most recently sent flight that was delivered."""
         rtt = now - flight.sent_at
-        if flight.times > 1 and rtt < self.rack_rtt // 2:
+        if flight.times > 1 and rtt < self.min_rtt:
             return  # most likely the answer to an earlier transmission
         if (flight.sent_at, flight.end) > (self.rack_at, self.rack_end):
             self.rack_at, self.rack_end, self.rack_rtt = flight.sent_at, flight.end, rtt
