@@ -217,7 +217,7 @@ class Flows:
         begin = 0
         ends = self.endpoints(table, np.arange(len(sizes)))
         counts = side_counts(rows, table.sender, sizes)
-        ordinary = plain(rows, table.sender, starts, sizes) & ~table.reused
+        ordinary = plain(rows, table.sender, starts, sizes)
         flags = zip(table.early.tolist(), table.reused.tolist(), counts, ordinary.tolist(), strict=True)
         opened_by = table.opened_by.tolist()
         for k, (size, number, by, (a, b), (hasty, again, count, easy)) in enumerate(

@@ -10,6 +10,7 @@ SEEN (its own segment shows it), PROVED (the other end's acknowledgement shows i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntFlag, StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,6 +27,24 @@ if TYPE_CHECKING:
 
 A, B = 0, 1
 _LATER = object()
+
+#: Tells a fact that is made when first asked for, by its name.
+Later = Callable[[str], Any]
+
+
+def _made_later(self: Any, name: str) -> Any:
+    """A fact that was left out until somebody asks (``leave``): ask ``later`` for it and keep it."""
+    if name == "later" or self.later is None:
+        raise AttributeError(name)
+    value = self.later(name)
+    object.__setattr__(self, name, value)
+    return value
+
+
+def leave(facts: object, *names: str) -> None:
+    """Leave the facts ``names`` to be made when first asked for, by the ``later`` of ``facts``."""
+    for name in names:
+        object.__delattr__(facts, name)
 
 
 class Endpoint(NamedTuple):
@@ -134,6 +153,10 @@ class TcpSide:
     first_payload_packet: int | None
     last_payload_packet: int | None
     rtt: tuple[int, int, int] | None  # running RTT min, median, max to this side's ACK of the other's data, ns
+    later: Later | None = field(default=None, repr=False, compare=False)
+
+    if not TYPE_CHECKING:
+        __getattr__ = _made_later
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +209,10 @@ class TcpStory:
     overlaps: tuple[Overlap, ...]
     reused_ports: bool
     marks: list[int]  # Mark bits of each packet, aligned with ``Connection.rows``
+    later: Later | None = field(default=None, repr=False, compare=False)
+
+    if not TYPE_CHECKING:
+        __getattr__ = _made_later
 
 
 # ---------------------------------------------------------------- TLS

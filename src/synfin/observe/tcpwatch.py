@@ -28,8 +28,10 @@ from synfin.observe.story import (
 )
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpstates import follow
+from synfin.observe.tcpwatch_facts import close, completeness, cookie_look, syn_facts
 from synfin.observe.tcpwatch_marks import marks as segment_marks
 from synfin.observe.tcpwatch_options import options
+from synfin.observe.tcpwatch_plain import watch_plain
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 _M = 0xFFFFFFFF
@@ -41,6 +43,9 @@ _NAMES = {int(mark): (mark.name or "").lower() for mark in Mark}
 _REPEATED = int(Mark.RETRANSMISSION | Mark.OUT_OF_ORDER | Mark.KEEP_ALIVE | Mark.ZERO_WINDOW_PROBE)
 _GARBAGE = int(Mark.KEEP_ALIVE)
 _REUSED = int(Mark.REUSED_PORTS)
+_ZERO = int(Mark.ZERO_WINDOW)
+_RETRANSMISSION = int(Mark.RETRANSMISSION)
+_SLOW = int(Mark.RETRANSMISSION | Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION)
 _NOTHING = EndState("CLOSED", Knowledge.ASSUMED)
 _NO_SIDE = TcpSide(0, 0, 0, 0, 0, None, 0, None, None, 0, {}, 0, 0, None, None, None, None)
 
@@ -50,19 +55,16 @@ def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory,
     rows = flow.rows
     if rows.kind[0] == _PDU:
         return _pdu_story(icmp), (in_order(rows, 0), in_order(rows, 1))
+    if flow.plain:
+        found = watch_plain(flow, icmp)
+        if found is not None:
+            return found
     syns = (_syn_facts(rows, 0), _syn_facts(rows, 1))
-    plain = flow.plain and not (syns[0] is not None and syns[0].fast_open)
-    if plain:
-        marks = [0] * len(rows)
-        streams = [in_order(rows, 0), in_order(rows, 1)]
-        unique = [streams[0].end, streams[1].end]
-        rtt = _plain_rtt(rows)
-    else:
-        marks = segment_marks(rows, flow.reused)
-        placed = [_stream(rows, side, syns[side], marks) for side in (0, 1)]
-        streams = [stream for stream, _ in placed]
-        unique = [covered for _, covered in placed]
-        rtt = (_rtt(rows, 0, marks), _rtt(rows, 1, marks))
+    marks = segment_marks(rows, flow.reused)
+    placed = [_stream(rows, side, syns[side], marks) for side in (0, 1)]
+    streams = [stream for stream, _ in placed]
+    unique = [covered for _, covered in placed]
+    rtt = (_rtt(rows, 0, marks), _rtt(rows, 1, marks))
     marked = any(marks)
     final, shape = follow(rows)
     sides = (
@@ -75,20 +77,20 @@ def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory,
         words.append("one_sided")
     if syns[0] is None or flow.opened_by == "first":
         words.append("starts_late")
-    if _cookie_look(syns):
+    if cookie_look(syns):
         words.append("syn_cookie_look")
     if handshake == "syn_synack":
         words.append("stale_syn" if sides[0].rsts else "half_open")
     initial_rtt, syn_to_synack = _round_trip(rows)
-    close, rst_after_fin, rst_by, fin_by = _close(rows, sides)
+    how, rst_after_fin, rst_by, fin_by = close(sides)
     story = TcpStory(
         source="packets",
         handshake=handshake,
-        close=close,
+        close=how,
         rst_after_fin=rst_after_fin,
         rst_first_by=rst_by,
         fin_first_by=fin_by,
-        completeness=_completeness(rows),
+        completeness=completeness(rows),
         initial_rtt=initial_rtt,
         syn_to_synack=syn_to_synack,
         sides=sides,
@@ -129,20 +131,7 @@ def _syn_facts(rows: Rows, side: int) -> SynFacts | None:
     """What ``side`` said in its first SYN or SYN-ACK."""
     for i, (flags, sender) in enumerate(zip(rows.flags, rows.sender, strict=True)):
         if flags & SYN and sender == side:
-            said = options(rows.options(i))
-            return SynFacts(
-                rows.number[i],
-                rows.time[i],
-                rows.seq[i],
-                rows.window[i],
-                said.mss,
-                said.wscale,
-                said.sack_permitted,
-                said.timestamped,
-                said.fast_open,
-                said.all,
-                rows.ttl[i],
-            )
+            return syn_facts(rows, i)
     return None
 
 
@@ -198,31 +187,6 @@ def _side(
         count.first_payload_packet,
         count.last_payload_packet,
         rtt,
-    )
-
-
-def _plain_rtt(rows: Rows) -> tuple[tuple[int, int, int] | None, tuple[int, int, int] | None]:
-    """``_rtt`` of both sides at once, where nothing was repeated and nothing is missing."""
-    ends: tuple[list[int], list[int]] = ([], [])
-    times: tuple[list[int], list[int]] = ([], [])
-    done = [0, 0]
-    samples: tuple[list[int], list[int]] = ([], [])
-    for sender, time, seq, ack, size in zip(rows.sender, rows.time, rows.seq, rows.ack, rows.load_len, strict=True):
-        other = 1 - sender
-        sent, at = ends[other], done[other]
-        if at < len(sent) and (ack - sent[at]) & _M < _H:
-            at += 1
-            while at < len(sent) and (ack - sent[at]) & _M < _H:
-                at += 1
-            done[other] = at
-            samples[sender].append(time - times[other][at - 1])
-        if size:
-            ends[sender].append((seq + size) & _M)
-            times[sender].append(time)
-    one, two = samples
-    return (
-        (min(one), median_low(one), max(one)) if one else None,
-        (min(two), median_low(two), max(two)) if two else None,
     )
 
 
@@ -299,50 +263,6 @@ def _handshake(rows: Rows, sides: tuple[TcpSide, TcpSide]) -> str:
     return "syn_no_synack"
 
 
-def _close(rows: Rows, sides: tuple[TcpSide, TcpSide]) -> tuple[str, bool, int | None, int | None]:
-    """How it ended, whether both FINs came before the first RST, and who sent the first RST and the first FIN."""
-    fins = [side.fin_packet for side in sides]
-    rsts = [side.rst_packet for side in sides]
-    fin_by = _first(fins)
-    rst_by = _first(rsts)
-    if rst_by is not None:
-        first = rsts[rst_by]
-        orderly = all(fin is not None and first is not None and fin < first for fin in fins)
-        return "rst", orderly, rst_by, fin_by
-    if fins[0] is not None and fins[1] is not None:
-        return "fin", False, None, fin_by
-    if fin_by is not None:
-        return ("half_a", "half_b")[fin_by], False, None, fin_by
-    return "open", False, None, None
-
-
-def _first(packets: list[int | None]) -> int | None:
-    one, two = packets
-    if one is None:
-        return None if two is None else 1
-    return 0 if two is None or one <= two else 1
-
-
-def _completeness(rows: Rows) -> int:
-    """Wireshark's sum of what was captured: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32."""
-    if len(rows) == 1 and rows.flags[0] & (SYN | ACK) != SYN:
-        return 0  # as tshark has it: one stray segment is no conversation
-    done = 1 if rows.flags[0] & (SYN | ACK) == SYN else 0
-    for flags, size in zip(rows.flags, rows.load_len, strict=True):
-        if flags & SYN:
-            if flags & ACK:
-                done |= 2
-        elif flags & ACK and not size:
-            done |= 4
-        if size:
-            done |= 8
-        if flags & FIN:
-            done |= 16
-        if flags & RST:
-            done |= 32
-    return done
-
-
 def _round_trip(rows: Rows) -> tuple[int | None, int | None]:
     """SYN to the ACK that ends the handshake, and SYN to SYN-ACK, ns."""
     syn = synack = None
@@ -359,14 +279,6 @@ def _round_trip(rows: Rows) -> tuple[int | None, int | None]:
     return None, synack
 
 
-def _cookie_look(syns: tuple[SynFacts | None, SynFacts | None]) -> bool:
-    """Whether B answered as SYN cookies make it: much was offered, only one of the few encodable MSS came back."""
-    a, b = syns
-    if a is None or b is None or a.wscale is None or not a.sack_permitted:
-        return False
-    return b.wscale is None and not b.sack_permitted and not b.timestamps and b.mss in (536, 1300, 1440, 1460)
-
-
 def _stalls(rows: Rows, marks: list[int]) -> list[Stall]:
     """Stretches in which a side was held up: closed windows, timeouts, unanswered SYNs."""
     out: list[Stall] = []
@@ -381,7 +293,7 @@ def _stalls(rows: Rows, marks: list[int]) -> list[Stall]:
         if flags & SYN:
             syn_times[sender].append(i)
         held = closed[sender]
-        if mark & Mark.ZERO_WINDOW:
+        if mark & _ZERO:
             if held is None:
                 closed[sender] = (time, [number])
             else:
@@ -392,7 +304,7 @@ def _stalls(rows: Rows, marks: list[int]) -> list[Stall]:
         if rows.load_len[i] or flags & (SYN | FIN):
             before = last_sent[sender]
             again = timeout[sender]
-            slow = mark & Mark.RETRANSMISSION and not mark & (Mark.FAST_RETRANSMISSION | Mark.SPURIOUS_RETRANSMISSION)
+            slow = mark & _SLOW == _RETRANSMISSION
             if slow and not flags & SYN and before is not None and time - rows.time[before] >= RTO_LEAST:
                 if again is None:
                     again = timeout[sender] = (rows.time[before], [rows.number[before]])

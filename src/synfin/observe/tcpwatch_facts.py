@@ -1,0 +1,78 @@
+"""Facts of a connection that need no marks: what a SYN said, how it closed, what of it was captured."""
+
+from __future__ import annotations
+
+from synfin.observe.rows import Rows
+from synfin.observe.story import SynFacts, TcpSide
+from synfin.observe.tcpwatch_options import options
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
+
+
+def syn_facts(rows: Rows, i: int) -> SynFacts:
+    """What packet ``i``, a SYN or SYN-ACK, says of its sender."""
+    said = options(rows.options(i))
+    return SynFacts(
+        rows.number[i],
+        rows.time[i],
+        rows.seq[i],
+        rows.window[i],
+        said.mss,
+        said.wscale,
+        said.sack_permitted,
+        said.timestamped,
+        said.fast_open,
+        said.all,
+        rows.ttl[i],
+    )
+
+
+def close(sides: tuple[TcpSide, TcpSide]) -> tuple[str, bool, int | None, int | None]:
+    """How it ended, whether both FINs came before the first RST, and who sent the first RST and the first FIN."""
+    fins = [side.fin_packet for side in sides]
+    rsts = [side.rst_packet for side in sides]
+    fin_by = _first(fins)
+    rst_by = _first(rsts)
+    if rst_by is not None:
+        first = rsts[rst_by]
+        orderly = all(fin is not None and first is not None and fin < first for fin in fins)
+        return "rst", orderly, rst_by, fin_by
+    if fins[0] is not None and fins[1] is not None:
+        return "fin", False, None, fin_by
+    if fin_by is not None:
+        return ("half_a", "half_b")[fin_by], False, None, fin_by
+    return "open", False, None, None
+
+
+def _first(packets: list[int | None]) -> int | None:
+    one, two = packets
+    if one is None:
+        return None if two is None else 1
+    return 0 if two is None or one <= two else 1
+
+
+def completeness(rows: Rows) -> int:
+    """Wireshark's sum of what was captured: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32."""
+    if len(rows) == 1 and rows.flags[0] & (SYN | ACK) != SYN:
+        return 0  # as tshark has it: one stray segment is no conversation
+    done = 1 if rows.flags[0] & (SYN | ACK) == SYN else 0
+    for flags, size in zip(rows.flags, rows.load_len, strict=True):
+        if flags & SYN:
+            if flags & ACK:
+                done |= 2
+        elif flags & ACK and not size:
+            done |= 4
+        if size:
+            done |= 8
+        if flags & FIN:
+            done |= 16
+        if flags & RST:
+            done |= 32
+    return done
+
+
+def cookie_look(syns: tuple[SynFacts | None, SynFacts | None]) -> bool:
+    """Whether B answered as SYN cookies make it: much was offered, only one of the few encodable MSS came back."""
+    a, b = syns
+    if a is None or b is None or a.wscale is None or not a.sack_permitted:
+        return False
+    return b.wscale is None and not b.sack_permitted and not b.timestamps and b.mss in (536, 1300, 1440, 1460)
