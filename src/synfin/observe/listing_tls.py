@@ -7,10 +7,13 @@ left to the careful reader.  RFC 8446 4.1.2, 4.1.3; RFC 6066 3; RFC 7301 3.1.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from synfin.capture.gather import gather, u16
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -57,7 +60,8 @@ class _Hellos:
 
     def u8(self, ahead: int = 0) -> Ints:
         """The octet ``ahead`` of each place."""
-        return self.octets[np.minimum(self.pos + ahead, self.last)].astype(np.int64)
+        octets: Ints = self.octets[np.minimum(self.pos + ahead, self.last)].astype(np.int64)
+        return octets
 
     def u16(self, ahead: int = 0) -> Ints:
         """The two octets ``ahead`` of each place as a number."""
@@ -69,11 +73,27 @@ class _Hellos:
         self.pos = self.pos + prefix + size
         self.good &= self.pos <= self.end
 
-    def extensions(self) -> None:
-        """Enter the extensions block; a hello that ends before it has none."""
+    def extensions(self) -> Iterator[tuple[Ints, Ints, Ints, Ints]]:
+        """All extensions in lock step: which hellos have one at this turn, its type, where its data is and how long.
+
+        A hello that ends before the extensions block has none; one whose extensions do not fill it is not ``good``.
+        """
         none = self.pos == self.end
         self.good &= none | (self.pos + 2 + self.u16() == self.end)
-        self.pos = np.where(none, self.pos, self.pos + 2)
+        which = np.flatnonzero(self.good & ~none)
+        pos, end = self.pos[which] + 2, self.end[which]
+        for _ in range(_TURNS):
+            going = pos < end
+            which, pos, end = which[going], pos[going], end[going]
+            if not which.size:
+                return
+            head = gather(self.octets, pos, 4)
+            kind, size = u16(head, 0).astype(np.int64), u16(head, 2).astype(np.int64)
+            pos = pos + 4
+            yield which, kind, pos, size
+            pos = pos + size
+            self.good[which] &= pos <= end
+        self.good[which] &= pos == end
 
 
 def client_names(octets: Octets, at: Ints, size: Ints) -> ClientNames:
@@ -82,26 +102,17 @@ def client_names(octets: Octets, at: Ints, size: Ints) -> ClientNames:
     hello.skip(1)
     hello.skip(2)
     hello.skip(1)
-    hello.extensions()
     name_at = np.zeros_like(at)
     name_size = np.zeros_like(at)
-    open_ = hello.good & (hello.pos < hello.end)
-    for _ in range(_TURNS):
-        if not open_.any():
-            break
-        kind, length = hello.u16(), hello.u16(2)
-        stop = hello.pos + 4 + length
-        hello.good &= ~open_ | (stop <= hello.end)
-        named = open_ & hello.good & (kind == 0)
-        chars = hello.u16(7)
-        plain = (hello.u16(4) == length - 2) & (hello.u8(6) == 0) & (chars == length - 5) & (chars > 0)
-        hello.good &= ~named | (plain & (name_size == 0))
-        named &= plain
-        name_at = np.where(named, hello.pos + 9, name_at)
-        name_size = np.where(named, chars, name_size)
-        hello.pos = np.where(open_, stop, hello.pos)
-        open_ &= hello.good & (hello.pos < hello.end)
-    return ClientNames(hello.good & (hello.pos == hello.end), name_at, name_size)
+    for which, kind, place, length in hello.extensions():
+        named = np.flatnonzero(kind == 0)
+        who, place, length = which[named], place[named], length[named]
+        head = gather(octets, np.minimum(place, octets.size), 5)
+        chars = u16(head, 3).astype(np.int64)
+        plain = (u16(head, 0) == length - 2) & (head[:, 2] == 0) & (chars == length - 5) & (chars > 0)
+        hello.good[who] &= plain & (name_size[who] == 0)
+        name_at[who], name_size[who] = place + 5, chars
+    return ClientNames(hello.good, name_at, name_size)
 
 
 def server_choices(octets: Octets, at: Ints, size: Ints) -> ServerChoices:
@@ -112,24 +123,15 @@ def server_choices(octets: Octets, at: Ints, size: Ints) -> ServerChoices:
     cipher = hello.u16()
     hello.pos = hello.pos + 3
     hello.good &= hello.pos <= hello.end
-    hello.extensions()
     version = hello.legacy.copy()
     alpn_at = np.zeros_like(at)
     alpn_size = np.zeros_like(at)
-    open_ = hello.good & (hello.pos < hello.end)
-    for _ in range(_TURNS):
-        if not open_.any():
-            break
-        kind, length = hello.u16(), hello.u16(2)
-        stop = hello.pos + 4 + length
-        hello.good &= ~open_ | (stop <= hello.end)
-        open_ &= hello.good
-        version = np.where(open_ & (kind == 43) & (length == 2), hello.u16(4), version)
-        chose = open_ & (kind == 16)
-        chars = hello.u8(6)
-        hello.good &= ~chose | ((hello.u16(4) == length - 2) & (chars == length - 3))
-        alpn_at = np.where(chose, hello.pos + 7, alpn_at)
-        alpn_size = np.where(chose, chars, alpn_size)
-        hello.pos = np.where(open_, stop, hello.pos)
-        open_ &= hello.good & (hello.pos < hello.end)
-    return ServerChoices(hello.good & (hello.pos == hello.end), version, cipher, alpn_at, alpn_size)
+    for which, kind, place, length in hello.extensions():
+        head = gather(octets, np.minimum(place, octets.size), 3)
+        chosen = (kind == 43) & (length == 2)
+        version[which[chosen]] = u16(head, 0)[chosen]
+        alpn = np.flatnonzero(kind == 16)
+        who, chars = which[alpn], head[alpn, 2].astype(np.int64)
+        hello.good[who] &= (u16(head, 0)[alpn] == length[alpn] - 2) & (chars == length[alpn] - 3)
+        alpn_at[who], alpn_size[who] = place[alpn] + 3, chars
+    return ServerChoices(hello.good, version, cipher, alpn_at, alpn_size)
