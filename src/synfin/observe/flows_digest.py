@@ -4,7 +4,8 @@ The counts go into every story.  ``plain`` marks connections on which the carefu
 spared: the handshake comes first and is whole, every segment follows the one before in sequence, every
 acknowledgment is new or rides on data, nothing is acknowledged that was not seen, no window is closed or used up, all
 payload was captured.  The test errs to the careful side only: a connection called plain has no ``Mark`` on any segment
-and streams that lie in the file in order (a property test holds it to the walk of ``tcpwatch_marks``).
+but ``REUSED_PORTS`` on its first, and streams that lie in the file in order (a property test holds it to the walk of
+``tcpwatch_marks``).
 """
 
 from __future__ import annotations
