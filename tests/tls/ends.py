@@ -41,8 +41,12 @@ def root() -> Minted:
     return _issue("Root", None, kind="p256", number=90, ca=True)
 
 
-@lru_cache(maxsize=32)
 def leaf(kind: str = "p256", name: str = NAME, client: bool = False) -> Minted:
+    return _leaf(kind, name, client)
+
+
+@lru_cache(maxsize=32)
+def _leaf(kind: str, name: str, client: bool) -> Minted:
     return _issue(name, root(), kind=kind, number=2 if client else 1, ca=False, client=client)
 
 

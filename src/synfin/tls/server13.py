@@ -18,7 +18,7 @@ from synfin.spec.transcript import Transcript
 from synfin.tls import authentication as auth
 from synfin.tls import checks, groups, signing
 from synfin.tls.client13 import Keys, check_finished, finished, key_update
-from synfin.tls.config import TLS13, ServerConfig
+from synfin.tls.config import TLS13, Credential, ServerConfig
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone, PeerAuthenticated
 from synfin.tls.hello import Hello, read_hello
@@ -84,6 +84,9 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         transcript.choose(name)
     else:
         transcript.add(hello.raw)
+    chosen = None if psk else _signer(end, hello)
+    if checks.RECORD_LIMIT in hello.bodies:
+        end._limit_out = checks.record_limit(hello.bodies[checks.RECORD_LIMIT], "client_hello", True)
     public, shared = groups.respond(group, shares[group], end.entropy)
     random = end.entropy(32)
     secret = psk.state.secret if psk else b""
@@ -105,8 +108,6 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
     end.compatible_ccs(message.session_id)
     end._padding = config.padding
     end.write_keys(schedule.protection(schedule.server))
-    if checks.RECORD_LIMIT in hello.bodies:
-        end._limit_out = checks.record_limit(hello.bodies[checks.RECORD_LIMIT], "client_hello", True)
     facts = Facts(
         TLS13,
         suite,
@@ -121,11 +122,12 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
     end._post_auth = checks.POST_AUTH in hello.bodies
     _encrypted_extensions(end, hello, early)
     asked = False
-    if psk is None:
+    if chosen is not None:
         asked = config.client_auth is not None
         if asked:
             end.say_raw(_request(config, b""))
-        facts = replace(facts, own_signature=_authenticate(end, hello, transcript))
+        _authenticate(end, hello, transcript, *chosen)
+        facts = replace(facts, own_signature=chosen[1])
     end.say_raw(finished(schedule.verify_data(schedule.server, transcript.digest())))
     digest = transcript.digest()
     schedule.application(digest)
@@ -373,21 +375,24 @@ def _request(config: ServerConfig, context: bytes) -> bytes:
     return write_handshake(CertificateRequest(context=context, extensions=tuple(extensions)))
 
 
-def _authenticate(end: Server, hello: Hello, transcript: Transcript) -> int:
-    """Certificate and CertificateVerify; the scheme."""
-    config = end.config
+def _signer(end: Server, hello: Hello) -> tuple[Credential, int]:
+    """The credential for this client and the scheme it signs with."""
     if checks.SCHEMES not in hello.bodies:
         raise PeerError("missing_extension", "signature_algorithms", "none")
-    chosen = auth.pick(end.candidates(hello.server_name), hello.codes(checks.SCHEMES), config.schemes, TLS13)
+    chosen = auth.pick(end.candidates(hello.server_name), hello.codes(checks.SCHEMES), end.config.schemes, TLS13)
     if chosen is None:
         raise PeerError("no_common_signature", "a scheme of our keys", "none")
-    credential, scheme = chosen
+    return chosen
+
+
+def _authenticate(end: Server, hello: Hello, transcript: Transcript, credential: Credential, scheme: int) -> None:
+    """Certificate and CertificateVerify."""
+    config = end.config
     theirs = hello.codes(checks.COMPRESS)
     compression = next((c for c in config.certificate_compression if c in theirs), None) if theirs else None
     staple = checks.STATUS_REQUEST in hello.bodies
     end.say_raw(auth.our_certificate(credential, b"", staple, checks.SCT in hello.bodies, compression))
     end.say_raw(auth.our_verify(credential, scheme, "server", transcript.digest()))
-    return scheme
 
 
 # ---------------------------------------------------------------- the client's answer
