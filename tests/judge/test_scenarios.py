@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synfin.judge.model import Finding
+from synfin.judge.model import Confidence, Finding
 from tests.judge.support import bad, findings, judged, told
 from tests.scenarios.catalogue import HEALTHY, SCENARIOS
 
@@ -76,7 +76,8 @@ def _complete(finding: Finding, numbers: set[int]) -> None:
     packets = {packet for evidence in finding.evidence for packet in evidence.packets}
     assert packets, finding.title
     assert packets <= numbers
-    for text in (finding.title, finding.cause, finding.remedy, finding.reason, finding.disproof):
+    assert finding.disproof or finding.confidence is Confidence.CERTAIN
+    for text in (finding.title, finding.cause, finding.remedy, finding.reason):
         assert text
         assert "None" not in text
     assert finding.cause.endswith(".")

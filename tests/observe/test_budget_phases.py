@@ -127,7 +127,7 @@ def test_further_exchanges_are_told_together(tmp_path: Path) -> None:
     told = named(connection, "exchanges")
     assert ((told.start - START) / MS, (told.end - START) / MS) == (200, 350)
     assert told.detail.startswith(
-        "2 more exchanges: waiting 100.0 ms (longest 50.0 ms), transferring 0.0 ms, idle 50.0"
+        "2 more exchanges: waiting 100.0 ms (longest 50.0 ms), transferring 0 µs, idle 50.0"
     )
 
 

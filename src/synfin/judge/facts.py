@@ -83,7 +83,9 @@ def at(connection: Connection, time: int) -> str:
 
 
 def span(ns: int) -> str:
-    """A duration for people: ``0.4 ms``, ``23 ms``, ``3.1 s``."""
+    """A duration for people: ``40 µs``, ``1.4 ms``, ``23 ms``, ``3.1 s``."""
+    if ns < MILLI:
+        return f"{ns / 1000:.0f} µs"
     if ns < 10 * MILLI:
         return f"{ns / MILLI:.1f} ms"
     return f"{ns / MILLI:.0f} ms" if ns < SECOND else f"{ns / SECOND:.1f} s"

@@ -53,7 +53,7 @@ class Finding:
     evidence: tuple[Evidence, ...]
     confidence: Confidence
     reason: str  # why this confidence
-    disproof: str  # what observation would show this finding wrong
+    disproof: str  # what observation would show this finding wrong; may be empty where it is certain
     next_capture: str = ""  # where to capture next when this vantage point cannot decide
     symptoms: tuple[Finding, ...] = ()
 

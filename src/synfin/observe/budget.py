@@ -24,6 +24,9 @@ PAUSE = 1_000_000
 #: Application-data records of the client up to this size are taken for acknowledgements within HTTP/2, not requests.
 _SMALL = 64
 
+#: No request fits in so little of a TLS 1.3 record: it is an alert that looks like application data.
+_LEAST = 25
+
 _PROXIES = ("http-connect", "socks4", "socks5", "proxy-protocol")
 
 
@@ -211,16 +214,18 @@ def _exchanges(http: HttpStory) -> list[_Exchange]:
 def _estimated(tls: TlsStory, done: int) -> list[_Exchange]:
     """Exchanges by direction and time of encrypted records after the handshake."""
     client = tls.client
-    skip = _is_13(tls.version)
+    new = skip = _is_13(tls.version)
     found: list[_Exchange] = []
     start = asked = answered = end = None
     for record in tls.records:
-        if record.type != 23 or record.time < done:
+        if record.type != 23 or record.inner_type not in (None, 23) or record.time < done:
             continue
         time = record.time
         if record.sender == client:
             if skip and time == done:  # the client's Finished of TLS 1.3 looks like application data
                 skip = False
+                continue
+            if start is None and new and record.length <= _LEAST:
                 continue
             if answered is not None and start is not None and asked is not None:
                 if record.length <= _SMALL:
@@ -382,4 +387,6 @@ def _time_of(connection: Connection, packet: int) -> int:
 
 
 def _ms(time: int) -> str:
+    if time < 1_000_000:
+        return f"{time / 1e3:.0f} µs"
     return f"{time / 1e6:.1f} ms" if time < 1_000_000_000 else f"{time / 1e9:.2f} s"

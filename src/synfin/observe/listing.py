@@ -24,7 +24,7 @@ from synfin.observe.flows import Flows, FlowTable
 from synfin.observe.flows_store import Picked
 from synfin.observe.listing_tls import ClientNames, ServerChoices, client_names, server_choices
 from synfin.observe.observer import Observation
-from synfin.observe.story import Connection, Endpoint
+from synfin.observe.story import Connection, Endpoint, host_of
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -258,7 +258,7 @@ def _requests(data: Any, at: Ints, size: Ints, answer_at: Ints, which: Bools) ->
         match = _REQUEST(bytes(data[begin : begin + int(size[k])]))
         answer = int(answer_at[k])
         if match is not None and (answer < 0 or data[answer : answer + 7] == b"HTTP/1."):
-            found[k] = (match[1].decode(), match[2].decode())
+            found[k] = (match[1].decode(), host_of(match[2].decode()))
     return found
 
 

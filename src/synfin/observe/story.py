@@ -546,6 +546,12 @@ class DnsFact:
     queries: int = 1  # how often it was asked until the answer came (0: the question was not captured)
 
 
+def host_of(authority: str) -> str:
+    """``authority`` (a Host field, ``:authority``) without its port."""
+    host, colon, port = authority.rpartition(":")
+    return host if colon and port.isdigit() and (":" not in host or host.endswith("]")) else authority
+
+
 @dataclass(slots=True)
 class Connection:
     """One TCP connection, or one stream of exported PDUs.  Everything heavy hangs off it and is made when asked."""
@@ -595,13 +601,13 @@ class Connection:
 
     @property
     def name(self) -> str:
-        """The name the client asked for: SNI, else Host, else what a proxy was asked for; else empty."""
+        """The name the client asked for, without a port: SNI, else Host, else what a proxy was asked for; or empty."""
         if self.tls is not None and self.tls.sni:
             return self.tls.sni
         if self.http is not None:
             for message in self.http.messages:
                 if message.kind == "request" and message.authority:
-                    return message.authority
+                    return host_of(message.authority)
         for preamble in self.preambles:
             if preamble.target is not None:
                 return preamble.target.ip

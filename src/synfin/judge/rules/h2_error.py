@@ -49,6 +49,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         name = _NAMES[event.code] if event.code < len(_NAMES) else f"code {event.code}"
         what = f"RST_STREAM of stream {event.stream}" if event.what == "rst_stream" else "GOAWAY"
         from_client = event.sender == client_side(connection)
+        blamed = event.code in (1, 3, 5, 6, 9, 11)  # these accuse the other side
         return finding(
             CODE,
             f"{end(connection, event.sender)} sent {what} with {name}",
@@ -56,15 +57,15 @@ def check(connection: Connection, context: Context) -> Finding | None:
             f"{event.packet}){f': {event.detail}' if event.detail else ''}. Requests without a complete response: "
             f"{len(asked - done)}.",
             f"Operator of the {'server' if from_client else 'client'}: look at what it sent just before."
-            if event.code in (1, 3, 5, 6, 9, 11)
+            if blamed
             else f"Operator of {end(connection, event.sender)}: its log says why. The client may repeat requests that "
             "were "
             "not processed (REFUSED_STREAM, streams above GOAWAY's last id).",
             [event.packet],
-            actor=Actor.SERVER if not from_client else Actor.CLIENT,
+            actor=Actor.SERVER if from_client == blamed else Actor.CLIENT,
             severity=Severity.WARNING if event.code in (0, 7) else None,
             sure=Confidence.CERTAIN,
             reason="the frame was read",
-            disproof="none: the frame was sent",
+            disproof="",
         )
     return None

@@ -45,5 +45,5 @@ def check(connection: Connection, context: Context) -> Finding | None:
         list(tls.hello_retry.packets),
         sure=Confidence.CERTAIN,
         reason="the HelloRetryRequest was read",
-        disproof="none: it was sent",
+        disproof="",
     )

@@ -40,10 +40,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     product = form.checked.interception
     alert = told.verdict.alert
     certain = alert == 48 and form.root_sent
-    severity = None
-    if told.verdict.kind == "quit":
-        severity = Severity.NOTICE
-    elif told.verdict.kind == "left" and not form.root_sent:
+    severity = told.severity
+    if told.verdict.kind == "left" and not form.root_sent:
         severity = Severity.WARNING
     return finding(
         CODE,
@@ -75,8 +73,8 @@ def _title(form: Shape) -> str:
     if form.self_signed_leaf:
         return "shows a self-signed certificate"
     if form.root_sent:
-        return f"has a certificate under {form.top.label}, a root that the client does not trust"
-    return f"has a certificate of {form.missing}, which the client does not trust"
+        return f"sends a chain that ends at {form.top.label}, a root that the client does not trust"
+    return f"sends a chain that ends at {form.missing}, which the client does not trust"
 
 
 def _what(form: Shape) -> str:
@@ -99,6 +97,6 @@ def _unseen(connection: Connection, told: Blame) -> Finding:
         [told.verdict.packet],
         sure=Confidence.CERTAIN,
         reason="the alert says so; which fault of the chain is behind it stays open",
-        disproof="none needed for the alert; the chain itself would tell which fault it is",
+        disproof="a chain, read with the TLS secrets, that shows another fault",
         next_capture="with the client's TLS secrets (SSLKEYLOGFILE), to see the chain",
     )

@@ -76,5 +76,5 @@ def check(connection: Connection, context: Context) -> Finding | None:
         severity=Severity.WARNING if bad else Severity.NOTICE,
         sure=Confidence.CERTAIN,
         reason="the window is announced by the side that does not read",
-        disproof="none: the window was announced as zero; a paused consumer may be meant",
+        disproof="a program that pauses its reading on purpose",
     )
