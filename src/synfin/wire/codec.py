@@ -120,25 +120,23 @@ class Reader:
         """All that is left."""
         return self.take(self.end - self.pos, name)
 
-    def vec(self, prefix: int, name: str) -> bytes:
-        """A vector of octets behind a length of ``prefix`` octets."""
+    def _length(self, prefix: int, name: str) -> int:
+        """A length of ``prefix`` octets that what is left must cover."""
         mark = self.pos
         size = self.uint(prefix, f"{name}.length")
         if size > self.end - self.pos:
             has = self.end - self.pos
             self.pos = mark
             raise self.fail(f"{name}.length", f"says {size}, has {has}")
-        return self.take(size, name)
+        return size
+
+    def vec(self, prefix: int, name: str) -> bytes:
+        """A vector of octets behind a length of ``prefix`` octets."""
+        return self.take(self._length(prefix, name), name)
 
     def sub(self, prefix: int, name: str) -> Reader:
         """A reader over a vector behind a length of ``prefix`` octets; this reader moves past it."""
-        mark = self.pos
-        size = self.uint(prefix, f"{name}.length")
-        if size > self.end - self.pos:
-            has = self.end - self.pos
-            self.pos = mark
-            raise self.fail(f"{name}.length", f"says {size}, has {has}")
-        return self.window(size, name)
+        return self.window(self._length(prefix, name), name)
 
     def window(self, size: int, name: str) -> Reader:
         """A reader over the next ``size`` octets; this reader moves past them."""
