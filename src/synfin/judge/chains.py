@@ -13,10 +13,22 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.facts import SECOND, asked_anything, at, deciding_alert, end, first_close, protected, server_chain
+from synfin.judge.facts import (
+    SECOND,
+    Close,
+    asked_anything,
+    at,
+    deciding_alert,
+    end,
+    first_close,
+    protected,
+    server_chain,
+)
+from synfin.judge.model import Severity
 from synfin.observe.story import ChainFact, Connection
 from synfin.spec.certcheck import ChainVerdict, Problem, check_chain
 from synfin.spec.certificates import CertificateFacts
+from synfin.wire.tcpflags import ACK
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,7 @@ class Verdict:
     text: str
     packet: int | None = None
     alert: int | None = None
+    rude: bool = False  # it closed without close_notify
 
     @property
     def sentence(self) -> str:
@@ -155,7 +168,7 @@ def verdict(connection: Connection) -> Verdict:
     bye = next((record for record in mine if record.what == "alert"), None)
     if bye is not None and (close is None or bye.time <= close.time):
         left, packet, how = bye.time, bye.packet, "said good-bye"
-    elif close is not None and close.side == tls.client:
+    elif close is not None and close.side == tls.client and not _unknown_there(connection, close):
         left, packet, how = close.time, close.packet, "closed"
     else:
         return Verdict("open", "the client's verdict was not seen")
@@ -164,10 +177,20 @@ def verdict(connection: Connection) -> Verdict:
     if left - since > max(AT_ONCE, 4 * (connection.tcp.initial_rtt or 0)):
         return Verdict("open", f"{ended}, without having asked for anything")
     if tls.handshake_done or len(mine) > (bye is not None):
-        return Verdict("quit", f"{ended} right after the handshake, without asking for anything", packet)
+        asked = f"{ended} right after the handshake, without asking for anything"
+        return Verdict("quit", asked, packet, rude=bye is None)
     if connection.tcp.sides[1 - tls.client].payload:
         return Verdict("left", f"{ended} in the middle of the handshake", packet)
     return Verdict("open", "the client's verdict was not seen")
+
+
+def _unknown_there(connection: Connection, close: Close) -> bool:
+    """Whether the client's RST only says that it knows no such connection: no ACK, in answer to a segment.
+
+    A client that closes by itself sends RST,ACK; without ACK the connection was gone before (RFC 9293 3.5.2).
+    """
+    rows = connection.rows
+    return close.reset and not rows.flags[close.place] & ACK and connection.tcp.sides[close.side].fins == 0
 
 
 # ---------------------------------------------------------------- which fault it is about
@@ -185,11 +208,19 @@ class Blame:
     verdict: Verdict
     form: Shape | None = None
 
+    @property
+    def severity(self) -> Severity | None:
+        """None: the rule's own.  A client that finished, asked nothing and left may be a health check: a note, unless
+        it left without close_notify, as Node does when it rejects a certificate."""
+        if self.verdict.kind != "quit":
+            return None
+        return Severity.WARNING if self.verdict.rude else Severity.NOTICE
+
 
 #: Which faults an alert may mean, most telling first (OpenSSL's mapping, measured; Java and browsers use 46 for most).
 _MEANS: dict[int, tuple[str, ...]] = {
     45: ("expired", "early", "clock"),
-    48: ("self-signed", "missing", "untrusted"),
+    48: ("self-signed", "missing", "authority", "untrusted"),
     42: ("early", "name", "cn-only", "weak", "expired", "usage", "unusable"),
     43: ("usage", "weak", "unusable"),
     44: ("unusable",),
@@ -201,16 +232,25 @@ _MEANS: dict[int, tuple[str, ...]] = {
 #: Which faults a departure without an alert may mean.  In place of Finished it is a refusal (Node and Java say nothing
 #: else); after the handshake it may be a health check, so only plain faults count.
 _SILENT = {
-    "left": ("expired", "early", "name", "self-signed", "usage", "weak", "missing", "untrusted"),
-    "hidden": ("expired", "early", "name", "self-signed", "usage", "weak", "missing", "untrusted"),
-    "quit": ("expired", "early", "name", "self-signed", "missing"),
+    "left": ("expired", "early", "name", "self-signed", "usage", "weak", "missing", "too-long", "untrusted"),
+    "hidden": ("expired", "early", "name", "self-signed", "usage", "weak", "missing", "too-long", "untrusted"),
+    "quit": ("expired", "early", "name", "self-signed", "usage", "missing", "intercepted"),
 }
 
 #: Which faults an alert means when the certificates could not be read.
 _UNSEEN = {45: "expired", 48: "untrusted"}
 
 #: What a candidate is a kind of.
-_KINDS = {"self-signed": "untrusted", "weak": "unusable", "usage": "unusable", "cn-only": "name", "clock": "expired"}
+_KINDS = {
+    "self-signed": "untrusted",
+    "intercepted": "untrusted",
+    "weak": "unusable",
+    "usage": "unusable",
+    "authority": "unusable",
+    "too-long": "unusable",
+    "cn-only": "name",
+    "clock": "expired",
+}
 
 NAME_PROBLEMS = ("name_mismatch", "wildcard_too_deep", "common_name_only")
 USE_PROBLEMS = (
@@ -222,6 +262,8 @@ USE_PROBLEMS = (
     "unknown_critical_extension",
     "bad_signature",
 )
+#: Of these, what OpenSSL answers with unknown_ca.
+AUTHORITY_PROBLEMS = ("not_a_ca", "no_cert_sign", "path_length")
 WEAK_PROBLEMS = ("weak_key", "weak_signature")
 
 #: Candidate -> problems of ``spec.certcheck`` that make it so.
@@ -231,8 +273,13 @@ _PROBLEMS: dict[str, tuple[str, ...]] = {
     "name": NAME_PROBLEMS[:2],
     "cn-only": NAME_PROBLEMS[2:],
     "usage": USE_PROBLEMS,
+    "authority": AUTHORITY_PROBLEMS,
     "weak": WEAK_PROBLEMS,
 }
+
+
+#: Java takes no more certificates than this in one chain (jdk.tls.maxCertificateChainLength).
+LONGEST_JAVA = 10
 
 
 def blame(connection: Connection) -> Blame:
@@ -266,6 +313,10 @@ def _has(form: Shape, fault: str) -> bool:
         return form.root_sent
     if fault == "missing":
         return form.leaf_only and form.issuer_is_root is not True
+    if fault == "intercepted":
+        return bool(form.checked.interception)
+    if fault == "too-long":
+        return len(form.checked.path) > LONGEST_JAVA
     return True
 
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, end, finding, hello_packets, missed, round_trip, span
-from synfin.judge.hello import hello_fate
+from synfin.judge.hello import HelloFate, hello_fate
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.observe.story import Connection
 
@@ -32,8 +32,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
     tls = connection.tls
     if fate is None or fate.close is None or fate.close.reset or fate.close.place < fate.first:
         return None
-    if tls is not None and (tls.handshake_done or tls.alerts or tls.sslv2):
-        return None
+    if tls is not None and (tls.handshake_done or tls.sslv2 or any(a.packet < fate.close.packet for a in tls.alerts)):
+        return None  # what is said after the close only complains about it
+    if fate.untouched and not fate.heard and _repeated(connection, fate):
+        return None  # it never arrived: the close is not about it
     if fate.heard and not fate.answered:
         return None  # it answered in another protocol
     if missed(connection):
@@ -60,6 +62,12 @@ def check(connection: Connection, context: Context) -> Finding | None:
         disproof="server octets before the FIN that the capture missed",
         next_capture="behind the load balancer or proxy that terminates TCP",
     )
+
+
+def _repeated(connection: Connection, fate: HelloFate) -> bool:
+    """Whether the ClientHello was sent again before the close."""
+    seqs = [connection.rows.seq[i] for i in fate.carried]
+    return len(seqs) - len(set(seqs)) > 1
 
 
 def _client_left(connection: Connection, packet: int, time: int, answered: bool) -> Finding | None:

@@ -23,6 +23,7 @@ from synfin.judge.facts import SECOND, end, finding, numbers, span
 from synfin.judge.hello import hello_fate
 from synfin.judge.model import Confidence, Finding
 from synfin.observe.story import Connection
+from synfin.wire.tcpflags import FIN, RST, SYN
 
 CODE = "TLS113"
 
@@ -37,10 +38,11 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     rows = connection.rows
     server = 1 - fate.client
-    if any(rows.sender[i] == server and i > fate.first for i in range(len(rows))):
-        return None  # it answered something: a reset, a close, a repeated SYN,ACK
     seqs = [rows.seq[i] for i in fate.carried]
     repeats = max(seqs.count(seq) for seq in set(seqs)) - 1
+    for i in range(fate.first + 1, len(rows)):
+        if rows.sender[i] == server and (rows.flags[i] & (SYN | RST) or repeats < 2 or not rows.flags[i] & FIN):
+            return None  # it answered something: a reset, a repeated SYN,ACK; a late FIN is its own time limit
     first, last = rows.time[fate.first], rows.time[fate.carried[-1]]
     if repeats < 2 and not (repeats == 1 and context.waited(connection, first) >= SECOND):
         return None

@@ -20,15 +20,18 @@ References.  RFC 9293 3.8 (an acknowledgment means the octets are held by the re
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, at, end, finding, missed, payload_indices, round_trip, span
+from synfin.judge.facts import SECOND, at, end, finding, messages, missed, payload_indices, round_trip, span
 from synfin.judge.hello import HelloFate, hello_fate
 from synfin.judge.model import Confidence, Finding, Severity
-from synfin.observe.story import Connection
+from synfin.observe.story import Connection, TlsStory
 
 CODE = "TLS112"
 
 #: A client that gives up after this long has waited; shorter, it may simply have changed its mind.
 GAVE_UP = SECOND * 9 // 10
+
+#: Where the server's flight is sealed and may be whole, the client may just be slow to read it.
+SEALED = 3 * SECOND
 
 #: When nobody gave up, the capture must have listened this long.
 LISTENED = 5 * SECOND
@@ -73,6 +76,11 @@ def check(connection: Connection, context: Context) -> Finding | None:
     )
 
 
+def _flight_whole(tls: TlsStory, server: int) -> bool:
+    """Whether the server had said all it had to say, so that it was the client's turn (RFC 5246 7.3, RFC 8446 2)."""
+    return bool(messages(tls, server, "server_hello_done") or messages(tls, server, "finished"))
+
+
 def _stopped(connection: Connection, fate: HelloFate) -> Finding | None:
     """The server began its handshake, then fell silent until the client gave up."""
     tls, close = connection.tls, fate.close
@@ -82,9 +90,11 @@ def _stopped(connection: Connection, fate: HelloFate) -> Finding | None:
     rows = connection.rows
     said = [i for i in payload_indices(connection, server) if i < close.place]
     mine = [i for i in payload_indices(connection, fate.client) if i < close.place and rows.load_len[i] > 32]
-    if not said or said[-1] < mine[-1] or close.time - rows.time[said[-1]] < GAVE_UP or missed(connection):
+    if not said or said[-1] < mine[-1] or missed(connection):
         return None
     waited = close.time - rows.time[said[-1]]
+    if _flight_whole(tls, server) or waited < (SEALED if tls.version == 0x0304 else GAVE_UP):
+        return None
     return finding(
         CODE,
         f"{end(connection, server)} fell silent in the middle of the TLS handshake",

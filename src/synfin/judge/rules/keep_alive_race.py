@@ -28,6 +28,9 @@ CODE = "HTP101"
 #: An idle time this long before the request makes a keep-alive timeout plausible.
 IDLE = SECOND
 
+#: A request has at least a line: `GET / HTTP/1.0` and its end.
+SHORTEST = 18
+
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the last request and the server's close crossed after an idle time."""
@@ -50,7 +53,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if not late:
         return None
     request = late[0]
-    if rows.load_len[request] < 60 or (connection.tls is not None and _only_alert(connection, rows.number[request])):
+    if rows.load_len[request] < SHORTEST or (connection.tls and _only_alert(connection, rows.number[request])):
         return None
     idle = min(rows.time[request], rows.time[first]) - rows.time[max(answers[-1], *(i for i in data if i < request), 0)]
     resets = [i for i in closes if rows.flags[i] & RST and i > request]

@@ -20,7 +20,7 @@ from __future__ import annotations
 from synfin.judge.chains import blame
 from synfin.judge.engine import Context
 from synfin.judge.facts import finding, server_name
-from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.model import Confidence, Finding
 from synfin.observe.story import Connection
 
 CODE = "CRT101"
@@ -46,7 +46,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "Server's operator: configure the full chain, the certificate followed by its intermediates "
         "(fullchain.pem). If the issuer is a private root, the client has to trust it instead.",
         [form.packet, told.verdict.packet],
-        severity=Severity.NOTICE if told.verdict.kind == "quit" else None,
+        severity=told.severity,
         sure=Confidence.LIKELY if shown else Confidence.POSSIBLE,
         reason="the issuer is an intermediate: the certificate says where to fetch it, or its name says so"
         if shown

@@ -20,7 +20,7 @@ References.  RFC 8446 6.2, RFC 5280 4.2.1.3, 4.2.1.10 and 4.2.1.12.
 from __future__ import annotations
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.chains import USE_PROBLEMS, WEAK_PROBLEMS, blame
+from synfin.judge.chains import LONGEST_JAVA, USE_PROBLEMS, WEAK_PROBLEMS, blame
 from synfin.judge.engine import Context
 from synfin.judge.facts import client_side, end, finding, server_name
 from synfin.judge.model import Confidence, Finding
@@ -46,6 +46,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     form = told.form
     wrong = [p.sentence for p in form.checked.problems if p.name in USE_PROBLEMS + WEAK_PROBLEMS] if form else []
+    if form is not None and len(form.checked.path) > LONGEST_JAVA:
+        wrong.append(f"The chain has {len(form.checked.path)} certificates, and Java takes {LONGEST_JAVA} at most")
     alert = told.verdict.alert
     may_be = _MAY_BE.get(alert or 0, "")
     if wrong:
@@ -65,8 +67,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "SHA-256, for serverAuth, with this name, within the CA's constraints. The client's own message names the "
         "check.",
         [form.packet if form is not None else None, told.verdict.packet],
+        severity=told.severity,
         sure=Confidence.LIKELY if wrong or form is None else Confidence.POSSIBLE,
-        reason="the client's alert, and a fault that can be read in the certificate"
+        reason=f"the client's {'alert' if alert is not None else 'departure'}, and a fault that can be read in the "
+        "certificate"
         if wrong
         else "the client's alert names the kind of fault only",
         disproof="another client of the same kind that accepts it",
