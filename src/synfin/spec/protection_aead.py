@@ -71,6 +71,11 @@ class Aead13(Protection):
         return header + self._aead.encrypt(nonce, inner, header)
 
     @property
+    def expansion(self) -> int:
+        """Octets by which a record's fragment is longer than content, content type and padding."""
+        return self._tag
+
+    @property
     def secret(self) -> bytes:
         """The traffic secret these keys come from."""
         return self._secret

@@ -48,6 +48,7 @@ class Client(Endpoint):
         self.now = now
         self._record_version = 0x0301
         self._ccs_sent = False
+        self._ccs_allowed = bool(config.suites_13)
         self._early_left = 0
         self._tickets = 0
         self.keys13: client13.Keys | None = None
@@ -183,7 +184,6 @@ class WaitServerHello:
         if version == TLS13:
             if hello.session_id != made.session_id:
                 raise PeerError("session_id_not_echoed", made.session_id.hex(), hello.session_id.hex())
-            end._ccs_allowed = True
             if hello.is_hello_retry_request:
                 if self.retry is not None:
                     raise PeerError("second_retry", "a ServerHello", "another HelloRetryRequest")
@@ -195,6 +195,7 @@ class WaitServerHello:
         if end.config.suites_13 and hello.random[24:] in SENTINELS:
             raise PeerError("downgrade", "no sentinel", hello.random[24:31].decode())
         end.version = TLS12
+        end._ccs_allowed = False
         return client12.server_hello(end, made, hello, raw)
 
     def _again(self, end: Client, hello: ServerHello, raw: bytes) -> State:

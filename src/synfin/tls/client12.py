@@ -307,7 +307,7 @@ def _certificate(chain: tuple[bytes, ...]) -> bytes:
 def _send_finished(end: Client, keys: Keys) -> None:
     end.flush()
     end.send_ccs()
-    end.write_keys(keys.protections("client", end.entropy)[0])
+    end.write_keys(keys.protections(end)[0])
     end.say_raw(finished(keys.verify_data("client", end.transcript)))
 
 
@@ -316,7 +316,7 @@ def _await_finished(end: Client, progress: Progress, keys: Keys) -> State:
         state = end.state
         if not isinstance(state, WaitChange) or (state.progress.ticket and not state.seen_ticket):
             raise PeerError("bad_change_cipher_spec", "new_session_ticket", "change_cipher_spec")
-        end.read_keys(keys.protections("client", end.entropy)[1])
+        end.read_keys(keys.protections(end)[1])
         end.state = WaitFinished(state.progress, keys, state.session)
 
     end._ccs_expected = change

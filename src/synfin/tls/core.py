@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from synfin.errors import PeerError, UsageError, WireError
-from synfin.spec.protection import BadRecord, Protection
+from synfin.spec.protection import Aead13, BadRecord, Protection
 from synfin.spec.transcript import Transcript
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls.config import TLS12, TLS13, Limits
@@ -85,8 +85,7 @@ class Endpoint:
         self._padding: Callable[[int], int] | None = None
         self._mute = False
         self._record_version = 0x0303
-        self._early_out = False
-        self._request_pending = False
+        self.pair12: tuple[Protection, Protection] | None = None  # TLS 1.2: what seals, what opens
 
     # ------------------------------------------------------------ the five verbs
 
@@ -318,10 +317,13 @@ class Endpoint:
             raise
         self._skip_early = 0
         self._opened_any = True
-        if len(content) > self._limit_in:
-            if len(content) > MAX_PLAIN:
-                raise PeerError("plaintext_overflow", "at most 16384 octets", str(len(content)))
-            raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(len(content)))
+        size = len(content)
+        if type(opener) is Aead13:  # padding and content type count too (RFC 8446 5.4, RFC 8449 4)
+            size = len(fragment) - opener.expansion - 1
+        if size > self._limit_in:
+            if size > MAX_PLAIN:
+                raise PeerError("plaintext_overflow", "at most 16384 octets", str(size))
+            raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(size))
         if inner == APPLICATION_DATA:
             self._application(content)
         elif inner == HANDSHAKE:
@@ -411,7 +413,7 @@ class Endpoint:
                 self._mute = True
             self._events.append(Closed(clean=self.facts is not None))
             return
-        warning = description == USER_CANCELED or (level == 1 and self.version != TLS13 and self.facts is not None)
+        warning = description == USER_CANCELED or (level == 1 and self.version == TLS12)
         if warning or (level == 1 and self.version == 0 and description == 112):  # unrecognized_name: RFC 6066 3
             self._events.append(PeerAlert(description, fatal=False))
             self._warnings += 1

@@ -14,6 +14,7 @@ from synfin.spec import keys
 from synfin.spec.protection import Protection, openers_12, sealers_12
 from synfin.spec.transcript import Transcript
 from synfin.tls.config import TLS12
+from synfin.tls.core import Endpoint
 from synfin.tls.schedule import suite_facts, suite_hash
 
 #: Key exchange -> the kinds of key its certificate may have; () for any.
@@ -44,8 +45,13 @@ class Keys:
         """The PRF's hash."""
         return suite_hash(self.suite)
 
-    def protections(self, role: str, entropy: Callable[[int], bytes]) -> tuple[Protection, Protection]:
-        """(what seals, what opens) for ``role``."""
+    def protections(self, end: Endpoint) -> tuple[Protection, Protection]:
+        """(what seals, what opens) for ``end``; made once."""
+        if end.pair12 is None:
+            end.pair12 = self._protections(end.ROLE, end.entropy)
+        return end.pair12
+
+    def _protections(self, role: str, entropy: Callable[[int], bytes]) -> tuple[Protection, Protection]:
         arguments = (TLS12, self.suite, self.master, self.client_random, self.server_random, self.encrypt_then_mac)
         client, server = openers_12(*arguments)
         if suite_facts(self.suite).mode == "aead":  # one object does both ways

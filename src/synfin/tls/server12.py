@@ -315,7 +315,7 @@ def _send_ticket(end: Server, progress: Progress, keys: Keys) -> None:
 def _send_finished(end: Server, keys: Keys) -> None:
     end.flush()
     end.send_ccs()
-    end.write_keys(keys.protections("server", end.entropy)[0])
+    end.write_keys(keys.protections(end)[0])
     end.say_raw(finished(keys.verify_data("server", end.transcript)))
 
 
@@ -425,7 +425,7 @@ class WaitVerify:
 
 def _await_finished(end: Server, progress: Progress, keys: Keys) -> State:
     def change() -> None:
-        end.read_keys(keys.protections("server", end.entropy)[1])
+        end.read_keys(keys.protections(end)[1])
         end.state = WaitFinished(progress, keys)
 
     end._ccs_expected = change
