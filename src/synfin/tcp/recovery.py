@@ -155,7 +155,7 @@ def _progress(c: Connection, delivered: int, outstanding: int, now: int) -> None
             board.departed = 0
         if c.limited or outstanding + c.mss >= window.cwnd:
             window.on_ack(delivered, now, c.rtt.smoothed)
-    if c.wait_room and len(c.queue) * 2 <= c.config.send_buffer:
+    if c.wait_room and len(c.queue) * 4 <= c.config.send_buffer * 3:
         c.wait_room = False
         c.tell(Kind.WRITABLE)
 
@@ -202,10 +202,15 @@ def _enter(c: Connection, now: int) -> None:
     c.recovering = "fast"
     c.recover = c.snd_nxt
     c.saved = c.congestion.save()
-    c.congestion.on_loss(c.snd_nxt - c.snd_una, now)
+    c.congestion.on_loss(_flight(c), now)
     c.must_resend = True
     c.timers[Timer.PROBE] = NEVER
     c.tlp_end = None
+
+
+def _flight(c: Connection) -> int:
+    """FlightSize of RFC 5681, not above the window: what was sacked before a first loss is no measure of the path."""
+    return min(c.snd_nxt - c.snd_una, c.congestion.cwnd)
 
 
 def _reorder_window(c: Connection) -> int:
@@ -283,7 +288,7 @@ def retransmission_timeout(c: Connection, now: int) -> None:
     c.rtt.expired()
     if board.first.sacked:
         board.forget_sacks()  # the peer took back what it had reported (RFC 2018 8)
-    c.congestion.on_timeout(c.snd_nxt - c.snd_una, now, first and c.recovering != "timeout")
+    c.congestion.on_timeout(_flight(c), now, first and c.recovering != "timeout")
     board.mark_all_lost()
     c.frto = 1 if c.config.frto and first and c.recovering != "timeout" and c.snd_nxt - c.snd_una > c.mss else 0
     c.recovering = "timeout"
