@@ -76,14 +76,13 @@ def signs(connection: Connection) -> Sign:
     if tcp.source == "packets":
         if tcp.handshake != "complete":
             found |= Sign.NO_HANDSHAKE
-        if tcp.rst_first_by is not None and not _rude_goodbye(connection):
-            found |= Sign.RESET
         if connection.end - connection.start > DELAYED_ACK and (tcp.initial_rtt or DELAYED_ACK) < DELAYED_ACK // 2:
             found |= Sign.PAUSE
         one, two = side_a.syn, side_b.syn
         if one is not None and two is not None and (one.wscale is None) != (two.wscale is None):
             found |= Sign.WINDOW
-        if _after_fin(tcp):
+        reset = tcp.rst_first_by is not None and not _rude_goodbye(connection)
+        if (reset or _after_fin(tcp)) and not _said_goodbye(connection):
             found |= Sign.RESET
         if tcp.stalls:
             found |= Sign.STALL
@@ -120,6 +119,18 @@ def _rude_goodbye(connection: Connection) -> bool:
     """Whether a client reset a TLS connection after close_notify, as curl does."""
     tls = connection.tls
     return tls is not None and connection.tcp.rst_first_by == tls.client and tls.close_notify[tls.client] is not None
+
+
+def _said_goodbye(connection: Connection) -> bool:
+    """Whether somebody said close_notify on a TLS connection that never idled: what follows it is how stacks close."""
+    tls = connection.tls
+    return (
+        tls is not None
+        and tls.handshake_done
+        and tls.close_notify != (None, None)
+        and connection.tcp.handshake == "complete"
+        and connection.end - connection.start < NOTICEABLE
+    )
 
 
 def _tls_signs(tls: TlsStory, end: int) -> int:
@@ -174,7 +185,7 @@ def _exchange_signs(tls: TlsStory, end: int) -> int:
 
 
 def _plain_signs(connection: Connection) -> int:
-    heads = [stream.pieces[0].data[:3] if stream.pieces else b"" for stream in connection.streams]
+    heads = [stream.octets(0)[:3] if stream.layout()[0] else b"" for stream in connection.streams]
     if heads[1 - A][:2] == b"\x15\x03" or heads[A][:2] == b"\x16\x03":
         return Sign.NOT_TLS | Sign.TLS_UNFINISHED
     if connection.b.port in TLS_PORTS or (connection.http is not None and heads[A] and not heads[1 - A]):

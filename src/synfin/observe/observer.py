@@ -176,5 +176,5 @@ def _http(
 
 def _requester(streams: tuple[ByteStream, ByteStream]) -> int:
     """The side whose octets begin like a request; A unless only B's do."""
-    heads = [stream.pieces[0].data[:4] if stream.pieces else b"" for stream in streams]
+    heads = [stream.octets(0)[:4] if stream.layout()[0] else b"" for stream in streams]
     return B if heads[B] in _METHODS and heads[A] not in _METHODS else A
