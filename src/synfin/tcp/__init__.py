@@ -1,4 +1,40 @@
-"""The TCP endpoint, sans-I/O: RFC 9293 with its friends, as functions of packets, time and entropy."""
+"""The TCP endpoint, sans-I/O: RFC 9293 with its friends, as functions of packets, time and entropy.
+
+A ``Host`` (addresses, ports, listeners, connections) and a ``Connection`` have the same five verbs: ``receive`` a
+packet, ``next_timer``, ``timer_fired``, ``take_output``, ``next_event``.  ``now`` is an integer of nanoseconds that the caller
+counts, and unguessable numbers come from a secret the caller gives; so the same code runs in ``sim`` and in the world.
+
+Transitions are rows of ``spec.tcp_states``; the steps of SEGMENT ARRIVES are functions of ``arrives`` in the RFC's
+order; ``recovery`` decides what was lost and ``output`` what goes out.  Payload is views of buffers, not copied between
+user and packet.
+
+Where RFCs leave a choice, or disagree with habit, this endpoint does the following.
+
+* A bad ACK in SYN_SENT is answered by a RST, and the SYN is sent again by its timer, not at once (3.10.7.3).
+* RFC 5961's checks are on.  A RST counts at exactly RCV.NXT, is challenged elsewhere in the window, and is outside of
+  it at RCV.NXT+RCV.WND.  Challenges are counted for each connection, ten in five seconds: a count shared by all would
+  tell a stranger what it answers.  Answers to empty segments outside the window are counted too.
+* A SYN in the window sends a passive opener in SYN_RECEIVED back to LISTEN (3.10.7.4, fourth), others challenge it.
+* In a simultaneous open the SYN-ACK that brings the peer's SYN a second time opens the connection (figure 8), though
+  the letter of the first step finds its number outside of the window.
+* Octets and FIN that come with a SYN are neither kept nor acknowledged; the peer sends them again.  With a SYN-ACK
+  they are taken.
+* CLOSE in SYN_RECEIVED sends the FIN at once when nothing waits to be sent (3.10.4).
+* ABORT sends <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>: ACK is set as in every segment of a standing connection (3.1).
+* A RST ends TIME_WAIT, as 3.10.7.4 says; RFC 1337 would ignore it.
+* A SYN in TIME_WAIT that is surely new begins a new connection (RFC 6191); others are challenged, not dropped.
+* A segment without timestamps on a connection that uses them is dropped in silence (RFC 7323 3.2), unless it is a RST.
+* The retransmission timeout starts at 1 s and never is less (RFC 6298 2.4); 3 s after a SYN that was sent again (5.7).
+* MSL is two minutes (3.4.2).  The user timeout is five minutes (3.9.1), for a SYN three (3.8.3).  It sends no RST.
+* ``close`` with unread data, and data after ``close``, are answered by a RST (3.6.1); ``shutdown`` is the RFC's CLOSE.
+  After ``close`` FIN_WAIT_2 lasts a minute at most.
+* Hard ICMP errors end a connection that is being opened, and are soft in all other states (RFC 5461, RFC 5927 5.2).
+  Messages must quote a number in flight.  No ICMP makes packets smaller than 552 octets (IPv6: 1280).
+* After two timeouts of a long segment the path is taken for a black hole, and packets have 1024 octets (IPv6: 1280).
+* Timestamps, SACK and window scaling are offered; ECN is granted when asked for, not asked for.
+* SACK blocks go in segments without data; one that has both is sent as two.
+* What a peer reported by SACK counts as lost again when a timeout finds the first octets outstanding among it.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +43,7 @@ from synfin.tcp.connection import Connection, Event
 from synfin.tcp.host import Host, Listener
 from synfin.tcp.names import Kind, Place, Step, Timer
 from synfin.tcp.packet import Icmp, Packet, parse
+from synfin.tcp.sockets import Socket
 
 __all__ = [
     "Config",
@@ -18,6 +55,7 @@ __all__ = [
     "Listener",
     "Packet",
     "Place",
+    "Socket",
     "Step",
     "Timer",
     "parse",
