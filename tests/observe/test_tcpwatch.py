@@ -260,7 +260,9 @@ def detached(flow: FlowRows) -> FlowRows:
     return flow
 
 
-@pytest.mark.parametrize(("flags", "sum"), [("SYN", 1), ("SYN,ACK", 0), ("ACK", 0), ("RST", 0)])
+@pytest.mark.parametrize(
+    ("flags", "sum"), [("SYN", 1), ("SYN,ACK", 0), ("ACK", 0), ("RST", 0), ("SYN,RST", 1), ("SYN len=9", 9)]
+)
 def test_one_packet_is_a_conversation_only_if_it_is_a_syn(flags: str, sum: int) -> None:
     told = story(f"0.00 a > b {flags}")
     assert told.completeness == sum

@@ -52,18 +52,15 @@ def _first(packets: list[int | None]) -> int | None:
 
 def completeness(rows: Rows) -> int:
     """Wireshark's sum of what was captured: SYN 1, SYN-ACK 2, ACK 4, data 8, FIN 16, RST 32."""
-    if len(rows) == 1 and rows.flags[0] & (SYN | ACK) != SYN:
-        return 0  # as tshark has it: one stray segment is no conversation
     done = 1 if rows.flags[0] & (SYN | ACK) == SYN else 0
+    if len(rows) == 1:  # as tshark has it: one stray segment is no conversation
+        return done | 8 if done and rows.load_len[0] else done
     for flags, size in zip(rows.flags, rows.load_len, strict=True):
-        if flags & SYN:
-            if flags & ACK:
-                done |= 2
-        elif flags & ACK and not size:
-            done |= 4
-        if size:
-            done |= 8
-        if flags & FIN:
+        if flags & SYN:  # a SYN's payload counts, a SYN-ACK's does not
+            done |= 2 if flags & ACK else 8 if size else 0
+        else:
+            done |= 8 if size else 4 if flags & ACK else 0
+        if flags & FIN and (flags & ACK or not flags & (SYN | RST)):
             done |= 16
         if flags & RST:
             done |= 32
