@@ -71,7 +71,7 @@ class Listing:
 
     def __init__(self, capture: CaptureFile) -> None:
         self.story = Observation(capture, embedded=False)
-        self._flows = Flows(chunk=CHUNK)
+        self._flows = self.story.flows = Flows(chunk=CHUNK)
 
     def __iter__(self) -> Iterator[Summary | Connection]:
         for summaries, others in self.parts():

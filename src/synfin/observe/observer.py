@@ -59,7 +59,7 @@ class Observation:
         self._dns = DnsLog()
         self._icmp = IcmpLog()
         self._quic = QuicLog()
-        self._flows = Flows()
+        self.flows = Flows()
         self._one_sided = 0
         self._starts_late = 0
         self._opened = 0
@@ -75,9 +75,9 @@ class Observation:
 
     def __iter__(self) -> Iterator[Connection]:
         for batch in self.look(self.capture.batches()):
-            for flow in self._flows.add(batch):
+            for flow in self.flows.add(batch):
                 yield self.connection(flow)
-        for flow in self._flows.finish():
+        for flow in self.flows.finish():
             yield self.connection(flow)
 
     def look(self, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -105,6 +105,8 @@ class Observation:
             problems=tuple(str(problem) for problem in notes.problems),
             quic=self._quic.packets,
             opened=self._opened,
+            early=self.flows.early,
+            late=self.flows.late_rows,
         )
 
     def _secrets(self) -> None:

@@ -221,8 +221,11 @@ def _covered(space: list[tuple[int, int]]) -> int:
     total = 0
     reached = -REACH
     for begin, end in space:
-        if end > reached:
-            total += end - max(begin, reached)
+        if begin >= reached:
+            total += end - begin
+            reached = end
+        elif end > reached:
+            total += end - reached
             reached = end
     return total
 
@@ -252,7 +255,18 @@ def _first_wins(
     waiting: list[tuple[int, tuple[int, int, int, int]]] = []  # by arrival, those that cover the place reached
     reached = 0
     repeated = False
+    doubtful: list[tuple[int, int, int, int]] = []  # those whose octets others bring too
+    places = rows.load_at
     for k, arrival in enumerate(ordered):
+        if not waiting and arrival[0] >= reached and (k + 1 == len(ordered) or ordered[k + 1][0] >= arrival[1]):
+            begin, reached, i, skip = arrival
+            starts.append(begin)
+            length.append(reached - begin)
+            row.append(i)
+            place = places[i]
+            at.append(place + skip if place >= 0 else place - skip)
+            continue
+        doubtful.append(arrival)
         heappush(waiting, (arrival[2], arrival))
         reached = max(reached, arrival[0]) if len(waiting) == 1 else reached
         limit = ordered[k + 1][0] if k + 1 < len(ordered) else None
@@ -272,7 +286,7 @@ def _first_wins(
                 heappop(waiting)
         if waiting:
             repeated = True
-    overlaps = _disagreements(rows, ordered, starts, length, row, at) if repeated else ()
+    overlaps = _disagreements(rows, doubtful, starts, length, row, at) if repeated else ()
     return starts, length, row, at, overlaps
 
 

@@ -627,3 +627,5 @@ class Quality:
     problems: tuple[str, ...]  # damage of the file, with packet number and offset
     quic: int = 0  # QUIC packets: recognised, not judged yet
     opened: int = 0  # connections whose TLS was decrypted, at least in part
+    early: int = 0  # connections told before they were finished, because too many packets waited
+    late: int = 0  # packets of connections that had been told already

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median_low
+from typing import Any
 
 from synfin.capture.table import Kind
 from synfin.observe.flows import FlowRows
@@ -25,6 +26,7 @@ from synfin.observe.story import (
     SynFacts,
     TcpSide,
     TcpStory,
+    leave,
 )
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpstates import follow
@@ -64,12 +66,11 @@ def watch_tcp(flow: FlowRows, icmp: Sequence[IcmpError] = ()) -> tuple[TcpStory,
     placed = [_stream(rows, side, syns[side], marks) for side in (0, 1)]
     streams = [stream for stream, _ in placed]
     unique = [covered for _, covered in placed]
-    rtt = (_rtt(rows, 0, marks), _rtt(rows, 1, marks))
     marked = any(marks)
     final, shape = follow(rows)
     sides = (
-        _side(rows, flow.counts[0], syns[0], syns[1], marks if marked else None, unique[0], rtt[0], 0),
-        _side(rows, flow.counts[1], syns[1], syns[0], marks if marked else None, unique[1], rtt[1], 1),
+        _side(rows, flow.counts[0], syns[0], syns[1], marks, unique[0], 0),
+        _side(rows, flow.counts[1], syns[1], syns[0], marks, unique[1], 1),
     )
     handshake = _handshake(rows, sides)
     words = list(shape)
@@ -150,26 +151,28 @@ def _side(
     count: SideCounts,
     own: SynFacts | None,
     peer: SynFacts | None,
-    marks: list[int] | None,
+    marks: list[int],
     unique: int,
-    rtt: tuple[int, int, int] | None,
     side: int,
 ) -> TcpSide:
-    """What one side sent; ``marks`` is None where no segment has any."""
+    """What one side sent."""
     mss = peer.mss if peer is not None else None
     over = 0
     if mss and count.max_segment > mss:
         over = sum([1 for who, size in zip(rows.sender, rows.load_len, strict=True) if size > mss and who == side])
     counted: dict[str, int] = {}
-    if marks is not None:
-        for mark, times in Counter([mark for mark, who in zip(marks, rows.sender, strict=True) if who == side]).items():
-            for bit, name in _NAMES.items():
-                if mark & bit:
-                    counted[name] = counted.get(name, 0) + times
+    for mark, times in Counter([mark for mark, who in zip(marks, rows.sender, strict=True) if who == side]).items():
+        for bit, name in _NAMES.items() if mark else ():
+            if mark & bit:
+                counted[name] = counted.get(name, 0) + times
     window = count.window
     if window is not None and own is not None and own.wscale and peer is not None and peer.wscale is not None:
         window <<= min(own.wscale, 14)  # RFC 7323 2.3
-    return TcpSide(
+
+    def later(_: str) -> Any:
+        return _rtt(rows, side, marks)
+
+    told = TcpSide(
         count.packets,
         count.wire_bytes,
         count.payload,
@@ -186,8 +189,11 @@ def _side(
         window,
         count.first_payload_packet,
         count.last_payload_packet,
-        rtt,
+        None,
+        later,
     )
+    leave(told, "rtt")
+    return told
 
 
 def _rtt(rows: Rows, side: int, marks: list[int]) -> tuple[int, int, int] | None:
@@ -279,11 +285,17 @@ def _round_trip(rows: Rows) -> tuple[int | None, int | None]:
     return None, synack
 
 
+def _sent_before(rows: Rows, i: int, top: int | None) -> bool:
+    """Whether packet ``i`` begins with octets its sender had sent already; else it came late or fills a hole."""
+    return top is not None and (rows.seq[i] - top) & _M >= _H
+
+
 def _stalls(rows: Rows, marks: list[int]) -> list[Stall]:
     """Stretches in which a side was held up: closed windows, timeouts, unanswered SYNs."""
     out: list[Stall] = []
     closed: list[tuple[int, list[int]] | None] = [None, None]
     last_sent: list[int | None] = [None, None]
+    top: list[int | None] = [None, None]  # how far each side's sequence numbers reached
     timeout: list[tuple[int, list[int]] | None] = [None, None]
     syn_times: list[list[int]] = [[], []]
     for i, (sender, time, flags, window, mark) in enumerate(
@@ -304,7 +316,7 @@ def _stalls(rows: Rows, marks: list[int]) -> list[Stall]:
         if rows.load_len[i] or flags & (SYN | FIN):
             before = last_sent[sender]
             again = timeout[sender]
-            slow = mark & _SLOW == _RETRANSMISSION
+            slow = mark & _SLOW == _RETRANSMISSION and _sent_before(rows, i, top[sender])
             if slow and not flags & SYN and before is not None and time - rows.time[before] >= RTO_LEAST:
                 if again is None:
                     again = timeout[sender] = (rows.time[before], [rows.number[before]])
@@ -313,6 +325,9 @@ def _stalls(rows: Rows, marks: list[int]) -> list[Stall]:
                 out.append(Stall("retransmission_timeout", sender, again[0], rows.time[before or 0], tuple(again[1])))
                 timeout[sender] = None
             last_sent[sender] = i
+            reach = (rows.seq[i] + rows.load_len[i] + (flags & FIN) + (flags >> 1 & 1)) & _M
+            if top[sender] is None or (reach - (top[sender] or 0)) & _M < _H:
+                top[sender] = reach
     end = rows.time[-1]
     for side in (0, 1):
         held, again = closed[side], timeout[side]

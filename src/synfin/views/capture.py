@@ -32,3 +32,8 @@ def capture_notes(quality: Quality, total: int, shown: int, secrets: int = 0) ->
         yield f"The snap length cut {count(quality.snaplen_cut, 'packet')}: what was behind is not known."
     if quality.time_backwards:
         yield f"Time goes backwards at {count(quality.time_backwards, 'packet')}."
+    if quality.early:
+        yield f"{count(quality.early, 'connection')} told unfinished: too many packets waited at once."
+    if quality.late:
+        whose = "its connection" if quality.late == 1 else "their connections"
+        yield f"{count(quality.late, 'packet')} came after {whose} had been told; not shown."
