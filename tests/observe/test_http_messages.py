@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from synfin.observe.httpwatch import watch_http
 from synfin.observe.story import HttpStory
+from synfin.observe.stream import ByteStream, Piece
 from synfin.wire.http1 import read_head
 from tests.support.streams import MS, Said, chopped, talk
 
@@ -286,3 +287,11 @@ def test_mutated_exchanges_are_read_without_raising(data: st.DataObject) -> None
         at = data.draw(st.integers(0, len(octets) - 1))
         octets[at] = data.draw(st.integers(0, 255))
     watch(*chopped([(0, GET * 3), (1, bytes(octets))], data.draw(st.integers(1, 80))))
+
+
+def test_http2_after_an_upgrade_whose_answer_was_lost_is_no_request() -> None:
+    request = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0"
+    asking = ByteStream([Piece(0, request + preface, 1, 1, 1)], (), ())
+    story = watch_http((asking, ByteStream([], (), ())), client=0, tls=False)
+    assert story is not None and [message.method for message in story.messages] == ["GET"]

@@ -15,6 +15,7 @@ from collections import deque
 from typing import NamedTuple
 
 from synfin.observe.cursor import Side
+from synfin.observe.http2_frames import PREFACE
 from synfin.observe.story import Evidence, HttpMessage
 from synfin.wire import http1 as wire
 
@@ -58,7 +59,8 @@ class Reader:
         asking, answering = self.sides[client], self.sides[1 - client]
         while True:
             gate = self._requests(asking)
-            self._responses(answering, gate)
+            if self.switched is None:
+                self._responses(answering, gate)
             if self.switched is not None or not (asking.more or answering.more):
                 break
 
@@ -117,6 +119,9 @@ class Reader:
             if not side.more:
                 return None
             first, start = side.at, side.pos
+            if side.peek(len(PREFACE)) == PREFACE:  # HTTP/2 from here on; the answer that agreed was not captured
+                self.switched = "h2c"
+                return None
             if asked and asked[0].version == "0.9" and side.peek(5) != b"HTTP/":
                 return self._simple_response(side, asked)
             data, whole = side.until(b"", MAX_HEAD)
