@@ -1,8 +1,9 @@
 """The TCP endpoint, sans-I/O: RFC 9293 with its friends, as functions of packets, time and entropy.
 
 A ``Host`` (addresses, ports, listeners, connections) and a ``Connection`` have the same five verbs: ``receive`` a
-packet, ``next_timer``, ``timer_fired``, ``take_output``, ``next_event``.  ``now`` is an integer of nanoseconds that the caller
-counts, and unguessable numbers come from a secret the caller gives; so the same code runs in ``sim`` and in the world.
+packet, ``next_timer``, ``timer_fired``, ``take_output``, ``next_event``.  ``now`` is an integer of nanoseconds that the
+caller counts, and unguessable numbers come from a secret the caller gives; so the same code runs in ``sim`` and in the
+world.
 
 Transitions are rows of ``spec.tcp_states``; the steps of SEGMENT ARRIVES are functions of ``arrives`` in the RFC's
 order; ``recovery`` decides what was lost and ``output`` what goes out.  Payload is views of buffers, not copied between

@@ -402,15 +402,22 @@ class Host:
             listener.queue.append(connection)
 
     def _schedule(self, connection: Connection) -> None:
+        """Note when a connection wants to be called.
+
+        One that was noted for an earlier time stays there: the call then does nothing but note the later time.
+        """
         when = connection.next_timer()
-        known = self._soonest.get(connection)
         if when is None:
-            if known is not None:
-                del self._soonest[connection]
-        elif known != when:
+            return
+        known = self._soonest.get(connection)
+        if known is None or when < known:
             self._soonest[connection] = when
             self._serial += 1
             heapq.heappush(self._heap, (when, self._serial, connection))
+            if len(self._heap) > 2 * len(self._soonest) + 64:
+                # Entries of connections that are gone would keep them alive.
+                self._heap = [entry for entry in self._heap if self._soonest.get(entry[2]) == entry[0]]
+                heapq.heapify(self._heap)
 
     def _forget(self, key: Key, connection: Connection) -> None:
         if self.connections.get(key) is connection:
