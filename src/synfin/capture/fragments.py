@@ -24,6 +24,7 @@ class _Datagram:
     held: int = 0
     length: int = -1  # known when the last fragment was seen
     proto: int = 0
+    count: int = 0  # fragments so far
 
 
 class Reassembly:
@@ -32,6 +33,7 @@ class Reassembly:
     def __init__(self) -> None:
         self._waiting: dict[tuple[object, ...], _Datagram] = {}
         self._octets = 0
+        self.joined = 0  # fragments before the one that completed the last whole datagram
 
     @property
     def waiting(self) -> int:
@@ -51,7 +53,9 @@ class Reassembly:
             datagram.proto = fragment.proto
         if not fragment.more and datagram.length < 0:
             datagram.length = end
+        datagram.count += 1
         if 0 <= datagram.length <= datagram.held:
+            self.joined = datagram.count - 1
             del self._waiting[fragment.key]
             self._octets -= datagram.held
             whole = b"".join(datagram.pieces[start] for start in datagram.starts)[: datagram.length]

@@ -101,6 +101,14 @@ class Singles:
             row += (0, 0, 0, 0, 0, 0, 0)
         return (*row, load_at, found.load_len, found.load_cap, problem)
 
+    def _joined(self, name: str, number: int) -> None:
+        """Count ``number`` fragments as read after all."""
+        left = self._notes.unread[name] - number
+        if left > 0:
+            self._notes.unread[name] = left
+        else:
+            del self._notes.unread[name]
+
     def _packet(self, link_type: int, at: int, caplen: int, wirelen: int) -> tuple[Dissection, int]:
         """What a frame holds, and where its offsets count from: a place in the file, or a negative one in ``extra``."""
         frame: memoryview | bytes = self._data[at : at + caplen]
@@ -112,6 +120,7 @@ class Singles:
             if whole is None:
                 break
             proto, frame = whole
+            self._joined(found.unread, self._reassembly.joined)
             found = dissect_datagram(found, proto, frame)
             base = -1 - len(self._extra)
             if len(self._extra) + len(frame) <= _MOST_EXTRA:

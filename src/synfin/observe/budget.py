@@ -24,8 +24,8 @@ PAUSE = 1_000_000
 #: Application-data records of the client up to this size are taken for acknowledgements within HTTP/2, not requests.
 _SMALL = 64
 
-#: No request fits in so little of a TLS 1.3 record: it is an alert that looks like application data.
-_LEAST = 25
+#: A TLS 1.3 record of this size is an alert that looks like application data (tags of 16 and of 8 octets).
+_ALERTS = (19, 11)
 
 _PROXIES = ("http-connect", "socks4", "socks5", "proxy-protocol")
 
@@ -225,7 +225,7 @@ def _estimated(tls: TlsStory, done: int) -> list[_Exchange]:
             if skip and time == done:  # the client's Finished of TLS 1.3 looks like application data
                 skip = False
                 continue
-            if start is None and new and record.length <= _LEAST:
+            if start is None and new and record.length in _ALERTS:
                 continue
             if answered is not None and start is not None and asked is not None:
                 if record.length <= _SMALL:
@@ -251,7 +251,8 @@ def _first(
     line.add("request", exchange.start, exchange.asked, held, f"{exchange.what}, {why}" if why else exchange.what)
     if exchange.answered is None or exchange.end is None:
         stop = closing if closing is not None else max(connection.rows.time)
-        line.add("wait", line.at, stop, "server", "no answer")
+        missed = bool(connection.streams[1 - client].holes)
+        line.add("wait", line.at, stop, "server", "the answer was not captured" if missed else "no answer")
         return
     took = max(exchange.answered - line.at, 0)
     thinking = max(took - share, 0)

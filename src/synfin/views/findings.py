@@ -43,7 +43,7 @@ def _sentence(text: str) -> str:
 
 def heading(connection: Connection) -> str:
     """The connection a block is about: number, ends, name, packets."""
-    name = f" ({clean(connection.name)})" if connection.name else ""
+    name = f" ({clean(connection.name)})" if connection.name not in ("", connection.b.ip) else ""
     return (
         f"connection {connection.id}: {connection.a} > {connection.b}{name}, packets {connection.first_packet} to "
         f"{connection.last_packet}"

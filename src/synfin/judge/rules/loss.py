@@ -46,12 +46,13 @@ def check(connection: Connection, context: Context) -> Finding | None:
     holes = any(not hole.acknowledged for stream in connection.streams for hole in stream.holes)
     failed = holes and close is not None and close.side == client_side(connection)
     places = [packet for stall in stalls for packet in stall.packets] or [connection.first_packet]
+    often = "once" if len(stalls) == 1 else f"{len(stalls)} times"
     return finding(
         CODE,
         f"packets of {end(connection, sender)} are lost on the path: {again} sent again"
         + (f", {span(waited)} of waiting" if waited else ""),
         f"{end(connection, sender)} sent {again} of its {packets} packets again"
-        + (f", and timers were waited for {len(stalls)} times, {span(waited)} in all." if stalls else ".")
+        + (f", and waited for its timer {often}: {span(waited)}." if stalls else ".")
         + (" The client gave up before everything had arrived." if failed else ""),
         "Network's operator: find where packets are lost in this direction: wireless link, full queue, rate limit, "
         "faulty line.",
