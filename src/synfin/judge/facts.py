@@ -74,7 +74,7 @@ def server_name(connection: Connection) -> str:
     """``server 10.0.0.2:443 (example.com)``; the name where the client said one."""
     name = connection.name
     text = end(connection, 1 - client_side(connection))
-    return f"{text} ({name})" if name else text
+    return f"{text} ({name})" if name not in ("", connection.b.ip) else text
 
 
 def at(connection: Connection, time: int) -> str:
@@ -138,6 +138,22 @@ def first_close(connection: Connection) -> Close | None:
     for i, flags in enumerate(rows.flags):
         if flags & (FIN | RST):
             return Close(i, rows.number[i], rows.time[i], rows.sender[i], bool(flags & RST))
+    return None
+
+
+def ended_by(connection: Connection, side: int) -> int | None:
+    """The packet with which ``side`` ended the exchange before the other did: its close_notify or FIN, or None.
+
+    A close_notify that only answers the other side's close does not count; RST is no orderly end.
+    """
+    close = first_close(connection)
+    notify = connection.tls.close_notify[side] if connection.tls is not None else None
+    theirs = connection.tls.close_notify[1 - side] if connection.tls is not None else None
+    first = min((p for p in (theirs, close.packet if close is not None else None) if p is not None), default=None)
+    if notify is not None and (first is None or notify <= first):
+        return notify
+    if close is not None and close.side == side and not close.reset and (theirs is None or theirs > close.packet):
+        return close.packet
     return None
 
 
@@ -234,7 +250,7 @@ def forger_signs(connection: Connection, index: int) -> tuple[list[str], list[st
         weak.append(f"its IP identification {rows.ip_id[index]} does not continue from {ids[-1]}")
     asked = [i for i in range(index) if rows.sender[i] != side and rows.load_len[i]]
     rtt = connection.tcp.syn_to_synack or 0
-    if asked and rtt > 4 * MILLI and rows.time[index] - rows.time[asked[-1]] < rtt // 2:
+    if asked and rtt > 4 * MILLI and rows.time[index] - rows.time[asked[-1]] < rtt * 3 // 5:
         waited = rows.time[index] - rows.time[asked[-1]]
         weak.append(f"it came {span(waited)} after the packet it answers, and the path takes {span(rtt)}")
     return strong, weak
