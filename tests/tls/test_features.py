@@ -407,3 +407,47 @@ def test_handshake_done_is_told_once() -> None:
     shake(one, two)
     assert len(of(events(one), HandshakeDone)) == 1
     assert len(of(events(two), HandshakeDone)) == 1
+
+
+def test_early_data_of_strangers_is_thrown_away_up_to_a_limit() -> None:
+    for records, alive in ((2, True), (3, False)):
+        one, two = client(client_config(grease=False)), server()
+        hello = bytearray(one.take_output(NOW))
+        block = 5 + 4 + 34 + 1 + 32
+        suites = hello[block] << 8 | hello[block + 1]
+        at = block + 2 + suites + 2
+        for size_at, width in ((3, 2), (6, 3), (at, 2)):
+            value = int.from_bytes(hello[size_at : size_at + width], "big") + 4
+            hello[size_at : size_at + width] = value.to_bytes(width, "big")
+        two.receive(bytes(hello) + b"\0\x2a\0\0", NOW)
+        two.receive((b"\x17\3\3\x38\0" + bytes(0x3800)) * records, NOW)
+        assert two.closed != alive
+        assert of(events(two), Failed) == ([] if alive else [Failed("bad_record_mac", 20, *BAD_MAC)])
+
+
+BAD_MAC = ("a record that opens", "tag does not verify")
+
+
+def test_the_longest_lawful_hello() -> None:
+    """Suites and extensions of 65,535 octets: lengths at their limits are no reason to refuse."""
+    suites = b"\x13\x01" + b"\x0a\x0a" * 32766
+    raw = bytearray(client(client_config(grease=False)).take_output(NOW)[5:])
+    at = 4 + 34 + 1 + 32
+    old = raw[at] << 8 | raw[at + 1]
+    extensions = bytes(raw[at + 2 + old + 4 :])
+    filler = 65535 - len(extensions) - 4
+    extensions += b"\x5a\x5a" + filler.to_bytes(2, "big") + bytes(filler)
+    body = bytes(raw[4:at]) + len(suites).to_bytes(2, "big") + suites + b"\1\0\xff\xff" + extensions
+    hello = b"\1" + len(body).to_bytes(3, "big") + body
+    two = server()
+    for start in range(0, len(hello), 16384):
+        part = hello[start : start + 16384]
+        two.receive(b"\x16\3\1" + len(part).to_bytes(2, "big") + part, NOW)
+    assert two.version == 0x0304
+    assert not two.closed
+    assert two.take_output(NOW)
+
+
+def test_names_must_be_ascii() -> None:
+    with pytest.raises(UsageError):
+        client(name="bücher.example")

@@ -456,7 +456,6 @@ HELLOS: list[tuple[str, int, Callable[[ClientHello], bytes], int]] = [
     ("share empty", 0x0304, extension(51, b"\0\4\0\x1d\0\0"), DECODE),
     ("share truncated", 0x0304, extension(51, b"\0\5\0\x1d\0\2x"), DECODE),
     ("doubled", 0x0304, lambda h: edit(h, extensions=((h.extensions or ())[0], *(h.extensions or ()))), ILLEGAL),
-    ("early data alone", 0x0304, extension(42, b""), ILLEGAL),
     ("early data body", 0x0304, extension(42, b"x"), DECODE),
     ("server name empty", 0x0304, extension(0, b""), DECODE),
     ("server name list empty", 0x0304, extension(0, b"\0\0"), DECODE),

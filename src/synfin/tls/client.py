@@ -62,6 +62,8 @@ class Client(Endpoint):
     def _start(self, session: Session | None) -> None:
         config = self.config
         suites = config.suites_13 + config.suites_12
+        if self.server_name and not self.server_name.isascii():
+            raise UsageError(f"{self.server_name!r} is not ASCII: give the name in its xn-- form")
         if not suites or (config.min_version == TLS13 and not config.suites_13):
             raise UsageError("no cipher suite is left for the versions asked for")
         new = bool(config.suites_13)

@@ -40,7 +40,7 @@ _KNOWN = frozenset(SUITES_13 + SUITES_12 + OPTIONAL_SUITES)
 class Limits:
     """How much a peer may ask of us; beyond it stands a named violation."""
 
-    handshake_message: int = 1 << 16  # octets; Certificate messages have a limit of their own
+    handshake_message: int = 1 << 18  # octets; the longest lawful ClientHello has 131,396
     certificate_message: int = 1 << 18
     empty_records: int = 32  # in a row
     warnings: int = 8

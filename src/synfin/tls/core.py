@@ -309,8 +309,8 @@ class Endpoint:
         try:
             inner, content = opener.open_record(kind, version, fragment)  # type: ignore[arg-type]
         except BadRecord as error:
-            if self._skip_early and self.version == TLS13 and not self._opened_any:
-                self._spend_early(len(fragment))
+            if self._skip_early >= len(fragment) and self.version == TLS13 and not self._opened_any:
+                self._skip_early -= len(fragment)  # refused early data (RFC 8446 4.2.10)
                 return
             if "no content type" in error.why:
                 raise PeerError("record_without_content_type", "a content type", "padding only") from None
@@ -346,15 +346,10 @@ class Endpoint:
             self._handshake(content)
         elif kind == ALERT:
             self._alert(content)
-        elif self._skip_early:
-            self._spend_early(len(content))
+        elif self._skip_early >= len(content):
+            self._skip_early -= len(content)
         else:
             raise PeerError("unexpected_message", "a handshake", "application data")
-
-    def _spend_early(self, size: int) -> None:
-        self._skip_early -= size
-        if self._skip_early <= 0:
-            raise PeerError("early_data_too_long", "less early data", "more")
 
     def _change_cipher_spec(self, content: bytes) -> None:
         if self._partial:

@@ -367,9 +367,8 @@ class WaitKeyExchange:
             share = parsed.exchange
             if group in groups.FINITE:
                 size = len(groups.prime_octets(group))
-                if len(share) > size:
-                    raise PeerError("bad_key_share", f"at most {size} octets", str(len(share)))
-                premaster = groups.agree(group, progress.private, share.rjust(size, b"\0")).lstrip(b"\0")
+                share = share.lstrip(b"\0").rjust(size, b"\0")
+                premaster = groups.agree(group, progress.private, share).lstrip(b"\0")
             else:
                 premaster = groups.agree(group, progress.private, share)
         end.transcript.add(raw)

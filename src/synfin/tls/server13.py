@@ -327,10 +327,8 @@ def _resume(end: Server, hello: Hello, name: str, truncated: bytes, retried: boo
 def early_taken(end: Server, hello: Hello, psk: Psk | None, suite: int, retried: bool) -> bool:
     """Whether to take the early data that comes with this hello (RFC 8446 4.2.10, 8.2, 8.3)."""
     config, found = end.config, hello.decoded.get(checks.PSK)
-    if checks.EARLY_DATA not in hello.bodies:
+    if checks.EARLY_DATA not in hello.bodies or not isinstance(found, b.PreSharedKey):
         return False
-    if not isinstance(found, b.PreSharedKey):
-        raise PeerError("illegal_parameter", "pre_shared_key with early_data", "none")
     guard = config.replay_guard
     if retried or psk is None or psk.index or guard is None or not config.max_early_data:
         return False
