@@ -10,6 +10,7 @@ from synfin.judge.model import Confidence, Finding
 from tests.judge.support import bad, findings, judged, told
 from tests.scenarios.catalogue import HEALTHY, SCENARIOS
 
+ALSO = [(code, place) for code, scenario in SCENARIOS.items() for place in range(len(scenario.also))]
 NEAR = [(code, place) for code, scenario in SCENARIOS.items() for place in range(len(scenario.near))]
 
 
@@ -20,6 +21,12 @@ def test_the_scenario_fires_the_rule_as_root(code: str, tmp_path: Path) -> None:
     assert code in [item.code for item in found], told(found)
     heavy = [item.code for item in bad(found)]
     assert heavy == ([] if scenario.note else [code]), told(found)
+
+
+@pytest.mark.parametrize(("code", "place"), ALSO)
+def test_further_ways_fire_it_as_root(code: str, place: int, tmp_path: Path) -> None:
+    found = findings(SCENARIOS[code].also[place], tmp_path, keys=True)
+    assert code in [item.code for item in bad(found)], told(found)
 
 
 @pytest.mark.parametrize(("code", "place"), NEAR)

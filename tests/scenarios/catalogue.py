@@ -24,6 +24,7 @@ class Scenario:
     near: tuple[Make, ...]
     keys: bool = False
     note: bool = False
+    also: tuple[Make, ...] = ()  # further ways to fire it, read with secrets
 
 
 def healthy() -> Script:
@@ -113,6 +114,76 @@ def plain_http(port: int, answer: bytes) -> Script:
     if answer:
         script.send(1, answer)
     return script.close(1)
+
+
+def late_fin(script: Script, wait: float = 4.0) -> Script:
+    """A server that never got the ClientHello closes by its own time limit."""
+    return script.line("b > a FIN,ACK ack=1001", wait)
+
+
+def given_up() -> Script:
+    """The server closes on the ClientHello; the client's alert about that comes too late."""
+    script = Script().connect().send(0, hello()).line("b > a FIN,ACK")
+    return script.send(0, bytes([0x15, 3, 1, 0, 2, 2, 50]), ack=False).line("a > b FIN,ACK").line("b > a RST", 0.02)
+
+
+def queue_full() -> list[Script]:
+    """The kernel took one connection for a program that never accepts, and drops what comes on two others."""
+    return [unanswered_hello(), *(hello_ignored(port) for port in (40002, 40003))]
+
+
+def hello_ignored(port: int) -> Script:
+    script = hello_repeated(hello())
+    script.client_port = port
+    return script
+
+
+def all_ignored() -> list[Script]:
+    """Every ClientHello of three connections vanishes: nothing says that the server is the reason."""
+    return [hello_ignored(port) for port in (40001, 40002, 40003)]
+
+
+def rude(kind: str) -> Make:
+    """As Node: handshake, then FIN without close_notify and without a request."""
+
+    def make() -> Script:
+        talk = flights(kind, version="1.2", verify=False, request=b"", response=b"", close="none")
+        return Script().connect().play(talk).line("a > b FIN,ACK", 0.001).line("b > a FIN,ACK", 0.02).line("a > b ACK")
+
+    return make
+
+
+def slow_reader() -> Script:
+    """TLS 1.2: the server's flight is whole; the client thinks for long and leaves."""
+    return Script().connect().play(flights(version="1.2"), 0, 2).pause(2).close()
+
+
+def plain_race() -> Script:
+    """A short request in clear crosses the server's FIN."""
+    ask = b"GET / HTTP/1.1\r\nHost: lab\r\n\r\n"
+    script = Script(rtt=0.2, port=80).connect().send(0, ask).send(1, OK).pause(2)
+    script.line(f"a > b PSH,ACK hex={ask.hex()}").line(f"b > a FIN,ACK ack=-{len(ask)}", 0.1)
+    return script.line("b > a RST win=0", 0.1)
+
+
+def unread() -> Script:
+    """The server's window is shut for four seconds, then the server resets."""
+    script = zero_window(4, False)()
+    assert isinstance(script, Script)
+    script.lines.pop()
+    return script.line("b > a RST,ACK win=0", 0.5)
+
+
+def h2_closed(*frames: bytes, closer: int) -> Make:
+    """HTTP/2 in clear: a request, some frames, and the close of a side."""
+
+    def make() -> Script:
+        script = h2(*frames, answered=False)()
+        assert isinstance(script, Script)
+        del script.lines[-3:]
+        return script.close(closer)
+
+    return make
 
 
 def hello_repeated(data: bytes, times: int = 4) -> Script:
@@ -230,11 +301,12 @@ def alert(side: int, description: int, after: int = 1, level: int = 2) -> Make:
     return make
 
 
-def legacy() -> Script:
-    """A server without secure renegotiation, and a client that refuses it."""
+def legacy(word: int = 40) -> Script:
+    """A server without secure renegotiation, and a client that refuses it, by an alert or (0) without a word."""
     talk = flights(version="1.2")
     old = talk[1][1].replace(bytes.fromhex("ff01000100"), bytes.fromhex("fffe000100"), 1)
-    return Script().connect().play(talk, 0, 1).send(1, old).send(0, bytes([0x15, 3, 3, 0, 2, 2, 40])).close()
+    script = Script().connect().play(talk, 0, 1).send(1, old)
+    return (script.send(0, bytes([0x15, 3, 3, 0, 2, 2, word])) if word else script).close()
 
 
 def warned() -> Script:
@@ -378,6 +450,12 @@ def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
 
 
+#: A response of HTTP/2 that is begun and not ended.
+HALF = (frame(1, 4, 1, b"\x88"), frame(0, 0, 1, b"half"))
+
+TWO_LENGTHS = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\nContent-Length: 7\r\n\r\nhello\n"
+
+
 def goaway(code: int, last: int = 1) -> bytes:
     return frame(7, 0, 0, last.to_bytes(4, "big") + code.to_bytes(4, "big"))
 
@@ -453,7 +531,9 @@ NO_SUCH_CIPHER = {"version": "1.2", "client_ciphers": "ECDHE-RSA-AES128-GCM-SHA2
 SCENARIOS: dict[str, Scenario] = {
     "TCP101": Scenario(refused, (healthy, reset_hello(), lambda: syn(3))),
     "TCP105": Scenario(lambda: icmp(13), (late_icmp, refused)),
-    "TCP103": Scenario(accept_queue, (one_more_synack, lambda: hello_repeated(hello()))),
+    "TCP103": Scenario(
+        accept_queue, (one_more_synack, lambda: hello_repeated(hello()), all_ignored), also=(queue_full,)
+    ),
     "TCP102": Scenario(lambda: syn(3), (connected_late, lambda: icmp(1), refused)),
     "PRX101": Scenario(
         lambda: proxy("403 Forbidden"),
@@ -468,13 +548,27 @@ SCENARIOS: dict[str, Scenario] = {
             healthy,
         ),
     ),
-    "TCP302": Scenario(large_hello_dropped, (large_hello_passes, lambda: hello_repeated(hello()), healthy)),
+    "TCP302": Scenario(
+        large_hello_dropped,
+        (large_hello_passes, lambda: hello_repeated(hello()), healthy),
+        also=(lambda: late_fin(large_hello_dropped()),),
+    ),
     "TCP301": Scenario(black_hole, (lambda: black_hole(filled=True), lossy)),
-    "TLS113": Scenario(lambda: hello_repeated(hello()), (lossy, unanswered_hello, lambda: hello_repeated(hello(), 1))),
+    "TLS113": Scenario(
+        lambda: hello_repeated(hello()),
+        (lossy, unanswered_hello, lambda: hello_repeated(hello(), 1), closed_hello),
+        also=(lambda: late_fin(hello_repeated(hello())),),
+    ),
     "CRT201": Scenario(turned_down("expired"), (healthy12, turned_down("self"), turned_down("future"))),
     "CRT202": Scenario(turned_down("future"), (healthy12, turned_down("expired"))),
-    "CRT101": Scenario(turned_down("lonely"), (accepted("lonely"), turned_down("self"), healthy12)),
-    "CRT102": Scenario(turned_down("self"), (accepted("self"), turned_down("lonely"), healthy12)),
+    "CRT101": Scenario(
+        turned_down("lonely"), (accepted("lonely"), turned_down("self"), healthy12), also=(rude("lonely"),)
+    ),
+    "CRT102": Scenario(
+        turned_down("self"),
+        (accepted("self"), turned_down("lonely"), healthy12, left_for_name("self"), rude("good")),
+        also=(rude("self"),),
+    ),
     "CRT401": Scenario(turned_down("usage"), (accepted("usage"), turned_down("expired"))),
     "CRT301": Scenario(left_for_name("name"), (left_for_name("good"), healthy12, turned_down("expired"))),
     "TLS301": Scenario(
@@ -491,28 +585,44 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "TLS203": Scenario(handshake_only(version="1.2", only_name="other.example"), (warned, healthy12)),
     "TLS206": Scenario(alert(1, 120), (healthy12, alert(1, 40))),
-    "TLS205": Scenario(legacy, (alert(1, 40), healthy12)),
+    "TLS205": Scenario(legacy, (alert(1, 40), healthy12), also=(lambda: legacy(0),)),
     "TLS202": Scenario(handshake_only(**NO_SUCH_CIPHER), (handshake_only(version="1.2", demand=True), healthy12)),
     "TLS501": Scenario(alert(1, 20, 3), (alert(1, 40), healthy12)),
     "TLS210": Scenario(alert(1, 80), (healthy, alert(0, 90, 2, 1), alert_to_nobody)),
     "TLS211": Scenario(silent_rejection, (healthy, probe13, unanswered_hello)),
-    "TLS204": Scenario(large_hello_refused, (large_hello_passes, closed_hello)),
+    "TLS204": Scenario(
+        large_hello_refused, (large_hello_passes, closed_hello, lambda: late_fin(large_hello_dropped()))
+    ),
     "TLS110": Scenario(forged, (healthy, reset_after_all, reset_by_client, closed_hello)),
-    "TLS111": Scenario(closed_hello, (healthy, alert(1, 40), unanswered_hello)),
-    "TLS112": Scenario(unanswered_hello, (slow_hello, lambda: hello_repeated(hello()), lambda: unanswered_hello(0.2))),
+    "TLS111": Scenario(
+        closed_hello,
+        (healthy, alert(1, 40), unanswered_hello, lambda: late_fin(hello_repeated(hello()))),
+        also=(given_up,),
+    ),
+    "TLS112": Scenario(
+        unanswered_hello,
+        (slow_hello, lambda: hello_repeated(hello()), lambda: unanswered_hello(0.2), slow_reader),
+    ),
     "CRT302": Scenario(probe13, (healthy, left_for_name("good")), note=True),
-    "HTP101": Scenario(race, (idle_close, healthy)),
+    "HTP101": Scenario(race, (idle_close, healthy), also=(plain_race,)),
     "TCP401": Scenario(forgotten, (lambda: forgotten(answered=True), idle_close, lossy)),
-    "TCP220": Scenario(zero_window(4, False), (zero_window(0.3, True), healthy)),
+    "TCP220": Scenario(zero_window(4, False), (zero_window(0.3, True), healthy), also=(unread,)),
     "TCP501": Scenario(reset_mid_response, (reset_after_all, reset_by_client, idle_close)),
-    "HTP103": Scenario(plain(b""), (plain(OK), plain(b"", closer=0))),
+    "HTP103": Scenario(plain(b""), (plain(OK), plain(b"", closer=0), h2_closed(closer=0)), also=(h2_closed(closer=1),)),
     "HTP201": Scenario(
         plain(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\nshort"),
-        (plain(OK), plain(b"HTTP/1.1 200 OK\r\n\r\nuntil the end"), plain(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n")),
+        (
+            plain(OK),
+            plain(b"HTTP/1.1 200 OK\r\n\r\nuntil the end"),
+            plain(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"),
+            h2_closed(*HALF, closer=0),
+        ),
+        also=(h2_closed(*HALF, closer=1),),
     ),
     "HTP202": Scenario(
         plain(CHUNKED + b"5\r\nhello\r\nzz\r\nno number\r\n"),
         (plain(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"), plain(OK), plain(CHUNKED + b"5\r\nhello\r\n")),
+        also=(plain(frame(4, 0, 0)), plain(TWO_LENGTHS)),
     ),
     "HTP301": Scenario(h2(frame(3, 0, 1, (2).to_bytes(4, "big")), answered=False), (h2(goaway(0)), h2(), plain(OK))),
     "HTP102": Scenario(plain(OK, wait=3), (plain(OK, wait=0.3), plain(OK), idle_close), note=True),

@@ -67,6 +67,19 @@ def client_certificate(connection: Connection) -> ClientCertificate:
     return ClientCertificate(False, "none", False, ())
 
 
+def refusing_page(connection: Connection) -> tuple[int, int, int] | None:
+    """Status, packet and time of a page that complains about the client's certificate, where it can be read."""
+    tls, http = connection.tls, connection.http
+    if tls is None or tls.data is None or http is None:
+        return None
+    for message in http.messages:
+        if message.kind == "response" and message.status in (400, 403, 495, 496):
+            body = tls.data[message.sender].read(message.offset, 2048)
+            if b"SSL certificate" in body or b"client certificate" in body.lower():
+                return message.status, message.packets[0], message.start
+    return None
+
+
 def refusal(connection: Connection) -> Refusal | None:
     """The server's alert that ended the connection after the client's certificate, readable or by its size."""
     tls = connection.tls

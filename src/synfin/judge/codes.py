@@ -74,6 +74,8 @@ TABLE: tuple[Code, ...] = (
     Code("TCP302", "large-hello-dropped", "a large ClientHello does not pass", _E, _NETWORK, "no", _HELLO | Sign.LOSS),
     Code("TCP301", "mtu-black-hole", "large packets do not pass", _E, _NETWORK, "no", Sign.HOLE | Sign.LOSS),
     Code("TLS113", "hello-dropped", "the ClientHello never arrives", _E, _BOX, "no", _HELLO),
+    # Too old, before anything else is looked at.
+    Code("TLS205", "legacy-server", "the server is too old for the client", _E, _SERVER, "no", Sign.ALERT | _HELLO),
     # Certificates.
     Code("CRT201", "certificate-expired", "a certificate has expired", _E, _SERVER, "TLS 1.3", Sign.CHAIN | Sign.ALERT),
     Code("CRT202", "not-yet-valid", "a certificate is not valid yet", _E, _SERVER, "TLS 1.3", Sign.CHAIN | Sign.ALERT),
@@ -106,13 +108,12 @@ TABLE: tuple[Code, ...] = (
         _E,
         _CLIENT,
         "TLS 1.3",
-        Sign.ALERT | Sign.UNANSWERED,
+        Sign.ALERT | Sign.UNANSWERED | _HTTP,
     ),
     # Nothing in common.
     Code("TLS201", "no-common-version", "no common TLS version", _E, _OPERATOR, "no", Sign.ALERT),
     Code("TLS203", "unrecognized-name", "the server does not know the name", _E, _OPERATOR, "no", Sign.ALERT),
     Code("TLS206", "alpn-mismatch", "no common application protocol", _E, _OPERATOR, "no", Sign.ALERT),
-    Code("TLS205", "legacy-server", "the server is too old for the client", _E, _SERVER, "no", Sign.ALERT | _HELLO),
     Code("TLS202", "no-common-cipher", "no common cipher, group or signature", _E, _OPERATOR, "no", Sign.ALERT),
     Code("TLS501", "bad-record-mac", "a record did not authenticate", _E, _NETWORK, "TLS 1.3", Sign.ALERT),
     Code("TLS210", "fatal-alert", "fatal alert", _E, _OPERATOR, "no", Sign.ALERT),

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from synfin.judge.chains import is_content
 from synfin.judge.codes import CODES, ORDER, TABLE, Code, matches
-from synfin.judge.facts import SECOND
+from synfin.judge.facts import SECOND, acknowledged
 from synfin.judge.model import Finding, NotJudged, Severity
 from synfin.judge.signs import Sign, signs
 from synfin.observe.story import Connection, Quality
@@ -41,6 +41,7 @@ class Neighbours:
     tls_names: dict[tuple[str, int], set[str]] = field(default_factory=dict)  # server -> names it finished TLS for
     opened: dict[tuple[int, bool, int], tuple[int, int]] = field(default_factory=dict)  # port, IPv6, second -> starts
     silent: dict[tuple[str, int], int] = field(default_factory=dict)  # server -> connections it sent no octet on
+    held: set[tuple[str, int]] = field(default_factory=set)  # of these, servers whose TCP took octets on one of them
     failed: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # client, server -> ports not answered
 
     def note(self, connection: Connection) -> None:
@@ -53,10 +54,12 @@ class Neighbours:
             place = (connection.b.port, ":" in connection.b.ip, connection.start // SECOND)
             first, last = self.opened.get(place, (connection.start, connection.start))
             self.opened[place] = (min(first, connection.start), max(last, connection.start))
-        if not tcp.sides[1].payload and not tcp.sides[1].rsts and not tcp.sides[1].fins:
+        if not tcp.sides[1].payload and (tcp.sides[0].payload or not (tcp.sides[1].rsts or tcp.sides[1].fins)):
             known = self.silent.get(server, 0)
             if known or len(self.silent) < MOST:
                 self.silent[server] = known + 1
+                if acknowledged(connection, 0) > 1:
+                    self.held.add(server)
         if tcp.handshake in ("refused", "syn_only", "syn_no_synack"):
             pair = (connection.a.ip, connection.b.ip)
             ports = self.failed.get(pair)

@@ -239,9 +239,14 @@ def forger_signs(connection: Connection, index: int) -> tuple[list[str], list[st
         strong.append(
             f"its TTL is {rows.ttl[index]}, every other packet of that end has {' or '.join(map(str, sorted(ttls)))}"
         )
-    later = [i for i in others if i > index and rows.load_len[i]]
+    rtt = connection.tcp.syn_to_synack or 0
+    alive = rows.time[index] + max(rtt, 5 * MILLI)  # until then packets may have overtaken each other
+    later = [i for i in others if i > index and (rows.load_len[i] or rows.time[i] > alive)]
     if later:
-        strong.append(f"that end went on sending data after it ({numbers([rows.number[i] for i in later])})")
+        strong.append(f"that end went on sending after it ({numbers([rows.number[i] for i in later])})")
+    syn = connection.tcp.sides[side].syn
+    if syn is not None and syn.timestamps and rows.flags[index] & ACK and rows.opt_len[index] < 10:
+        weak.append("it lacks the timestamps that the other packets of that end carry")
     seqs = [rows.seq[i] for i in by(connection, side, RST)]
     if len(set(seqs)) > 1 and index == next(by(connection, side, RST)):
         weak.append("several RSTs came with different sequence numbers")
@@ -249,7 +254,6 @@ def forger_signs(connection: Connection, index: int) -> tuple[list[str], list[st
     if ids and rows.ip_id[index] and ((rows.ip_id[index] - ids[-1]) & 0xFFFF) > 2048:
         weak.append(f"its IP identification {rows.ip_id[index]} does not continue from {ids[-1]}")
     asked = [i for i in range(index) if rows.sender[i] != side and rows.load_len[i]]
-    rtt = connection.tcp.syn_to_synack or 0
     if asked and rtt > 4 * MILLI and rows.time[index] - rows.time[asked[-1]] < rtt * 3 // 5:
         waited = rows.time[index] - rows.time[asked[-1]]
         weak.append(f"it came {span(waited)} after the packet it answers, and the path takes {span(rtt)}")

@@ -65,7 +65,7 @@ def _ignored(connection: Connection, context: Context) -> Finding | None:
     """The client's data is dropped by a host whose same port leaves other connections without an answer too."""
     near = context.neighbours
     server = (connection.b.ip, connection.b.port)
-    if near is None or near.silent.get(server, 0) < 3 or server in near.tls_servers:
+    if near is None or near.silent.get(server, 0) < 2 or server in near.tls_servers or server not in near.held:
         return None
     tcp = connection.tcp
     data = payload_indices(connection, A)

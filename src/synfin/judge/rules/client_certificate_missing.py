@@ -20,7 +20,7 @@ References.  RFC 8446 4.3.2, 4.4.2.4 and 6.2 (alert 116), RFC 5246 7.4.6.
 from __future__ import annotations
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.certs_client import client_certificate, refusal
+from synfin.judge.certs_client import client_certificate, refusal, refusing_page
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, end, finding, server_name
 from synfin.judge.model import Confidence, Finding
@@ -36,7 +36,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     answer = client_certificate(connection)
     last = refusal(connection)
-    page = _page(connection)
+    page = refusing_page(connection)
     if last is None and page is None:
         return None
     told = last is not None and last.description == 116
@@ -78,16 +78,3 @@ def check(connection: Connection, context: Context) -> Finding | None:
         disproof="a client certificate in the client's flight",
         next_capture="" if certain else "with TLS secrets (SSLKEYLOGFILE), to read the alert",
     )
-
-
-def _page(connection: Connection) -> tuple[int, int] | None:
-    """Status and packet of a 400 page that says a certificate is required, where it can be read."""
-    tls, http = connection.tls, connection.http
-    if tls is None or tls.data is None or http is None:
-        return None
-    for message in http.messages:
-        if message.kind == "response" and message.status in (400, 403, 496):
-            body = tls.data[message.sender].read(message.offset, 2048)
-            if b"SSL certificate" in body or b"client certificate" in body.lower():
-                return message.status, message.packets[0]
-    return None

@@ -18,7 +18,7 @@ References.  RFC 8446 4.4.2 and 6.2, RFC 5246 7.4.6.
 from __future__ import annotations
 
 from synfin.judge.alerts import ALERTS, CERTIFICATE_ALERTS, alert_name
-from synfin.judge.certs_client import client_certificate, refusal
+from synfin.judge.certs_client import Refusal, client_certificate, refusal, refusing_page
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, end, finding
 from synfin.judge.model import Confidence, Finding
@@ -35,7 +35,12 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     answer = client_certificate(connection)
     last = refusal(connection)
-    if last is None or answer.sent != "some":
+    if answer.sent != "some":
+        return None
+    page = refusing_page(connection)
+    if last is None and page is not None:
+        last = Refusal(None, page[1], page[2])
+    if last is None:
         return None
     if last.description is not None and last.description not in CERTIFICATE_ALERTS | {40, 51, 80}:
         return None
@@ -58,6 +63,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         + (
             f"the alert {alert_name(last.description)} (packet {last.packet}): {says}."
             if last.description is not None
+            else f"HTTP {page[0]} and the word that the certificate is in error (packet {last.packet})."
+            if page is not None
             else f"a record of an alert's size and nothing more (packet {last.packet})."
         ),
         "Client's operator: use a certificate that this server accepts: from its CA, with its intermediates, valid "
@@ -65,9 +72,11 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "for client authentication. Server's operator: check the list of accepted CAs; the server's log names the "
         "check.",
         [*answer.packets, last.packet],
-        sure=Confidence.CERTAIN if last.description in CERTIFICATE_ALERTS else Confidence.LIKELY,
+        sure=Confidence.CERTAIN if page or last.description in CERTIFICATE_ALERTS else Confidence.LIKELY,
         reason="the server's alert is about a certificate and only the client's can be meant"
         if last.description in CERTIFICATE_ALERTS
+        else "the server's page says so"
+        if page is not None
         else "TLS 1.3 without secrets: the record sizes fit a client certificate followed by an alert",
         disproof="the server's log accepting the certificate",
         next_capture="" if answer.seen else "with TLS secrets (SSLKEYLOGFILE), to read the alert",

@@ -22,6 +22,7 @@ from synfin.judge.facts import (
     SECOND,
     at,
     end,
+    ended_by,
     finding,
     first_close,
     missed,
@@ -44,12 +45,17 @@ def check(connection: Connection, context: Context) -> Finding | None:
     http, tls = connection.http, connection.tls
     if http is None and tls is not None:
         return _unreadable(connection)
-    if http is None or http.protocol == "h2" or http.switched or connection.tcp.handshake == "none":
+    if http is None or http.switched or connection.tcp.handshake == "none":
         return None
     if missed(connection):
         return None
     requests = [m for m in http.messages if m.kind == "request"]
     answers = [m for m in http.messages if m.kind == "response" and (m.status is None or m.status >= 200)]
+    if http.protocol == "h2":
+        if any(event.what in ("rst_stream", "goaway") for event in http.h2):
+            return None
+        known = {m.stream for m in http.messages if m.kind == "response"}
+        requests, answers = [m for m in requests if m.stream not in known], []
     if not requests or len(answers) >= len(requests) or not requests[len(answers)].complete or not requests[0].method:
         return None
     request = requests[len(answers)]
@@ -58,14 +64,13 @@ def check(connection: Connection, context: Context) -> Finding | None:
     last = answers[-1] if answers else None
     if last is not None and (not last.complete or last.framing in ("close", "tunnel")):
         return None
-    if last is None and streams[server].pieces:
+    if last is None and streams[server].pieces and http.protocol != "h2":
         return None
     close = first_close(connection)
-    notify = tls.close_notify[server] if tls is not None else None
-    if close is None or close.reset or (close.side != server and notify is None) or close.time < request.end:
+    packet = ended_by(connection, server)
+    if close is None or packet is None or close.reset or close.time < request.end:
         return None
-    packet = notify or close.packet
-    told = "close_notify and FIN" if notify is not None else "FIN"
+    told = "close_notify and FIN" if packet != close.packet else "FIN"
     return finding(
         CODE,
         f"{end(connection, server)} closed without answering {request.method} {request.target}",

@@ -20,7 +20,7 @@ References.  RFC 9293 3.5.2 and 3.10.7, RFC 3360 (resets by firewalls).
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import Close, at, deciding_alert, end, finding, first_rst, forger_signs, span
+from synfin.judge.facts import Close, at, deciding_alert, end, finding, first_rst, forger_signs, is_cut, span
 from synfin.judge.hello import hello_fate
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.observe.story import Connection
@@ -42,6 +42,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     rows = connection.rows
     if reset is None or reset < fate.first or close is None or close.place != reset:
         return None
+    if fate.heard and is_cut(connection):
+        return None  # whether the handshake was done cannot be seen
     strong, weak = forger_signs(connection, reset)
     name = tls.sni if tls is not None else None
     near = context.neighbours
@@ -82,7 +84,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "expects something else (PROXY protocol), or a load balancer without a backend.",
         [rows.number[i] for i in (*fate.carried, reset)],
         actor=Actor.SERVER,
-        sure=Confidence.LIKELY,
+        sure=Confidence.POSSIBLE if weak else Confidence.LIKELY,
         reason="TTL and numbering fit the server's other packets; a device next to the server could imitate that",
         disproof="a capture at the server in which this RST does not leave it",
         next_capture="at the server: does this RST leave it?",

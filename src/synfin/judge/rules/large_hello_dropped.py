@@ -38,7 +38,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     fate = hello_fate(connection)
     if fate is None or fate.answered or fate.fully_acked:
         return None
-    if fate.close is not None and fate.close.side != fate.client:
+    if fate.close is not None and fate.close.side != fate.client and fate.close.reset:
         return None
     rows = connection.rows
     syn = connection.tcp.sides[fate.client].syn

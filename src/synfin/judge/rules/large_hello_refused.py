@@ -31,12 +31,14 @@ ONE_PACKET = 1400
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the server ended the connection on a ClientHello longer than one packet."""
     fate = hello_fate(connection)
-    if fate is None or fate.heard or fate.close is None or fate.close.side == fate.client:
+    if fate is None or fate.close is None or fate.close.side == fate.client:
         return None
     rows = connection.rows
     distinct = {rows.seq[i] for i in fate.carried}
     if len(distinct) < 2 and fate.length <= ONE_PACKET:
         return None
+    if fate.heard or (fate.untouched and len(fate.carried) - len(distinct) > 1):
+        return None  # it answered, or nothing of it arrived (TCP302, TLS113)
     group = large_group(connection)
     close = fate.close
     ack = rows.ack[close.place]

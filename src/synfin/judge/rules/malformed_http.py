@@ -19,11 +19,14 @@ from __future__ import annotations
 
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, end, finding, missed
-from synfin.judge.model import Confidence, Finding
+from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.rules.short_body import ended_early
 from synfin.observe.story import Connection
 
 CODE = "HTP202"
+
+#: Lengths that contradict each other are an unrecoverable error (RFC 9112 6.3), although some clients take one of them.
+CONTRADICTION = "different lengths"
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
@@ -32,7 +35,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if http is None or http.protocol == "h2" or missed(connection):
         return None
     for message in http.messages:
-        if message.problem and not message.complete and message.kind == "response" and not ended_early(message):
+        contradicts = message.complete and message.problem.startswith(CONTRADICTION)
+        if message.kind != "response" or not message.problem:
+            continue
+        if contradicts or not (message.complete or ended_early(message)):
             return finding(
                 CODE,
                 f"{end(connection, message.sender)} sends broken HTTP: {message.problem}",
@@ -41,8 +47,39 @@ def check(connection: Connection, context: Context) -> Finding | None:
                 "body.",
                 "Server's operator: repair the program or proxy that writes this response.",
                 list(message.packets),
+                severity=Severity.WARNING if contradicts else None,
                 sure=Confidence.CERTAIN,
                 reason="the octets are here and break RFC 9112",
                 disproof="missing octets in the capture",
             )
-    return None
+    return _not_http(connection)
+
+
+def _not_http(connection: Connection) -> Finding | None:
+    """A request whose answer is something else than HTTP/1, such as an HTTP/2 frame."""
+    http, tls = connection.http, connection.tls
+    if http is None or http.switched or any(m.kind == "response" for m in http.messages):
+        return None
+    request = next((m for m in http.messages if m.kind == "request" and m.complete and m.version[:2] == "1."), None)
+    if request is None or request.method == "CONNECT":
+        return None
+    server = 1 - request.sender
+    stream = tls.data[server] if tls is not None and tls.data is not None else connection.streams[server]
+    head = stream.read(0, 16)
+    if len(head) < 9 or not stream.pieces or head.startswith((b"HTTP", b"ICY ")):
+        return None
+    packets = stream.packets(0, len(head))
+    settings = head[3:5] in (b"\x04\x00", b"\x04\x01") and head[5:9] == bytes(4)
+    what = "an HTTP/2 SETTINGS frame" if settings else f"the octets {head[:9].hex(' ')}"
+    return finding(
+        CODE,
+        f"{end(connection, server)} answers an HTTP/{request.version} request with something else",
+        f"{end(connection, request.sender)} sent {request.method} {request.target} in HTTP/{request.version} (packet "
+        f"{request.packets[0]}); the server's answer (packet {packets[0] if packets else '?'}) begins with {what} and "
+        "not with an HTTP/1 status line.",
+        "Server's operator: let this port speak the protocol that the client asks for, and that ALPN agreed on.",
+        [request.packets[0], *packets[:1]],
+        sure=Confidence.CERTAIN if settings else Confidence.LIKELY,
+        reason="request and answer were read",
+        disproof="octets of an HTTP answer before these, missed by the capture",
+    )

@@ -17,7 +17,7 @@ References.  RFC 9112 6.3 and 8.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, first_close, missed
+from synfin.judge.facts import at, end, ended_by, finding, first_close, missed
 from synfin.judge.model import Confidence, Finding
 from synfin.observe.story import Connection, HttpMessage
 
@@ -27,7 +27,7 @@ CODE = "HTP201"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the server ends the connection inside a body of announced length."""
     http, tls = connection.http, connection.tls
-    if http is None or http.protocol == "h2" or missed(connection):
+    if http is None or missed(connection):
         return None
     close = first_close(connection)
     if close is None or close.reset:
@@ -35,26 +35,32 @@ def check(connection: Connection, context: Context) -> Finding | None:
     for message in http.messages:
         if message.kind != "response" or message.complete or not ended_early(message):
             continue
-        notify = tls.close_notify[message.sender] if tls is not None else None
-        if close.side != message.sender and notify is None:
+        ended = ended_by(connection, message.sender)
+        if ended is None:
             return None
-        unclean = tls is not None and notify is None
+        unclean = tls is not None and tls.close_notify[message.sender] is None
         missing = (
             f"{message.body} of {message.declared} octets came"
             if message.declared is not None
-            else f"{message.body} octets came, but not the last chunk"
+            else f"{message.body} octets came, but not {'END_STREAM' if message.framing == 'h2' else 'the last chunk'}"
         )
         return finding(
             CODE,
             f"{end(connection, message.sender)} ended its response too early: {missing}",
             f"The response {message.status} (packet {message.packets[0]}) "
-            + (f"announces {message.declared} octets" if message.declared is not None else "is chunked")
-            + f"; {at(connection, close.time)} the server closed (packet {notify or close.packet}) when {missing}."
+            + (
+                f"announces {message.declared} octets"
+                if message.declared is not None
+                else "is not ended"
+                if message.framing == "h2"
+                else "is chunked"
+            )
+            + f"; {at(connection, close.time)} the server closed (packet {ended}) when {missing}."
             + (" It did so without close_notify: an attacker could have cut it as well." if unclean else ""),
             "Server's operator: compare the announced length with what the program sends; look for a crash or a "
             "timeout "
             "of a proxy in the middle of the body.",
-            [*message.packets, notify or close.packet],
+            [*message.packets, ended],
             sure=Confidence.CERTAIN,
             reason="the response says how long it is, and the server's close came before that",
             disproof="the missing octets in packets that the capture missed",
@@ -66,4 +72,6 @@ def ended_early(message: HttpMessage) -> bool:
     """Whether a body stopped before its announced end, its framing being sound so far."""
     if message.framing == "length":
         return message.declared is not None and message.body < message.declared
+    if message.framing == "h2":
+        return "closed" in message.problem
     return message.framing == "chunked" and (not message.problem or "closed" in message.problem)

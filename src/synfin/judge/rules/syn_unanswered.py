@@ -48,9 +48,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
     first, last = rows.time[tries[0]], rows.time[tries[-1]]
     listened = context.waited(connection, last) >= SECOND
     repeated = last - first > SECOND // 2 and (len(tries) > 2 or (len(tries) > 1 and listened))
-    if not repeated and len(tries) < 2 and context.waited(connection, last) < LISTENED:
-        return None
     near = context.neighbours
+    alone = not repeated and len(tries) < 2 and context.waited(connection, last) < LISTENED
+    if alone and (near is None or ":" not in connection.b.ip or not near.fell_back(connection)):
+        return None
     severity, aside = None if repeated else Severity.NOTICE, ""
     answered = near.answered.get((connection.b.ip, connection.b.port), 0) if near is not None else 0
     open_host = near is not None and connection.b.ip in near.open_hosts

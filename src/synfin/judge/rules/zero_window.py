@@ -49,12 +49,21 @@ def check(connection: Connection, context: Context) -> Finding | None:
     close = first_close(connection)
     gave_up = close is not None and close.time >= stall.start and not moved and close.side == stall.sender
     stuck = not moved and close is None and stall.end - stall.start >= STUCK
-    bad = gave_up or stuck
+    broke_off = (
+        not moved
+        and close is not None
+        and close.reset
+        and close.side == slow != client_side(connection)
+        and close.time - stall.start >= STUCK
+    )
+    bad = gave_up or stuck or broke_off
     total = sum(item.end - item.start for item in stalls)
     ended = (
         f" {end(connection, close.side).capitalize()} then ended the connection ({'RST' if close.reset else 'FIN'}, "
         f"packet {close.packet})."
         if gave_up and close is not None
+        else f" It never opened again, and {end(connection, slow)} reset the connection with octets unread."
+        if broke_off
         else " It was still shut at the end of the capture."
         if stuck
         else " It opened again, and the transfer went on."
