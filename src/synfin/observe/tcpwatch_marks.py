@@ -90,6 +90,28 @@ def marks(rows: Rows, reused: bool) -> list[int]:
     ):
         fwd = sides[sender]
         rev = sides[1 - sender]
+        if (
+            first_rtt
+            and flags & (CONTROL | ACK) == ACK
+            and seq == fwd.next
+            and seq
+            and window
+            and rev.maxack
+            and (rev.maxack - ack) & M < H
+            and fwd.scale >= 0
+            and (_follows(fwd, rev, seq, size, time) if size else ack != fwd.lastack)
+        ):  # what nearly all segments of a long transfer are: next in sequence, or a new acknowledgment
+            if ack != fwd.lastack:
+                fwd.dup = 0
+                fwd.lastack = ack
+            if not fwd.maxack or seq == fwd.maxack:
+                fwd.maxack = fwd.next
+            fwd.lastack_time = time
+            fwd.window = window
+            fwd.room = window << fwd.scale
+            fwd.flags = 0
+            out.append(0)
+            continue
         mark = 0
         length = size
         if flags & (SYN | FIN):
@@ -187,6 +209,18 @@ def marks(rows: Rows, reused: bool) -> list[int]:
     if reused and rows.flags[0] & (SYN | ACK) == SYN:
         out[0] |= _REUSED
     return out
+
+
+def _follows(fwd: _Side, rev: _Side, seq: int, size: int, time: int) -> bool:
+    """Move on by a segment that is next in sequence, unless it fills or probes a window or was acknowledged before."""
+    after = (seq + size) & M
+    known = rev.lastack
+    if not known or not rev.window or rev.scale < 0 or (known - after) & M < H or after == (known + rev.room) & M:
+        return False
+    if after:
+        fwd.next = after
+        fwd.next_time = time
+    return after != 0
 
 
 def _offer(sides: tuple[_Side, _Side], sender: int, shift: int | None) -> None:
