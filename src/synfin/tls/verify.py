@@ -5,7 +5,8 @@ diagnosis is ``spec.certcheck``'s, which names the certificate and the rule.  Bo
 A good answer is remembered for the same chain, name and purpose for as long as every certificate of the path stays
 valid; a bad one never is.  Accepting any certificate takes a callable that says so by its name.
 
-Revocation by OCSP and CRL is not looked at here; a certificate that demands a staple (RFC 7633) is refused without one.
+A stapled OCSP response must be good, CRLs that were given count (``revocation``), and a certificate that demands a
+staple (RFC 7633) is refused without one.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from synfin.errors import PeerError
 from synfin.spec.certcheck import ChainVerdict, Severity, check_chain
 from synfin.spec.certroots import RootSet
 from synfin.spec.violations import VIOLATIONS
+from synfin.tls.revocation import check_crls, check_staple
 from synfin.tls.signing import parse_certificate
 
 
@@ -53,22 +55,26 @@ def accept_any_certificate(presented: Presented) -> None:
 
 
 class PathVerifier:
-    """Verifies paths to ``roots`` (DER certificates).  One object serves any number of connections."""
+    """Verifies paths to ``roots`` (DER certificates), with ``crls`` (DER) where there are any.
 
-    __slots__ = ("_good", "_roots", "_set", "_store")
+    One object serves any number of connections.  ValueError for unusable CRLs and when there is no root.
+    """
 
-    def __init__(self, roots: Iterable[bytes]) -> None:
+    __slots__ = ("_crls", "_good", "_set", "_store")
+
+    def __init__(self, roots: Iterable[bytes], crls: Iterable[bytes] = ()) -> None:
         ders = tuple(roots)
         certificates = [parse_certificate(der) for der in ders]
         if not certificates:
             raise ValueError("no root certificates: nothing could ever be verified")
         self._store = Store(certificates)
         self._set = RootSet(ders)
-        self._good: OrderedDict[tuple[tuple[bytes, ...], str | None, str], tuple[float, float]] = OrderedDict()
+        self._crls = tuple(x509.load_der_x509_crl(der) for der in crls)
+        self._good: OrderedDict[tuple[object, ...], tuple[float, float]] = OrderedDict()
 
     def __call__(self, presented: Presented) -> None:
         """Judge; see ``Verifier``."""
-        key = (presented.chain, presented.name, presented.purpose)
+        key = (presented.chain, presented.name, presented.purpose, presented.stapled)
         known = self._good.get(key)
         if known is not None and known[0] <= presented.now <= known[1]:
             return
@@ -82,12 +88,15 @@ class PathVerifier:
         )
         _refuse(verdict)
         path = self._path(presented, verdict)
-        if presented.stapled is None:  # staples age by their own clock
-            start = max(c.not_valid_before_utc.timestamp() for c in path)
-            stop = min(c.not_valid_after_utc.timestamp() for c in path)
-            self._good[key] = (start, stop)
-            while len(self._good) > 512:
-                self._good.popitem(last=False)
+        check_crls(path, self._crls)
+        start = max(c.not_valid_before_utc.timestamp() for c in path)
+        stop = min(c.not_valid_after_utc.timestamp() for c in path)
+        if presented.stapled is not None and len(path) > 1:
+            stop = min(stop, check_staple(presented.stapled, path[0], path[1], presented.now))
+            start = max(start, presented.now)
+        self._good[key] = (start, stop)
+        while len(self._good) > 512:
+            self._good.popitem(last=False)
 
     def forget(self) -> None:
         """Forget which chains were good."""
