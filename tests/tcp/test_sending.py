@@ -367,3 +367,14 @@ def test_super_segments() -> None:
     assert [piece.seq for piece in pieces] == [packet.seq + n * MSS & 0xFFFFFFFF for n in range(10)]
     assert b"".join(piece.payload for piece in pieces) == bytes(packet.payload)
     assert all(isinstance(piece, Packet) and not piece.gso for piece in pieces)
+
+
+def test_keepalive_goes_on_for_ever_while_it_is_answered() -> None:
+    d = opened(replace(PLAIN, keepalive=10 * SECOND, keepalive_interval=15 * SECOND, keepalive_probes=3))
+    for _ in range(30):
+        said: list[str] = []
+        while not said:
+            said = d.wait(0.5)
+        assert said == ["ACK 0 1"]
+        d.hear("ACK", 1, 1)
+    assert d.state == "ESTABLISHED"

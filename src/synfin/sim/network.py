@@ -48,13 +48,14 @@ class Network:
     def host(self, name: str, *addresses: str, config: Config | None = None) -> HostNode:
         """A new host."""
         node = HostNode(self, name, Host(list(addresses), entropy(self.seed, name), config))
-        return self._add(node)
+        return self.join(node)
 
     def router(self, name: str, *addresses: str) -> Router:
         """A new router."""
-        return self._add(Router(self, name, [address(text) for text in addresses]))
+        return self.join(Router(self, name, [address(text) for text in addresses]))
 
-    def _add(self, node: _N) -> _N:
+    def join(self, node: _N) -> _N:
+        """Take a node in; UsageError when its name is taken."""
         if node.name in self.nodes:
             raise UsageError(f"there are two nodes called {node.name}")
         self.nodes[node.name] = node
@@ -188,7 +189,7 @@ class Router(Node):
         """One hop further, if hops are left."""
         if isinstance(packet, Packet):
             if packet.ttl <= 1:
-                self._complain(packet, 11 if len(packet.src) == 4 else 3, 0)
+                self.complain(packet, 11 if len(packet.src) == 4 else 3, 0)
                 return
             packet = packet._replace(ttl=packet.ttl - 1)
         self.send(packet)
@@ -196,9 +197,10 @@ class Router(Node):
     def too_big(self, packet: Packet, mtu: int) -> None:
         """The link this packet should take has a smaller MTU."""
         four = len(packet.src) == 4
-        self._complain(packet, 3 if four else 2, 4 if four else 0, mtu)
+        self.complain(packet, 3 if four else 2, 4 if four else 0, mtu)
 
-    def _complain(self, packet: Packet, kind: int, code: int, mtu: int = 0) -> None:
+    def complain(self, packet: Packet, kind: int, code: int, mtu: int = 0) -> None:
+        """An ICMP error to the sender of a packet."""
         own = [one for one in self.addresses if len(one) == len(packet.src)]
         if own:
             self.send(Icmp.about(packet, own[0], kind, code, mtu))

@@ -16,20 +16,20 @@ EPOCH = 1_700_000_000 * 1_000_000_000
 class Tap:
     """Writes packets to ``file``; with ``offload`` super-segments are seen uncut, as before a card that cuts them."""
 
-    def __init__(self, file: IO[bytes], *, offload: bool = False) -> None:
+    def __init__(self, file: IO[bytes], *, offload: bool = False, writer: PcapngWriter | None = None) -> None:
         self.packets = 0
-        self._writer = PcapngWriter(file, RAW)
+        self.writer = writer or PcapngWriter(file, RAW)
         self._offload = offload
         self._ident = 0
 
     def secrets(self, keylog: bytes) -> None:
         """A TLS key log, to stand before the packets that need it."""
-        self._writer.secrets(keylog)
+        self.writer.secrets(keylog)
 
     def see(self, now: int, packet: Packet | Icmp) -> None:
         """A packet passes."""
         if isinstance(packet, Icmp):
-            self._write(now, packet.write())
+            self.write(now, packet.write())
         elif packet.gso and not self._offload:
             for piece in packet.pieces():
                 self._packet(now, piece)
@@ -38,8 +38,9 @@ class Tap:
 
     def _packet(self, now: int, packet: Packet) -> None:
         self._ident += 1
-        self._write(now, packet.write(self._ident))
+        self.write(now, packet.write(self._ident))
 
-    def _write(self, now: int, data: bytes) -> None:
+    def write(self, now: int, data: bytes) -> None:
+        """One packet, at a time of the run."""
         self.packets += 1
-        self._writer.packet(EPOCH + now, data)
+        self.writer.packet(EPOCH + now, data)

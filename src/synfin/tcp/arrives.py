@@ -206,6 +206,7 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
             _answer_invalid(c, seg, now)
         return False
     c.heard_at = now
+    c.probes = 0
     if ts is not None and c.ts_on and seg.seq <= c.last_ack_sent and distance(c.ts_recent, ts[0]) >= 0:
         c.ts_recent, c.ts_recent_at = ts[0], now
     if length:
