@@ -1,8 +1,8 @@
 """From an order to a certificate (RFC 5280 4): roots, intermediates, leaves and client certificates.
 
-An ``Order`` is what shall stand in the certificate; ``mint`` writes and signs it and judges nothing, since the catalogue
-of faults needs orders that no CA should fill.  The functions that make ordinary orders hold the profile: which usages,
-which extensions are critical, which lives.
+An ``Order`` is what shall stand in the certificate; ``mint`` writes and signs it and judges nothing, since the
+catalogue of faults needs orders that no CA should fill.  The functions that make ordinary orders hold the profile:
+which usages, which extensions are critical, which lives.
 
 Names are given as people write them.  An address becomes an iPAddress, a name with umlauts its A-labels (RFC 5890), a
 wildcard stays a wildcard; the common name repeats the first name that fits into 64 characters, and clients ignore it.
