@@ -24,7 +24,8 @@ from synfin.wire.tls.messages import (
     write_handshake,
 )
 
-COMPRESSED = 25
+#: Octets from which on a shorter Certificate message is worth the peer's work.
+WORTH_COMPRESSING = 1024
 
 
 class PeerChain(NamedTuple):
@@ -39,7 +40,7 @@ class PeerChain(NamedTuple):
 def certificate_13(
     chain: tuple[bytes, ...], context: bytes, ocsp: bytes | None, scts: bytes | None, compression: int | None
 ) -> bytes:
-    """A whole Certificate message, or a CompressedCertificate where ``compression`` is given and makes it shorter."""
+    """A whole Certificate message, or a CompressedCertificate where ``compression`` is given and worth while."""
     entries = []
     for index, der in enumerate(chain):
         extensions: list[Extension] = []
@@ -49,7 +50,7 @@ def certificate_13(
             extensions.append(Extension(checks.SCT, scts))
         entries.append(CertificateEntry(der, tuple(extensions)))
     plain = write_handshake(Certificate(tuple(entries), context))
-    if compression is None:
+    if compression is None or len(plain) < WORTH_COMPRESSING:
         return plain
     body = plain[4:]
     packed = zlib.compress(body, 9) if compression == 1 else zstandard.ZstdCompressor(level=9).compress(body)

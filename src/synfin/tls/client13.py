@@ -147,8 +147,9 @@ class WaitEncryptedExtensions:
         elif offer.early and progress.psk:
             _write_handshake_keys(end, progress.schedule)
         end.transcript.add(raw)
-        facts = replace(facts, alpn=alpn, early_data=early)
-        progress = replace(progress, facts=facts)
+        if alpn is not None or early:
+            facts = replace(facts, alpn=alpn, early_data=early)
+            progress = Progress(offer, progress.schedule, facts, progress.psk)
         if progress.psk:
             return WaitFinished(progress)
         return WaitCertificateOrRequest(progress)
@@ -229,8 +230,7 @@ class WaitCertificate:
             raise PeerError("certificate_missing", "a certificate", "none")
         end.config.verify(Presented(found.chain, end.server_name, "server", end.now, found.stapled))
         end.transcript.add(raw)
-        facts = replace(self.progress.facts, peer_chain=found.chain, stapled=found.stapled, scts=found.scts)
-        return WaitCertificateVerify(replace(self.progress, facts=facts), self.request)
+        return WaitCertificateVerify(self.progress, self.request, found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,17 +239,17 @@ class WaitCertificateVerify:
 
     progress: Progress
     request: Request | None
+    peer: auth.PeerChain
 
     EXPECTS: ClassVar[tuple[int, ...]] = (15,)
 
     def on(self, end: Client, kind: int, raw: bytes) -> State:
         """The server's CertificateVerify."""
         message: CertificateVerify = end.parse(raw)
-        facts = self.progress.facts
         digest = end.transcript.digest()
-        scheme = auth.check_verify(message, facts.peer_chain[0], "server", digest, end.config.schemes)
+        scheme = auth.check_verify(message, self.peer.chain[0], "server", digest, end.config.schemes)
         end.transcript.add(raw)
-        return WaitFinished(replace(self.progress, facts=replace(facts, signature=scheme)), self.request)
+        return WaitFinished(self.progress, self.request, self.peer, scheme)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +258,8 @@ class WaitFinished:
 
     progress: Progress
     request: Request | None = None
+    peer: auth.PeerChain | None = None
+    scheme: int | None = None
 
     EXPECTS: ClassVar[tuple[int, ...]] = (20,)
 
@@ -277,9 +279,14 @@ class WaitFinished:
         if facts.early_data:
             end.say_raw(b"\5\0\0\0")
             _write_handshake_keys(end, schedule)
+        own = None
         if self.request is not None:
-            scheme = authenticate(end, self.request, transcript)
-            facts = replace(facts, own_signature=scheme)
+            own = authenticate(end, self.request, transcript)
+        if self.peer is not None:
+            chain, stapled, scts = self.peer
+            facts = replace(
+                facts, signature=self.scheme, own_signature=own, peer_chain=chain, stapled=stapled, scts=scts
+            )
         end.say_raw(finished(schedule.verify_data(schedule.client, transcript.digest())))
         schedule.finish(transcript.digest())
         end.write_keys(schedule.protection(schedule.client_next))

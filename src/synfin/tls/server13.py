@@ -112,6 +112,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         TLS13,
         suite,
         group,
+        own_signature=chosen[1] if chosen else None,
         resumed=psk is not None,
         retried=first is not None,
         alpn=hello.alpn,
@@ -127,7 +128,6 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         if asked:
             end.say_raw(_request(config, b""))
         _authenticate(end, hello, transcript, *chosen)
-        facts = replace(facts, own_signature=chosen[1])
     end.say_raw(finished(schedule.verify_data(schedule.server, transcript.digest())))
     digest = transcript.digest()
     schedule.application(digest)
