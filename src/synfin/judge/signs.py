@@ -55,8 +55,12 @@ class Sign(IntFlag):
     PAUSE = 1 << 15  # longer than a delayed ACK, on a short path
     WINDOW = 1 << 16  # one side alone offered window scaling, and much was sent
     ROUNDS = 1 << 17  # a full TLS 1.2 handshake on a long path
-    UNCLEAN = 1 << 18  # a readable response that only the end of the connection ends
+    FLIGHT = 1 << 19  # a full handshake on a long path, and a server that sent more than an initial window
+    UNCLEAN = 1 << 18  # a readable response that only the end of the connection ends, or a sealed one cut by FIN
     UNANSWERED = 1 << 14  # the TLS client's request had no answer, or none that could be told from tickets
+
+
+_NONE = Sign(0)
 
 
 def looks_like_tls(head: bytes) -> bool:
@@ -99,11 +103,21 @@ def signs(connection: Connection) -> Sign:
         found |= _tls_signs(tls, connection.end)
         if tls.handshake_done and tls.version == 0x0303 and (tcp.initial_rtt or 0) > LONG_PATH and tls.resumed is None:
             found |= Sign.ROUNDS
+        if (
+            tls.handshake_done
+            and (tcp.initial_rtt or 0) > LONG_PATH
+            and tls.resumed is None
+            and tcp.sides[1 - tls.client].payload > 9 * tcp.sides[1 - tls.client].max_segment
+        ):
+            found |= Sign.FLIGHT
+        server = 1 - tls.client
+        if http is None and tls.data is None and tcp.fin_first_by == server and tls.close_notify[server] is None:
+            found |= Sign.UNCLEAN
     else:
         found |= _plain_signs(connection)
     if http is not None:
         found |= _http_signs(connection)
-    return Sign(found)
+    return Sign(found) if found else _NONE
 
 
 def _after_fin(tcp: TcpStory) -> bool:

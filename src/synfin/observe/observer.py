@@ -149,8 +149,8 @@ class Observation:
             preambles=watched.preambles,
             protocol=watched.protocol or (http.protocol if http else ""),
             dns=self._dns.before(flow.a.ip, flow.b.ip, rows.time[0]),
-            vlans=tuple(str(vlan) for vlan in dict.fromkeys(v for wrap in flow.wraps for v in wrap.vlans)),
-            tunnels=tuple(dict.fromkeys(name for wrap in flow.wraps for name in wrap.tunnels)),
+            vlans=tuple([str(vlan) for vlan in dict.fromkeys([v for wrap in flow.wraps for v in wrap.vlans])]),
+            tunnels=tuple(dict.fromkeys([name for wrap in flow.wraps for name in wrap.tunnels])),
         )
 
 

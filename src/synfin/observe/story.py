@@ -37,14 +37,14 @@ def _made_later(self: Any, name: str) -> Any:
     if name == "later" or self.later is None:
         raise AttributeError(name)
     value = self.later(name)
-    object.__setattr__(self, name, value)
+    setattr(self, name, value)
     return value
 
 
 def leave(facts: object, *names: str) -> None:
     """Leave the facts ``names`` to be made when first asked for, by the ``later`` of ``facts``."""
     for name in names:
-        object.__delattr__(facts, name)
+        delattr(facts, name)
 
 
 class Endpoint(NamedTuple):
@@ -132,7 +132,7 @@ class SynFacts(NamedTuple):
     ttl: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as it is made for every connection and that would take three times as long
 class TcpSide:
     """What one side sent.  Counts are packets or octets; ``*_packet`` is the first such packet or None."""
 
@@ -186,7 +186,7 @@ class IcmpError:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TcpStory:
     """The TCP part.  ``source`` is "packets" or "pdu" (exported PDUs: no TCP facts, everything else empty)."""
 

@@ -7,22 +7,27 @@ from synfin.observe.story import SynFacts, TcpSide
 from synfin.observe.tcpwatch_options import options
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
+_new = tuple.__new__  # makes a NamedTuple without a call to its Python constructor
+
 
 def syn_facts(rows: Rows, i: int) -> SynFacts:
     """What packet ``i``, a SYN or SYN-ACK, says of its sender."""
     said = options(rows.options(i))
-    return SynFacts(
-        rows.number[i],
-        rows.time[i],
-        rows.seq[i],
-        rows.window[i],
-        said.mss,
-        said.wscale,
-        said.sack_permitted,
-        said.timestamped,
-        said.fast_open,
-        said.all,
-        rows.ttl[i],
+    return _new(
+        SynFacts,
+        (
+            rows.number[i],
+            rows.time[i],
+            rows.seq[i],
+            rows.window[i],
+            said.mss,
+            said.wscale,
+            said.sack_permitted,
+            said.timestamped,
+            said.fast_open,
+            said.all,
+            rows.ttl[i],
+        ),
     )
 
 

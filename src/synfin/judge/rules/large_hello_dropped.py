@@ -35,6 +35,8 @@ LARGE = 1000
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when large parts of the ClientHello are repeated in vain while smaller packets pass."""
+    if connection.tls is not None and connection.tls.server_hello is not None:
+        return None  # answered: no need to look for its packets
     fate = hello_fate(connection)
     if fate is None or fate.answered or fate.fully_acked:
         return None
