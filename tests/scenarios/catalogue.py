@@ -25,6 +25,7 @@ class Scenario:
     keys: bool = False
     note: bool = False
     also: tuple[Make, ...] = ()  # further ways to fire it, read with secrets
+    blind: tuple[Make, ...] = ()  # further ways to note it, read without secrets
 
 
 def healthy() -> Script:
@@ -164,6 +165,31 @@ def plain_race() -> Script:
     script = Script(rtt=0.2, port=80).connect().send(0, ask).send(1, OK).pause(2)
     script.line(f"a > b PSH,ACK hex={ask.hex()}").line(f"b > a FIN,ACK ack=-{len(ask)}", 0.1)
     return script.line("b > a RST win=0", 0.1)
+
+
+def in_two_parts(wait: float) -> Script:
+    """A path of 60 ms; the server's flight of more than ten segments stops after them for ``wait`` seconds."""
+    talk = flights()
+    script = Script(rtt=0.06, mss=100).connect().play(talk, 0, 1)
+    data, window = talk[1][1], 1000
+    for at in range(0, len(data), 100):
+        script.line(f"b > a PSH,ACK hex={data[at : at + 100].hex()}", wait if at == window else 0.0001)
+    return script.line("a > b ACK").play(talk, 2).close()
+
+
+def holes_filled() -> Script:
+    """As the receiver sees it: every fourth of 80 segments comes a round trip late."""
+    script = Script(rtt=0.05, port=80).connect().send(0, REQUEST)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 80000\r\n\r\n"
+    script.line(f"b > a PSH,ACK hex={head.hex()}")
+    first = 5001 + len(head)
+    for block in range(0, 80, 4):
+        for n in range(block + 1, block + 4):
+            script.line(f"b > a ACK len=1000 seq={first + n * 1000}", 0.0005)
+            script.line(f"a > b ACK ack={first + block * 1000}")
+        script.line(f"b > a ACK len=1000 seq={first + block * 1000}", 0.051)
+        script.line(f"a > b ACK ack={first + block * 1000 + 4000}")
+    return script.close(1)
 
 
 def unread() -> Script:
@@ -481,6 +507,15 @@ def unclean() -> Script:
     return Script().connect().play(flights(response=ENDLESS, close="none")).close(1)
 
 
+def unclean12() -> Script:
+    return Script().connect().play(flights(version="1.2", response=ENDLESS, close="none")).close(1)
+
+
+def idle_left() -> Script:
+    """The client closes first."""
+    return Script().connect().play(flights(close="none")).close(0)
+
+
 def clean() -> Script:
     """The same with close_notify."""
     return Script().connect().play(flights(response=ENDLESS, close="server")).close(1)
@@ -626,12 +661,17 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "HTP301": Scenario(h2(frame(3, 0, 1, (2).to_bytes(4, "big")), answered=False), (h2(goaway(0)), h2(), plain(OK))),
     "HTP102": Scenario(plain(OK, wait=3), (plain(OK, wait=0.3), plain(OK), idle_close), note=True),
-    "TLS401": Scenario(unclean, (clean, healthy, lambda: plain(OK)()), keys=True, note=True),
-    "TCP201": Scenario(stalled, (lossy, healthy), note=True),
+    "TLS401": Scenario(
+        unclean, (clean, healthy, lambda: plain(OK)(), idle_left), keys=True, note=True, blind=(unclean, unclean12)
+    ),
+    "TCP201": Scenario(stalled, (lossy, healthy), note=True, also=(holes_filled,)),
     "TCP210": Scenario(nagle, (thinking, healthy), note=True),
     "TCP230": Scenario(lambda: scaling(400_000), (lambda: scaling(1000), healthy), note=True),
     "SLO202": Scenario(lambda: far(0.06, "1.2"), (lambda: far(0.06, "1.3"), lambda: far(0.02, "1.2")), note=True),
     "SLO101": Scenario(connected_late, (healthy, lossy), note=True),
+    "SLO203": Scenario(
+        lambda: in_two_parts(0.07), (lambda: in_two_parts(0), lambda: far(0.06, "1.3"), healthy), note=True
+    ),
     "SLO201": Scenario(retry, (healthy, healthy12), note=True),
 }
 

@@ -151,6 +151,7 @@ TABLE: tuple[Code, ...] = (
     Code("TCP230", "no-window-scaling", "window scaling in one direction only", _N, _BOX, "no", Sign.WINDOW),
     Code("SLO101", "syn-retry", "the first SYN was lost", _N, _NETWORK, "no", Sign.LOSS),
     Code("SLO202", "two-round-trips", "TLS 1.2 took two round trips", _I, _SERVER, "no", Sign.ROUNDS),
+    Code("SLO203", "large-flight", "the certificates exceed the initial window", _I, _SERVER, "no", Sign.FLIGHT),
     Code("SLO201", "hello-retry", "one round trip more than needed", _I, _SERVER, "no", Sign.RETRY),
 )
 

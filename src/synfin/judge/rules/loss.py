@@ -16,8 +16,20 @@ References.  RFC 6298, RFC 5681, RFC 2018.
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, client_side, end, finding, first_close, span
+from synfin.judge.facts import (
+    MILLI,
+    SECOND,
+    client_side,
+    end,
+    finding,
+    first_close,
+    payload_indices,
+    round_trip,
+    span,
+)
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.observe.story import Connection
 
@@ -30,6 +42,32 @@ WAITED = SECOND // 2
 MANY, SHARE = 10, 20
 
 
+def repaired(connection: Connection, side: int) -> int:
+    """How many segments of a side came a round trip or more after later octets: copies, or what fills a hole.
+
+    Marks of the usual tools call many of these out of order; packets that overtake each other do so sooner.
+    """
+    rows = connection.rows
+    late = max(round_trip(connection) * 4 // 5, 3 * MILLI)
+    tops: list[int] = []
+    times: list[int] = []
+    again = 0
+    base: int | None = None
+    for i in payload_indices(connection, side):
+        size = rows.load_len[i]
+        if size == 1:
+            continue  # a keep-alive or a window probe
+        if base is None:
+            base = rows.seq[i]
+        end_ = ((rows.seq[i] + size - base + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        if not tops or end_ > tops[-1]:
+            tops.append(end_)
+            times.append(rows.time[i])
+        elif rows.time[i] - times[bisect_left(tops, end_)] >= late:
+            again += 1
+    return again
+
+
 def check(connection: Connection, context: Context) -> Finding | None:
     """Note loss that cost time."""
     tcp = connection.tcp
@@ -37,7 +75,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     stalls = [stall for stall in tcp.stalls if stall.kind == "retransmission_timeout"]
     waited = sum(stall.end - stall.start for stall in stalls)
-    counts = [side.marks.get("retransmission", 0) - side.marks.get("spurious_retransmission", 0) for side in tcp.sides]
+    counts = [repaired(connection, side) for side in (0, 1)]
     sender = 0 if counts[0] >= counts[1] else 1
     again, packets = counts[sender], tcp.sides[sender].packets
     if waited < WAITED and not (again >= MANY and again * SHARE >= packets):
