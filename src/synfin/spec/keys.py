@@ -74,6 +74,8 @@ def _label_head(label: str, length: int) -> bytes:
 def hkdf_expand_label(hash_name: str, secret: bytes, label: str, context: bytes, length: int) -> bytes:
     """HKDF-Expand-Label (RFC 8446 7.1); ``label`` goes without its "tls13 "."""
     info = _label_head(label, length) + bytes([len(context)]) + context
+    if length <= hash_length(hash_name):  # one block, as nearly always
+        return hmac_digest(secret, info + b"\x01", hash_name)[:length]
     return hkdf_expand(hash_name, secret, info, length)
 
 

@@ -14,6 +14,7 @@ import zstandard
 from synfin.errors import PeerError, WireError
 from synfin.tls import checks, signing
 from synfin.tls.config import TLS13, Credential, Limits
+from synfin.tls.core import parse_message
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import (
@@ -24,6 +25,8 @@ from synfin.wire.tls.messages import (
     write_handshake,
 )
 
+#: Octets above which a message is not worth remembering.
+SMALL = 10_000
 #: Octets from which on a shorter Certificate message is worth the peer's work.
 WORTH_COMPRESSING = 1024
 
@@ -109,6 +112,24 @@ def read_chain(message: Certificate, context: bytes, offered: frozenset[int]) ->
             elif index == 0 and number == checks.SCT:
                 scts = body
     return PeerChain(message.certificates, stapled, scts)
+
+
+#: What the entries of a Certificate message may answer.
+ANSWERED = checks.PLACES_13["certificate"]
+
+
+def server_chain(raw: bytes, offered: frozenset[int], algorithms: tuple[int, ...], limits: Limits) -> PeerChain:
+    """What a server's Certificate or CompressedCertificate says; the same octets are read once.  PeerError as below."""
+    read = _server_chain if len(raw) <= SMALL else _server_chain.__wrapped__
+    return read(raw, offered, algorithms, limits)
+
+
+@lru_cache(maxsize=256)
+def _server_chain(raw: bytes, offered: frozenset[int], algorithms: tuple[int, ...], limits: Limits) -> PeerChain:
+    parsed: Certificate | CompressedCertificate = parse_message(raw, TLS13)
+    if isinstance(parsed, CompressedCertificate):
+        parsed = decompressed(parsed, algorithms, limits)
+    return read_chain(parsed, b"", offered)
 
 
 def our_verify(credential: Credential, scheme: int, side: str, digest: bytes) -> bytes:

@@ -25,10 +25,8 @@ from synfin.tls.session import WEEK, Session
 from synfin.tls.verify import Presented
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
-    Certificate,
     CertificateRequest,
     CertificateVerify,
-    CompressedCertificate,
     EncryptedExtensions,
     KeyUpdate,
     NewSessionTicket,
@@ -219,13 +217,10 @@ class WaitCertificate:
 
     def on(self, end: Client, kind: int, raw: bytes) -> State:
         """The server's Certificate, maybe compressed."""
-        parsed: Certificate | CompressedCertificate = end.parse(raw)
         offered = self.progress.offer.extensions
-        if isinstance(parsed, CompressedCertificate):
-            if checks.COMPRESS not in offered:
-                raise PeerError("unexpected_message", "certificate", "compressed_certificate")
-            parsed = auth.decompressed(parsed, end.config.certificate_compression, end.limits)
-        found = auth.read_chain(parsed, b"", offered)
+        if kind == 25 and checks.COMPRESS not in offered:
+            raise PeerError("unexpected_message", "certificate", "compressed_certificate")
+        found = auth.server_chain(raw, offered & auth.ANSWERED, end.config.certificate_compression, end.limits)
         if not found.chain:
             raise PeerError("certificate_missing", "a certificate", "none")
         end.config.verify(Presented(found.chain, end.server_name, "server", end.now, found.stapled))

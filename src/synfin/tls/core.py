@@ -34,6 +34,17 @@ MAX_PLAIN = 1 << 14
 CERTIFICATE_MESSAGES = frozenset({11, 22, 25})
 
 
+def parse_message(raw: bytes, version: int | None, kex: str | None = None) -> Any:
+    """The handshake message in ``raw``.  PeerError decode_error or trailing_bytes when it is not exactly that."""
+    try:
+        message = parse_handshake(raw[0], raw[4:], version=version, kex=kex)
+    except WireError as error:
+        raise PeerError("decode_error", "", str(error)) from None
+    if getattr(message, "trailing", b""):
+        raise PeerError("trailing_bytes", "the end", f"{len(message.trailing)} octets")  # type: ignore[union-attr]
+    return message
+
+
 class State(Protocol):
     """Where a handshake stands.  ``EXPECTS`` says what it waits for."""
 
@@ -501,13 +512,7 @@ class Endpoint:
 
     def parse(self, raw: bytes, kex: str | None = None) -> Any:
         """The message in ``raw``.  PeerError decode_error or trailing_bytes when it is not exactly that."""
-        try:
-            message = parse_handshake(raw[0], raw[4:], version=self.version or None, kex=kex)
-        except WireError as error:
-            raise PeerError("decode_error", "", str(error)) from None
-        if getattr(message, "trailing", b""):
-            raise PeerError("trailing_bytes", "the end", f"{len(message.trailing)} octets")  # type: ignore[union-attr]
-        return message
+        return parse_message(raw, self.version or None, kex)
 
     def emit(self, event: Event) -> None:
         """Hand an event to the driver."""

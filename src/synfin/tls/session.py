@@ -12,13 +12,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from struct import Struct
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from synfin.errors import WireError
 from synfin.spec.keys import hkdf_expand
-from synfin.wire.codec import Reader, Writer
+from synfin.wire.codec import Reader
+
+_NUMBERS = Struct(">HHQIIB")
 
 #: Longest life of a ticket in seconds (RFC 8446 4.6.1).
 WEEK = 604_800
@@ -67,35 +70,26 @@ class TicketState:
 
     def write(self) -> bytes:
         """The octets inside a ticket."""
-        writer = Writer()
-        writer.u16(self.version)
-        writer.u16(self.suite)
-        writer.uint(8, self.issued)
-        writer.u32(self.age_add)
-        writer.u32(self.max_early_data)
-        writer.u8(self.extended_master_secret)
-        writer.vec(1, self.secret)
-        writer.vec(1, self.alpn)
-        writer.vec(2, self.server_name.encode())
-        with writer.block(3):
-            for der in self.peer_chain:
-                writer.vec(3, der)
-        return writer.bytes()
+        numbers = _NUMBERS.pack(
+            self.version, self.suite, self.issued, self.age_add, self.max_early_data, self.extended_master_secret
+        )
+        name, chain = self.server_name.encode(), b"".join([len(d).to_bytes(3, "big") + d for d in self.peer_chain])
+        sizes = bytes([len(self.secret)]), bytes([len(self.alpn)]), len(name).to_bytes(2, "big")
+        tail = len(chain).to_bytes(3, "big") + chain
+        return b"".join((numbers, sizes[0], self.secret, sizes[1], self.alpn, sizes[2], name, tail))
 
     @classmethod
     def read(cls, data: bytes) -> TicketState:
         """What ``write`` wrote; WireError for anything else."""
         reader = Reader(data, "ticket")
-        version, suite = reader.u16("version"), reader.u16("suite")
-        issued, age_add, early = reader.u64("issued"), reader.u32("age_add"), reader.u32("max_early_data")
-        extended = reader.u8("extended") == 1
+        version, suite, issued, age_add, early, extended = _NUMBERS.unpack(reader.take(_NUMBERS.size, "numbers"))
         secret, alpn = reader.vec(1, "secret"), reader.vec(1, "alpn")
         name = reader.vec(2, "server_name").decode(errors="replace")
         inner = reader.sub(3, "chain")
         chain = []
         while inner.left:
             chain.append(inner.vec(3, "certificate"))
-        return cls(version, suite, secret, issued, age_add, alpn, name, early, extended, tuple(chain))
+        return cls(version, suite, secret, issued, age_add, alpn, name, early, extended == 1, tuple(chain))
 
 
 class TicketKeys:
