@@ -371,3 +371,28 @@ def test_nobody_accepts() -> None:
     two.timer_fired(10**9)
     between(one, two, 10**9)
     assert len(listener.queue) == 1
+
+
+@pytest.mark.parametrize(("acknowledged", "event"), [(False, "reset"), (True, "closed")])
+def test_a_reset_while_closing_is_a_failure_when_data_was_outstanding(acknowledged: bool, event: str) -> None:
+    d = Dialogue().established()
+    d.send(b"important")
+    d.shutdown()
+    d.hear("FIN,ACK", 1, 10 if acknowledged else 1)
+    assert d.state == State.CLOSING
+    d.events()
+    d.hear("RST", 2)
+    assert d.events() == [event]
+
+
+def test_the_window_beside_a_syn_is_not_scaled() -> None:
+    scaled = bytes.fromhex("01030307")
+    d = Dialogue(replace(PLAIN, window_scale=7))
+    d.connect()
+    d.hear("SYN", 0, options=scaled, window=1000)
+    d.hear("SYN,ACK", 0, 1, options=scaled, window=1000)
+    assert d.state == State.ESTABLISHED
+    assert d.connection is not None
+    assert d.connection.snd_wnd == 1000
+    d.hear("ACK", 1, 1, window=1000)
+    assert d.connection.snd_wnd == 128_000

@@ -108,9 +108,10 @@ def learn(c: Connection, packet: Packet, opts: options.Options, now: int) -> Non
     c.snd_wnd = c.max_snd_wnd = packet.window
     c.snd_wl1, c.snd_wl2 = c.irs, c.snd_una
     c.peer_mss = opts.mss if opts.mss else (536 if len(c.local.address) == 4 else 1220)
-    if opts.wscale is not None and config.window_scale is not None:
+    scale = config.scale
+    if opts.wscale is not None and scale is not None:
         c.wscale_on = True
-        c.snd_wscale, c.rcv_wscale = opts.wscale, min(config.window_scale, options.MAX_SHIFT)
+        c.snd_wscale, c.rcv_wscale = opts.wscale, scale
     c.sack_on = opts.sack_permitted and config.sack
     c.ts_on = opts.ts is not None and config.timestamps
     if opts.ts is not None:
@@ -192,6 +193,7 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
         # Figure 8: in a simultaneous open the SYN-ACK brings the SYN a second time, and the ACK counts.
         seg.seq += 1
         flags = seg.flags = flags & ~SYN
+        seg.window = seg.packet.window  # never scaled beside a SYN (RFC 7323 2.2)
     size = len(seg.payload)
     length = size + (flags & FIN) + (flags >> 1 & 1)
     window = c.rcv_wnd
@@ -248,7 +250,8 @@ def rst_bit(c: Connection, seg: Arrival, now: int) -> bool:
         return False
     if c.state == State.SYN_RECEIVED:
         c.fail(Cause.RST, Kind.REFUSED, now)
-    elif c.state in (State.CLOSING, State.LAST_ACK, State.TIME_WAIT):
+    elif c.state in (State.CLOSING, State.LAST_ACK, State.TIME_WAIT) and c.snd_una >= c.fin_seq:
+        # All that the user sent has arrived; only our FIN was not acknowledged, or was.
         c.move(Cause.RST, now)
         c.finish()
     else:

@@ -55,3 +55,10 @@ class Config:
     discover_mtu: bool = True  # RFC 1191, 8201: set DF and listen to ICMP
     offload: bool = False
     ttl: int = 64
+
+    @property
+    def scale(self) -> int | None:
+        """The window scale to offer: at most 14, and never so large that one unit is a good part of the buffer."""
+        if self.window_scale is None:
+            return None
+        return max(min(self.window_scale, 14, (self.receive_buffer // 64).bit_length() - 1), 0)

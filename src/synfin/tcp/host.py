@@ -50,7 +50,7 @@ class Listener:
 
     def __init__(self, place: Place, backlog: int, config: Config) -> None:
         self.place = place
-        self.backlog = backlog
+        self.backlog = max(backlog, 1)
         self.config = config
         self.half_open: dict[Key, Connection] = {}
         self.queue: deque[Connection] = deque()
@@ -309,7 +309,7 @@ class Host:
         stamps, scale, sack = None, None, False
         if opts.ts is not None and config.timestamps:
             sack = opts.sack_permitted and config.sack
-            scale = config.window_scale if opts.wscale is not None else None
+            scale = config.scale if opts.wscale is not None else None
             offset = self.chance.clock_offset(local, remote)
             note = (opts.wscale if scale is not None and opts.wscale is not None else 15) | (16 if sack else 0)
             # The clock of the connection to be may not run back: the note takes the low bits of a past tick.

@@ -71,7 +71,7 @@ def _syn(c: Connection, now: int, again: bool) -> None:
     # A SYN that gets no answer may be one whose extras a middlebox dislikes (RFC 3168 6.1.1.1).
     flags = SYN | (ECE | CWR if config.ecn == "ask" and c.retries < 2 else 0)
     stamps = (c.clock(now), 0) if config.timestamps else None
-    raw = options.opening(c.own_mss(), config.window_scale, config.sack, stamps)
+    raw = options.opening(c.own_mss(), config.scale, config.sack, stamps)
     _put(c, flags, c.iss, 0, min(config.receive_buffer, 65535), raw, b"", again=again)
 
 
