@@ -52,6 +52,12 @@ def test_a_healthy_connection_has_no_warning(name: str, keys: bool, tmp_path: Pa
     assert not bad(found), told(found)
 
 
+@pytest.mark.parametrize("code", ["TCP101", "TCP102", "TLS101", "TLS111", "TLS112", "TLS113", "TCP220", "TCP401"])
+def test_what_needs_no_payload_is_found_in_cut_packets(code: str, tmp_path: Path) -> None:
+    found = findings(SCENARIOS[code].fires, tmp_path, snaplen=96)
+    assert [item.code for item in bad(found)] == [code], told(found)
+
+
 @pytest.mark.parametrize("code", SCENARIOS)
 def test_a_short_snap_length_makes_no_new_alarm(code: str, tmp_path: Path) -> None:
     whole = {item.code for item in findings(SCENARIOS[code].fires, tmp_path)}

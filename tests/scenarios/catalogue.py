@@ -69,6 +69,15 @@ def syn(times: int, gap: float = 1.0) -> Script:
     return script
 
 
+def answers_lost() -> Script:
+    """As the server sees it: SYN and SYN,ACK, again and again."""
+    script = Script()
+    for n in range(4):
+        script.line("a > b SYN <mss 1460> seq=1000", 0.5 * 2**n if n else 0)
+        script.line("b > a SYN,ACK <mss 1460> seq=5000 ack=1001", 0.0002)
+    return script
+
+
 def icmp(code: int) -> Script:
     return syn(1).line(f"c > a icmp type=3 code={code} quote=1", 0.01)
 
@@ -569,7 +578,9 @@ SCENARIOS: dict[str, Scenario] = {
     "TCP103": Scenario(
         accept_queue, (one_more_synack, lambda: hello_repeated(hello()), all_ignored), also=(queue_full,)
     ),
-    "TCP102": Scenario(lambda: syn(3), (connected_late, lambda: icmp(1), refused)),
+    "TCP102": Scenario(
+        lambda: syn(3), (connected_late, lambda: icmp(1), refused, one_more_synack), also=(answers_lost,)
+    ),
     "PRX101": Scenario(
         lambda: proxy("403 Forbidden"),
         (lambda: proxy("407 Proxy Authentication Required", "200 OK"), lambda: proxy("200 Connection established")),

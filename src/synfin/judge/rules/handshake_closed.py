@@ -38,7 +38,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None  # it never arrived: the close is not about it
     if fate.heard and not fate.answered:
         return None  # it answered in another protocol
-    if missed(connection):
+    if missed(connection) if fate.heard else _unseen(connection, fate):
         return None
     rows = connection.rows
     close = fate.close
@@ -62,6 +62,12 @@ def check(connection: Connection, context: Context) -> Finding | None:
         disproof="server octets before the FIN that the capture missed",
         next_capture="behind the load balancer or proxy that terminates TCP",
     )
+
+
+def _unseen(connection: Connection, fate: HelloFate) -> bool:
+    """Whether a side that closed without an octet, as it seems, had sent some before its FIN."""
+    close, syn = fate.close, connection.tcp.sides[1 - fate.client].syn
+    return close is None or syn is None or connection.rows.seq[close.place] != (syn.seq + 1) & 0xFFFFFFFF
 
 
 def _repeated(connection: Connection, fate: HelloFate) -> bool:

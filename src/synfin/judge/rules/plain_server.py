@@ -75,7 +75,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
     client = client_side(connection)
     head = hello_head(connection, 1 - client)
     stream = connection.streams[1 - client]
-    if len(head) < 3 or looks_like_tls(head) or stream.holes or connection.tcp.handshake == "none":
+    begun = stream.pieces[0].offset if stream.pieces else 0
+    if len(head) < 3 or looks_like_tls(head) or connection.tcp.handshake == "none":
+        return None
+    if any(hole.offset <= begun for hole in stream.holes):
         return None
     if tls is not None and tls.sslv2:
         return None

@@ -1,6 +1,7 @@
 """TCP102: the SYN got no answer at all.
 
-What it sees.  One or more SYNs, no SYN,ACK, no RST, no ICMP error.
+What it sees.  One or more SYNs, no SYN,ACK, no RST, no ICMP error.  As the server sees it: the SYN comes again and
+again although SYN,ACK answered it.
 
 Why it matters.  The client waits for its connect timeout: "Connection timed out", ETIMEDOUT, curl exit 28,
 ERR_CONNECTION_TIMED_OUT.
@@ -37,6 +38,8 @@ LISTENED = 3 * SECOND
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on repeated SYNs without any answer; note a lone one that was listened for."""
     tcp = connection.tcp
+    if tcp.handshake == "syn_synack":
+        return _answer_lost(connection, context)
     if tcp.handshake != "syn_only" or tcp.sides[B].packets or tcp.sides[A].rsts:
         return None
     if any(is_unreachable(error) for error in tcp.icmp):
@@ -106,4 +109,30 @@ def check(connection: Connection, context: Context) -> Finding | None:
         ),
         disproof="a SYN,ACK, RST or ICMP error for this SYN that the capture missed",
         next_capture=f"at the server {connection.b.ip}: does the SYN arrive, and does a SYN,ACK leave?",
+    )
+
+
+def _answer_lost(connection: Connection, context: Context) -> Finding | None:
+    """As the server sees it: the SYN comes again although it was answered, and nobody acknowledges the answer."""
+    rows = connection.rows
+    answers, tries = syns(connection, B), syns(connection, A)
+    again = [i for i in tries if answers and i > answers[0]]
+    if len(again) < 2 or len(answers) < 2 or any(side.rsts for side in connection.tcp.sides):
+        return None
+    if context.waited(connection, rows.time[answers[0]]) < 2 * SECOND:
+        return None
+    return finding(
+        CODE,
+        f"the SYN,ACK of {connection.b} does not reach {connection.a.ip}",
+        f"{end(connection, A)} sent SYN {len(tries)} times ({numbers([rows.number[i] for i in tries])}) although "
+        f"{end(connection, B)} answered with SYN,ACK ({numbers([rows.number[i] for i in answers])}); no ACK came. The "
+        "way there works, the way back does not: a packet filter or a wrong route drops the answers.",
+        f"Capture at {connection.a.ip} to see whether the SYN,ACK arrives; then look at the route back and at the "
+        "packet filters on it (asymmetric routing past a stateful filter is usual).",
+        [rows.number[i] for i in (*tries, *answers)],
+        actor=Actor.NETWORK,
+        sure=Confidence.LIKELY,
+        reason="a client that had the SYN,ACK would not repeat its SYN",
+        disproof="a capture at the client in which the SYN,ACK arrives",
+        next_capture=f"at the client {connection.a.ip}: does the SYN,ACK arrive?",
     )
