@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import base64
+import re
+import shutil
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from synfin.errors import UsageError
+from synfin.pki.examine import BEYOND, Presented, examine, violation_of
+from synfin.pki.faultkit import Bench, Fault, sound
+from synfin.pki.faults import FAULTS, mint_fault
+from synfin.spec.certcheck import PROBLEMS
+from synfin.spec.certnames import address
+from synfin.spec.violations import VIOLATIONS
+
+NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
+BENCH = Bench(NOW)
+LATER = Bench(datetime(2033, 2, 3, tzinfo=UTC))
+OPENSSL = shutil.which("openssl")
+
+
+@pytest.mark.parametrize("bench", [BENCH, LATER], ids=["now", "later"])
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_causes_its_problem_and_no_other(fault: Fault, bench: Bench) -> None:
+    assert set(examine(fault.make(bench), bench.now)) == {fault.problem, *fault.also}
+
+
+@pytest.mark.parametrize("bench", [BENCH, LATER], ids=["now", "later"])
+def test_what_faults_start_from_is_sound(bench: Bench) -> None:
+    assert examine(sound(bench), bench.now) == ()
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_a_fault_is_documented_and_names_a_violation(fault: Fault) -> None:
+    assert re.fullmatch(r"[A-Z].{15,}[.)]", fault.why)
+    assert fault.name == fault.make.__name__
+    assert fault.violation == "" or fault.violation in VIOLATIONS
+    assert all(violation_of(problem) == "" for problem in fault.also)
+
+
+def test_the_catalogue_covers_what_can_be_found() -> None:
+    assert len(FAULTS) >= 40
+    assert {fault.problem for fault in FAULTS.values()} == {*PROBLEMS, *BEYOND}
+    named = {fault.violation for fault in FAULTS.values()}
+    wanted = {name for name in VIOLATIONS if name.startswith("certificate_")}
+    handshake = {"missing", "required", "refused", "wrong_key_type", "bad_compression"}  # faults of messages
+    assert wanted - named == {f"certificate_{name}" for name in handshake}
+
+
+def test_a_name_that_is_no_fault() -> None:
+    assert mint_fault("expired_leaf", NOW).chain
+    with pytest.raises(UsageError, match="expired_leaf"):
+        mint_fault("bogus", NOW)
+    with pytest.raises(KeyError):
+        violation_of("bogus")
+
+
+def pem(der: bytes, label: str = "CERTIFICATE") -> str:
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(der).decode()}-----END {label}-----\n"
+
+
+def openssl(presented: Presented, now: datetime, folder: Path) -> set[int]:
+    """The error numbers of ``openssl verify``; 0 where it accepts."""
+    (folder / "leaf").write_text(pem(presented.chain[0]))
+    (folder / "rest").write_text("".join(map(pem, presented.chain[1:])))
+    (folder / "roots").write_text("".join(map(pem, presented.roots)))
+    (folder / "crls").write_text("".join(pem(crl, "X509 CRL") for crl in presented.crls))
+    asked: list[str] = []
+    if presented.name is not None:
+        asked = ["-verify_ip" if address(presented.name) else "-verify_hostname", presented.name]
+    command = ["openssl", "verify", "-no-CApath", "-no-CAstore", "-auth_level", "2", "-CAfile", str(folder / "roots")]
+    command += ["-attime", str(int(now.timestamp())), "-purpose", f"ssl{presented.purpose}", *asked]
+    if len(presented.chain) > 1:
+        command += ["-untrusted", str(folder / "rest")]
+    if presented.crls:
+        command += ["-crl_check", "-CRLfile", str(folder / "crls")]
+    done = subprocess.run([*command, str(folder / "leaf")], capture_output=True, text=True, check=False)
+    told = done.stdout + done.stderr
+    assert "Unable to load" not in told, told
+    errors = {int(number) for number in re.findall(r"^error (\d+) at", told, re.MULTILINE)}
+    assert errors or told.strip().endswith(": OK"), told
+    return errors or {0}
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="needs openssl as foreign judge")
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_openssl_agrees(fault: Fault, tmp_path: Path) -> None:
+    if not fault.openssl:
+        pytest.skip("openssl cannot be asked: it does not read such a certificate, or only its newest releases do")
+    assert openssl(fault.make(BENCH), NOW, tmp_path) <= set(fault.openssl)
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="needs openssl as foreign judge")
+def test_openssl_accepts_what_is_sound(tmp_path: Path) -> None:
+    assert openssl(sound(BENCH), NOW + timedelta(minutes=1), tmp_path) == {0}
