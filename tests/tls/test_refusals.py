@@ -11,7 +11,7 @@ import pytest
 
 from synfin.spec.protection import Protection
 from synfin.spec.violations import VIOLATIONS
-from synfin.tls import Client, Failed, Limits, PeerAlert, Server, TicketKeys
+from synfin.tls import Client, Failed, Limits, PeerAlert, ReplayGuard, Server, Ticket, TicketKeys
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import ClientHello, ServerHello, parse_handshake, write_handshake
 from tests.tls.ends import (
@@ -209,6 +209,86 @@ def test_unexpected_messages(role: str, version: int, state: str) -> None:
             continue
         failed = refused(stopped.end)
         assert failed.violation == "unexpected_message", (kind, failed)
+
+
+def after_a_retry() -> Server:
+    """A server that waits for the second hello."""
+    two = server(server_config(groups=(24,)))
+    two.receive(client(client_config(groups=(29, 24), shares=1)).take_output(NOW), NOW)
+    return two
+
+
+def before_the_second_flight() -> Client:
+    """A client that was asked for another share."""
+    one, two = client(client_config(groups=(29, 24), shares=1)), server(server_config(groups=(24,)))
+    two.receive(one.take_output(NOW), NOW)
+    one.receive(two.take_output(NOW), NOW)
+    return one
+
+
+def within_early_data() -> Server:
+    """A server that takes early data."""
+    config = server_config(ticket_keys=ticket_keys(), max_early_data=100, replay_guard=ReplayGuard())
+    one, two = client(), server(config)
+    pump(one, two)
+    session = of(events(one), Ticket)[0].session
+    one, two = client(client_config(early_data=True), session), server(config)
+    one.send_early(b"x")
+    two.receive(one.take_output(NOW), NOW)
+    return two
+
+
+def late(steps: int) -> Server:
+    """A server that asked for a certificate after the handshake, and has seen ``steps`` messages of the answer."""
+    config = client_config(post_handshake_auth=True, credentials=(credential(client=True),))
+    one, two = client(config), server(server_config(verify=verifier()))
+    pump(one, two)
+    two.request_certificate()
+    one.receive(two.take_output(NOW), NOW)
+    flight = bytes(one._flight)
+    one._flight.clear()
+    for _ in range(steps):
+        size = 4 + int.from_bytes(flight[1:4], "big")
+        one.seal(22, flight[:size])
+        flight = flight[size:]
+    two.receive(one.take_output(NOW), NOW)
+    return two
+
+
+SPECIAL: list[tuple[str, Callable[[], Client | Server], set[int]]] = [
+    ("WaitSecondHello", after_a_retry, {1}),
+    ("WaitServerHello", before_the_second_flight, {2}),
+    ("WaitEndOfEarlyData", within_early_data, {5}),
+    ("WaitLateCertificate", lambda: late(0), {11, 24, 25}),
+    ("WaitLateVerify", lambda: late(1), {15}),
+    ("WaitLateFinished", lambda: late(2), {20}),
+]
+
+
+@pytest.mark.parametrize(("state", "make", "takes"), SPECIAL, ids=[row[0] for row in SPECIAL])
+def test_unexpected_messages_on_byways(state: str, make: Callable[[], Client | Server], takes: set[int]) -> None:
+    for kind, body in BODIES.items():
+        end = make()
+        assert type(end.state).__name__ == state
+        events(end)
+        speak(Stopped(end, end), bytes([kind]) + len(body).to_bytes(3, "big") + body)
+        if kind not in takes:
+            assert refused(end).violation == "unexpected_message", kind
+
+
+def test_a_second_retry_is_refused() -> None:
+    one = before_the_second_flight()
+    again = client(client_config(groups=(29, 23), shares=1))
+    two = server(server_config(groups=(23,)))
+    two.receive(again.take_output(NOW), NOW)
+    flight = bytearray(two.take_output(NOW))
+    size = flight[3] << 8 | flight[4]
+    parsed = parse_handshake(2, bytes(flight[9 : 5 + size]))
+    assert isinstance(parsed, ServerHello)
+    state: Any = one.state
+    raw = write_handshake(replace(parsed, session_id=state.offer.session_id))
+    one.receive(record(raw), NOW)
+    assert refused(one).violation == "second_retry"
 
 
 @pytest.mark.parametrize(("role", "version", "state"), CELLS)
@@ -511,8 +591,6 @@ def test_tampered_binder() -> None:
     config = server_config(ticket_keys=keys)
     one, two = client(), server(config)
     pump(one, two)
-    from synfin.tls import Ticket
-
     session = of(events(one), Ticket)[0].session
     flight = bytearray(client(None, session).take_output(NOW))
     flight[-1] ^= 1

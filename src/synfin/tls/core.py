@@ -230,7 +230,8 @@ class Endpoint:
             return
         pad = self._padding
         if pad is None:
-            self._out.append(sealer.seal_record(kind, bytes(content)))
+            plain = content if type(sealer) is Aead13 else bytes(content)  # Aead13 copies a view itself
+            self._out.append(sealer.seal_record(kind, plain))  # type: ignore[arg-type]
         else:
             room = self._limit_out - len(content)
             self._out.append(sealer.seal_record(kind, bytes(content), max(0, min(pad(len(content)), room))))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from synfin.errors import PeerError, UsageError
-from synfin.tls import checks, client13, master, server12, server13
+from synfin.tls import checks, client13, late13, master, server12, server13
 from synfin.tls.config import TLS12, TLS13, Credential, ServerConfig
 from synfin.tls.core import Endpoint, State
 from synfin.tls.hello import read_hello
@@ -51,7 +51,7 @@ class Server(Endpoint):
 
     def request_certificate(self) -> None:
         """Ask for the client's certificate now (RFC 8446 4.6.2).  UsageError when the client did not offer that."""
-        server13.request_late(self)
+        late13.request_late(self)
 
     def keys_used_up(self) -> None:
         """See ``Endpoint``."""

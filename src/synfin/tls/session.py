@@ -31,6 +31,7 @@ WEEK = 604_800
 class Session:
     """A session the client may resume.
 
+    The server's certificate is not judged again: a session made under another ``verify`` must not be handed over.
     ``secret`` is the PSK (TLS 1.3) or the master secret; ``issued`` seconds since 1970, ``lifetime`` seconds.
     """
 
