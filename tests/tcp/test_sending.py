@@ -378,3 +378,36 @@ def test_keepalive_goes_on_for_ever_while_it_is_answered() -> None:
         assert said == ["ACK 0 1"]
         d.hear("ACK", 1, 1)
     assert d.state == "ESTABLISHED"
+
+
+def test_what_icmp_took_is_asked_for_again_after_ten_minutes() -> None:
+    d = opened(SACKED, sack=True)
+    d.send(bytes(2 * MSS))
+    d.host.receive(too_big(d, 1000), d.now)
+    assert d.connection is not None
+    d.said()
+    d.hear("ACK", 1, at(2))
+    d.wait(601)
+    said = d.send(bytes(6000))
+    assert "len=1460" in said[1]  # the second segment, alone
+    assert [line.split()[-1] for line in said].count("len=1460") == 1
+    d.hear("ACK", 1, at(2) + 960 + 1460)
+    assert d.connection.mss == MSS
+
+
+def test_a_probe_that_is_lost_costs_no_window() -> None:
+    d = opened(SACKED, sack=True)
+    d.send(bytes(2 * MSS))
+    d.host.receive(too_big(d, 1000), d.now)
+    assert d.connection is not None
+    d.said()
+    d.hear("ACK", 1, at(2))
+    d.wait(601)
+    d.send(bytes(12_000))
+    window = d.connection.congestion.cwnd
+    start = at(2)
+    d.hear("ACK", 1, start + 960)
+    again = d.hear("ACK", 1, start + 960, options=block(d, start + 2420, start + 2420 + 4 * 960))
+    assert again[0].startswith(f"ACK {start + 960} 1 len=960")
+    assert d.connection.congestion.cwnd >= window
+    assert d.connection.mss == 960

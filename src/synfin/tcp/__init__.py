@@ -31,7 +31,8 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
   After ``close`` FIN_WAIT_2 lasts a minute at most.
 * Hard ICMP errors end a connection that is being opened, and are soft in all other states (RFC 5461, RFC 5927 5.2).
   Messages must quote a number in flight.  No ICMP makes packets smaller than 552 octets (IPv6: 1280).
-* After two timeouts of a long segment the path is taken for a black hole, and packets have 1024 octets (IPv6: 1280).
+* After two timeouts of a long segment the path is taken for a black hole: packets have 1024 octets (IPv6: 1280), and
+  probes find what fits (RFC 4821).
 * Timestamps, SACK and window scaling are offered; ECN is granted when asked for, not asked for.
 * SACK blocks go in segments without data; one that has both is sent as two.
 * What a peer reported by SACK counts as lost again when a timeout finds the first octets outstanding among it.

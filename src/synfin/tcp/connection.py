@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from synfin.spec.tcp_states import Cause, Sent, State, by_cause
-from synfin.tcp import arrives, output, recovery
+from synfin.tcp import arrives, output, pathmtu, recovery
 from synfin.tcp.config import MILLISECOND, Config
 from synfin.tcp.congestion import NewReno, Saved, controller
 from synfin.tcp.names import NEVER, Kind, Place, Step, Timer
@@ -48,11 +48,11 @@ class Connection:
         "ack_now", "ack_pending", "active", "board", "challenges", "challenges_at", "config", "congestion", "cwr_due",
         "dsack", "due_syn", "ece_due", "ecn_on", "ecn_recover", "error", "events", "fin_at", "fin_wanted", "frto",
         "heard_at", "history", "icmp_error", "irs", "iss", "last_ack_sent", "limited", "local", "max_snd_wnd", "mss",
-        "mtu", "must_resend", "orphan", "out", "peer_mss", "persists", "probes", "progress_at", "queue", "rcv_adv",
-        "rcv_nxt", "rcv_up", "rcv_wscale", "received", "recover", "recovering", "remote", "retries", "rtt", "sack_on",
-        "saved", "sent_at", "snd_nxt", "snd_una", "snd_up", "snd_wl1", "snd_wl2", "snd_wnd", "snd_wscale", "state",
-        "timers", "tlp_again", "tlp_end", "ts_offset", "ts_on", "ts_recent", "ts_recent_at", "user_timeout",
-        "wait_room", "wscale_on",
+        "mtu", "mtu_probe", "mtu_range", "must_resend", "orphan", "out", "peer_mss", "persists", "probes",
+        "progress_at", "queue", "rcv_adv", "rcv_nxt", "rcv_up", "rcv_wscale", "received", "recover", "recovering",
+        "remote", "retries", "rtt", "sack_on", "saved", "sent_at", "snd_nxt", "snd_una", "snd_up", "snd_wl1",
+        "snd_wl2", "snd_wnd", "snd_wscale", "state", "timers", "tlp_again", "tlp_end", "ts_offset", "ts_on",
+        "ts_recent", "ts_recent_at", "user_timeout", "wait_room", "wscale_on",
     )  # fmt: skip
 
     def __init__(self, config: Config, local: Place, remote: Place, iss: int, *, clock_offset: int = 0) -> None:
@@ -91,6 +91,8 @@ class Connection:
         self.dsack: tuple[int, int] | None = None
         # options
         self.mtu = config.mtu
+        self.mtu_range: pathmtu.Search | None = None
+        self.mtu_probe: tuple[int, int] | None = None  # number after the probe's octets, its MTU
         self.peer_mss = 0
         self.ts_on = self.sack_on = self.ecn_on = self.wscale_on = False
         self.ts_offset = clock_offset

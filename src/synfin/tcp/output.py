@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from synfin.spec.tcp_segments import MASK
 from synfin.spec.tcp_states import Cause, State
-from synfin.tcp import options
+from synfin.tcp import options, pathmtu
 from synfin.tcp.config import MILLISECOND, SECOND
 from synfin.tcp.names import NEVER, Kind, Timer
 from synfin.tcp.packet import Packet
@@ -134,6 +134,10 @@ def _new(c: Connection, now: int) -> None:
         if c.config.offload and size == mss:
             size = min(queued, room, max(min(allowed, _LONGEST) // mss, 1) * mss)
             size -= size % mss if size > mss and size != queued else 0
+        longer = pathmtu.probe(c, now) if c.mtu_range is not None else 0
+        if longer and longer <= min(queued, room, allowed):
+            size = longer
+            pathmtu.sent(c, c.snd_nxt + size, size)
         if queued and allowed < min(size, mss):
             c.limited = True
             break
@@ -394,6 +398,7 @@ def _put(
     again: bool = False,
 ) -> None:
     config = c.config
+    probing = c.mtu_probe is not None and c.mtu_probe[0] == seq + len(payload)
     c.out.append(
         Packet(
             c.local.address,
@@ -410,7 +415,7 @@ def _put(
             ecn,
             config.ttl,
             config.discover_mtu,
-            c.mss if len(payload) > c.mss else 0,
+            c.mss if len(payload) > c.mss and not probing else 0,
             again,
         )
     )

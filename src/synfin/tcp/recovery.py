@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from synfin.spec.tcp_segments import unwrap
 from synfin.spec.tcp_states import Cause, State
-from synfin.tcp import output
+from synfin.tcp import output, pathmtu
 from synfin.tcp.config import MILLISECOND
 from synfin.tcp.congestion import NewReno, controller
 from synfin.tcp.names import NEVER, Kind, Timer
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from synfin.tcp.connection import Connection
 
 _DUP_THRESH = 3
-#: RFC 4821 7.2 asks for a first guess of 1024 octets when a path eats everything larger.
-_BASE_MTU4, _BASE_MTU6 = 1024, 1280
-#: No ICMP message makes packets smaller than this (an attacker would like 68).
-_LEAST_MTU4, _LEAST_MTU6 = 552, 1280
 
 
 def fresh_controller(c: Connection) -> NewReno:
@@ -133,6 +129,8 @@ def _take_window(c: Connection, seg: Arrival, now: int) -> None:
 def _progress(c: Connection, delivered: int, outstanding: int, now: int) -> None:
     """SND.UNA moved."""
     window, board = c.congestion, c.board
+    if c.mtu_probe is not None and c.snd_una >= c.mtu_probe[0]:
+        pathmtu.succeeded(c)
     c.progress_at = now
     c.retries = 0
     c.persists = 0
@@ -188,7 +186,17 @@ def _losses(c: Connection, now: int) -> None:
     elif not c.recovering and board.departed >= _duplicates(c) and c.snd_una > c.recover - 1:
         lost = board.first.end - board.first.start
         board.mark_lost(board.first)
-    if lost and not c.recovering:
+    _lost(c, lost, now)
+
+
+def _lost(c: Connection, lost: int, now: int) -> None:
+    """So many octets were found lost: recovery begins, unless they were nothing but a probe of the path's MTU."""
+    if not lost:
+        return
+    if c.mtu_probe is not None and pathmtu.was_all(c, lost):
+        pathmtu.failed(c)
+        c.must_resend = True
+    elif not c.recovering:
         _enter(c, now)
 
 
@@ -296,18 +304,11 @@ def retransmission_timeout(c: Connection, now: int) -> None:
     c.tlp_end = None
     c.timers[Timer.PROBE] = c.timers[Timer.REORDER] = NEVER
     c.must_resend = True
+    if c.mtu_probe is not None:
+        pathmtu.failed(c)
     if c.retries >= 2:
-        _black_hole(c)
+        pathmtu.black_hole(c)
     c.timers[Timer.RETRANSMIT] = now + c.rtt.rto
-
-
-def _black_hole(c: Connection) -> None:
-    """Packets may be too long for a path that does not say so (RFC 2923, RFC 4821 7.7): make them short."""
-    base = _BASE_MTU4 if len(c.local.address) == 4 else _BASE_MTU6
-    first = c.board.first
-    if c.mtu > base and first.end - first.start > base // 2:
-        c.mtu = base
-        c.size_segments()
 
 
 def tail_probe(c: Connection, now: int) -> None:
@@ -323,8 +324,7 @@ def reorder_timeout(c: Connection, now: int) -> None:
     """RACK's timer (RFC 8985 6.3)."""
     lost, again = c.board.detect(now, _reorder_window(c))
     c.timers[Timer.REORDER] = again or NEVER
-    if lost and not c.recovering:
-        _enter(c, now)
+    _lost(c, lost, now)
 
 
 # ---------------------------------------------------------------- ICMP
@@ -338,7 +338,7 @@ def icmp(c: Connection, message: Icmp, now: int) -> None:
     four = len(message.sender) == 4
     kind, code = message.type, message.code
     if (kind, code) == ((3, 4) if four else (2, 0)):
-        _too_big(c, message.mtu, four)
+        pathmtu.too_big(c, message.mtu, now)
         return
     if four and kind == 4:
         return  # source quench: ignored (RFC 6633)
@@ -349,22 +349,3 @@ def icmp(c: Connection, message: Icmp, now: int) -> None:
     else:
         c.icmp_error = detail
         c.tell(Kind.SOFT_ERROR, detail)
-
-
-def _too_big(c: Connection, mtu: int, four: bool) -> None:
-    """RFC 1191 6.4, RFC 8201 5.2: segments become shorter; what was too long goes out again, without blame."""
-    if not c.config.discover_mtu:
-        return
-    if four and mtu < 68:
-        # A router from before RFC 1191: the next plateau below (its section 7).
-        mtu = next((p for p in (1492, 1006, 576) if p < c.mtu), 576)
-    mtu = max(mtu, _LEAST_MTU4 if four else _LEAST_MTU6)
-    if mtu >= c.mtu:
-        return
-    c.mtu = mtu
-    if c.state in (State.SYN_SENT, State.SYN_RECEIVED):
-        return
-    c.size_segments()
-    c.board.mark_all_lost(larger=c.mss)
-    c.must_resend = True
-    c.congestion.cwnd = max(c.congestion.cwnd, c.mss)
