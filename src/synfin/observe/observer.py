@@ -18,7 +18,7 @@ from synfin.capture.keylog import KeyLog
 from synfin.capture.reader import CaptureFile
 from synfin.capture.table import Batch
 from synfin.observe.dnswatch import DnsLog
-from synfin.observe.flows import FlowRows, Flows
+from synfin.observe.flows import FlowRows, Flows, FlowTable
 from synfin.observe.httpwatch import watch_http
 from synfin.observe.icmpwatch import IcmpLog
 from synfin.observe.quicwatch import QuicLog
@@ -74,11 +74,15 @@ class Observation:
         self.capture.__exit__(None, None, None)
 
     def __iter__(self) -> Iterator[Connection]:
-        for batch in self.look(self.capture.batches()):
-            for flow in self.flows.add(batch):
+        for table in self._tables():
+            for flow in self.flows.connections(table):
                 yield self.connection(flow)
-        for flow in self.flows.finish():
-            yield self.connection(flow)
+            self.capture.forget()  # payload was looked at again; who keeps a connection reads it from the file
+
+    def _tables(self) -> Iterator[FlowTable]:
+        for batch in self.look(self.capture.batches()):
+            yield from self.flows.tables(batch)
+        yield from self.flows.last_tables()
 
     def look(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """Pass ``batches`` on, each after all that is not TCP in it was noted."""
