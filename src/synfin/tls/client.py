@@ -14,7 +14,7 @@ from synfin.errors import PeerError, UsageError
 from synfin.spec.protection import opener_13
 from synfin.tls import checks, client12, client13, master, offer
 from synfin.tls.config import TLS12, TLS13, ClientConfig
-from synfin.tls.core import Endpoint, State
+from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
 from synfin.tls.offer import Offer
 from synfin.tls.schedule import early_traffic, suite_hash
 from synfin.tls.session import Session
@@ -155,7 +155,7 @@ class Client(Endpoint):
     def _unexpected(self, kind: int) -> None:
         super()._unexpected(kind)
         if self.facts is not None:
-            self.alert(1, 100)
+            self.alert(1, NO_RENEGOTIATION)
             self._warnings += 1
             if self._warnings > self.limits.warnings:
                 raise PeerError("renegotiation_refused", "no more requests", "another")

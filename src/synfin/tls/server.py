@@ -12,7 +12,7 @@ from typing import ClassVar
 from synfin.errors import PeerError, UsageError
 from synfin.tls import checks, client13, late13, master, server12, server13
 from synfin.tls.config import TLS12, TLS13, Credential, ServerConfig
-from synfin.tls.core import Endpoint, State
+from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
 from synfin.tls.hello import read_hello
 from synfin.wire.tls.registry import handshake_name
 
@@ -83,7 +83,7 @@ class Server(Endpoint):
         super()._unexpected(kind)
         if self.facts is None:
             raise PeerError("unexpected_message", "another message", handshake_name(kind))
-        self.alert(1, 100)
+        self.alert(1, NO_RENEGOTIATION)
         self._warnings += 1
         if self._warnings > self.limits.warnings:
             raise PeerError("renegotiation_refused", "no more attempts", "another")

@@ -1,0 +1,237 @@
+"""Records in and out (RFC 8446 5, RFC 5246 6.2): cutting, opening, sealing, and what no record may look like.
+
+What records carry goes to ``_handshake``, ``_alert`` and ``_application``, which ``core`` fills in.  Handshake messages
+wait in a flight until ``flush``, so that they share records; keys change between records only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from synfin.errors import PeerError
+from synfin.spec.protection import Aead13, BadRecord, Protection
+from synfin.tls.config import TLS12, TLS13, Limits
+from synfin.wire.codec import Buffer
+from synfin.wire.tls.registry import CONTENT_TYPES
+
+CCS, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
+MAX_PLAIN = 1 << 14
+
+
+class Records:
+    """The record layer of one end, both directions."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.version = 0  # 0 until negotiated
+        # in
+        self._opener: Protection | None = None
+        self._held = bytearray()  # the beginning of a record
+        self._need = 5
+        self._partial = bytearray()  # the beginning of a handshake message
+        self._opened_any = False
+        self._turned = False  # the reading keys changed with this message
+        self._empty = 0
+        self._limit_in = MAX_PLAIN
+        self._ccs_allowed = False  # TLS 1.3 compatibility mode: between the hello and Finished
+        self._ccs_expected: Callable[[], None] | None = None  # TLS 1.2: what ChangeCipherSpec does
+        self._skip_early = 0  # octets of refused early data that may still be thrown away
+        self._early = False  # what comes is early data
+        self._deaf = False
+        # out
+        self._sealer: Protection | None = None
+        self._out: list[bytes] = []
+        self._flight = bytearray()  # handshake messages not yet in a record
+        self._limit_out = MAX_PLAIN
+        self._padding: Callable[[int], int] | None = None
+        self._mute = False
+        self._record_version = 0x0303
+
+    def _handshake(self, content: bytes) -> None:
+        raise NotImplementedError
+
+    def _alert(self, content: bytes) -> None:
+        raise NotImplementedError
+
+    def _application(self, content: bytes) -> None:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------ records out
+
+    def say_later(self, raw: bytes) -> None:
+        """Queue a message after the handshake: it belongs to no transcript of ours."""
+        self._flight += raw
+
+    def flush(self) -> None:
+        """Put queued handshake messages into records."""
+        flight = bytes(self._flight)
+        self._flight.clear()
+        limit = self._limit_out
+        for at in range(0, len(flight), limit):
+            self.seal(HANDSHAKE, flight[at : at + limit])
+
+    def seal(self, kind: int, content: Buffer) -> None:
+        """One record out, under the keys that hold."""
+        sealer = self._sealer
+        if sealer is None:
+            size = len(content)
+            head = bytes([kind]) + self._record_version.to_bytes(2, "big") + size.to_bytes(2, "big")
+            self._out.append(head + bytes(content))
+            return
+        pad = self._padding
+        if pad is None:
+            plain = content if type(sealer) is Aead13 else bytes(content)  # Aead13 copies a view itself
+            self._out.append(sealer.seal_record(kind, plain))  # type: ignore[arg-type]
+        else:
+            room = self._limit_out - len(content)
+            self._out.append(sealer.seal_record(kind, bytes(content), max(0, min(pad(len(content)), room))))
+        if sealer.sequence >= self.limits.records_per_key and kind == APPLICATION_DATA:
+            self.keys_used_up()
+
+    def keys_used_up(self) -> None:
+        """The sending keys have protected as many records as they should; TLS 1.3 roles change them."""
+
+    def alert(self, level: int, description: int) -> None:
+        """An alert record."""
+        self.seal(ALERT, bytes([level, description]))
+
+    def send_ccs(self) -> None:
+        """A ChangeCipherSpec record, always in clear here."""
+        self._out.append(b"\x14\x03\x03\x00\x01\x01")
+
+    # ------------------------------------------------------------ keys
+
+    def read_keys(self, opener: Protection | None) -> None:
+        """From the next record on, open with ``opener``; a message that goes on across this is a violation."""
+        self._opener = opener
+        self._turned = True
+
+    def write_keys(self, sealer: Protection | None) -> None:
+        """What was queued leaves under the old keys; from now on seal with ``sealer``."""
+        if self._flight:
+            self.flush()
+        self._sealer = sealer
+
+    # ------------------------------------------------------------ records in
+
+    def _records(self, data: Buffer) -> None:
+        held = self._held
+        if held:
+            held += data
+            if len(held) < self._need:
+                return
+            data = bytes(held)
+            held.clear()
+        view = memoryview(data)
+        pos, end = 0, len(data)
+        while end - pos >= 5:
+            kind = data[pos]
+            length = data[pos + 3] << 8 | data[pos + 4]
+            self._header(kind, data[pos + 1], length, view, pos)
+            stop = pos + 5 + length
+            if stop > end:
+                self._need = 5 + length
+                break
+            opener = self._opener
+            if opener is not None and (kind == APPLICATION_DATA or self.version != TLS13):
+                version = data[pos + 1] << 8 | data[pos + 2]
+                self._protected(opener, kind, version, view[pos + 5 : stop])
+            else:
+                self._clear(kind, bytes(view[pos + 5 : stop]))
+            pos = stop
+            if self._deaf:
+                return
+        else:
+            self._need = 5
+        if pos < end:
+            held += view[pos:]
+
+    def _header(self, kind: int, major: int, length: int, view: memoryview, pos: int) -> None:
+        """Refuse what no record of any version may look like."""
+        if not CCS <= kind <= APPLICATION_DATA or major != 3:
+            if self._opened_any or self.version:
+                if major != 3:
+                    raise PeerError("bad_record_version", "3.x", str(major))
+                raise PeerError("unknown_content_type", "20 to 23", str(kind))
+            head = bytes(view[pos : pos + 5])
+            if head.partition(b" ")[0] in _METHODS:
+                raise PeerError("plain_http_sent", "a TLS record", repr(head))
+            raise PeerError("not_tls", "a TLS record", head.hex())
+        protected = self._opener is not None
+        most = MAX_PLAIN + ((256 if self.version == TLS13 else 2048) if protected or self._skip_early else 0)
+        if length > most:
+            raise PeerError("record_overflow", f"at most {most} octets", str(length))
+
+    def _protected(self, opener: Protection, kind: int, version: int, fragment: memoryview) -> None:
+        if self.version != TLS13:
+            if version != TLS12:
+                raise PeerError("bad_record_version", "0x0303", f"0x{version:04x}")
+            if kind == CCS:
+                raise PeerError("bad_change_cipher_spec", "none any more", "one")
+        try:
+            inner, content = opener.open_record(kind, version, fragment)  # type: ignore[arg-type]
+        except BadRecord as error:
+            if self._skip_early >= len(fragment) and self.version == TLS13 and not self._opened_any:
+                self._skip_early -= len(fragment)  # refused early data (RFC 8446 4.2.10)
+                return
+            if "no content type" in error.why:
+                raise PeerError("record_without_content_type", "a content type", "padding only") from None
+            raise
+        self._skip_early = 0
+        self._opened_any = True
+        size = len(content)
+        if type(opener) is Aead13:  # padding and content type count too (RFC 8446 5.4, RFC 8449 4)
+            size = len(fragment) - opener.expansion - 1
+        if size > self._limit_in:
+            if size > MAX_PLAIN:
+                raise PeerError("plaintext_overflow", "at most 16384 octets", str(size))
+            raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(size))
+        if inner == APPLICATION_DATA:
+            self._application(content)
+        elif inner == HANDSHAKE:
+            self._handshake(content)
+        elif inner == ALERT:
+            self._alert(content)
+        elif inner == CCS:
+            raise PeerError("bad_change_cipher_spec", "one in clear", "one inside a protected record")
+        else:
+            raise PeerError("unknown_content_type", "20 to 23", str(inner))
+
+    def _clear(self, kind: int, content: bytes) -> None:
+        """A record that is not protected, or must not be."""
+        if kind == CCS:
+            self._change_cipher_spec(content)
+            return
+        if self._opener is not None and (kind != ALERT or self._opened_any):
+            raise PeerError("unprotected_record", "protected records", CONTENT_TYPES.get(kind, str(kind)))
+        if kind == HANDSHAKE:
+            self._handshake(content)
+        elif kind == ALERT:
+            self._alert(content)
+        elif self._skip_early >= len(content):
+            self._skip_early -= len(content)
+        else:
+            raise PeerError("unexpected_message", "a handshake", "application data")
+
+    def _change_cipher_spec(self, content: bytes) -> None:
+        if self._partial:
+            raise PeerError("bad_change_cipher_spec", "the rest of a message", "ChangeCipherSpec")
+        if content != b"\1":
+            raise PeerError("bad_change_cipher_spec", "one octet 1", content[:8].hex())
+        if self._ccs_expected is not None:
+            change, self._ccs_expected = self._ccs_expected, None
+            change()
+            self._turned = False
+        elif self._ccs_allowed:
+            self._idle()
+        else:
+            raise PeerError("bad_change_cipher_spec", "none here", "one")
+
+    def _idle(self) -> None:
+        """A record without content or effect: some are allowed."""
+        self._empty += 1
+        if self._empty > self.limits.empty_records:
+            raise PeerError("too_many_empty_records", f"at most {self.limits.empty_records} in a row", "more")
+
+
+_METHODS = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"OPTIO", b"CONNE", b"DELET", b"PATCH", b"TRACE", b"PRI"})
