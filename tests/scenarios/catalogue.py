@@ -163,6 +163,14 @@ def rude(kind: str) -> Make:
     return make
 
 
+def request_missed() -> Script:
+    """A client that does not verify; the capture lacks everything it sent after its ClientHello."""
+    talk = flights("self", version="1.2", verify=False)
+    script = Script().connect().play(talk, 0, 2)
+    lost = sum(len(data) for side, data in talk.chunks[2:] if side == 0)
+    return script.line(f"a > b FIN,ACK seq={1001 + len(talk[0][1]) + lost}", 0.1)
+
+
 def slow_reader() -> Script:
     """TLS 1.2: the server's flight is whole; the client thinks for long and leaves."""
     return Script().connect().play(flights(version="1.2"), 0, 2).pause(2).close()
@@ -612,7 +620,7 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "CRT102": Scenario(
         turned_down("self"),
-        (accepted("self"), turned_down("lonely"), healthy12, left_for_name("self"), rude("good")),
+        (accepted("self"), turned_down("lonely"), healthy12, left_for_name("self"), rude("good"), request_missed),
         also=(rude("self"),),
     ),
     "CRT401": Scenario(turned_down("usage"), (accepted("usage"), turned_down("expired"))),

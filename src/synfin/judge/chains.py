@@ -21,6 +21,7 @@ from synfin.judge.facts import (
     deciding_alert,
     end,
     first_close,
+    missed,
     protected,
     server_chain,
 )
@@ -176,6 +177,8 @@ def verdict(connection: Connection) -> Verdict:
     since = max((m.time for m in tls.messages if m.time <= left), default=left)
     if left - since > max(AT_ONCE, 4 * (connection.tcp.initial_rtt or 0)):
         return Verdict("open", f"{ended}, without having asked for anything")
+    if missed(connection):
+        return Verdict("open", f"{ended}; what it had sent before was not all captured")
     if tls.handshake_done or len(mine) > (bye is not None):
         asked = f"{ended} right after the handshake, without asking for anything"
         return Verdict("quit", asked, packet, rude=bye is None)
@@ -217,11 +220,12 @@ class Blame:
         return Severity.WARNING if self.verdict.rude else Severity.NOTICE
 
 
-#: Which faults an alert may mean, most telling first (OpenSSL's mapping, measured; Java and browsers use 46 for most).
+#: Which faults an alert may mean, most telling first (OpenSSL's mapping, measured; GnuTLS uses 42 for all, Java and
+#: browsers use 46 for most).
 _MEANS: dict[int, tuple[str, ...]] = {
     45: ("expired", "early", "clock"),
     48: ("self-signed", "missing", "authority", "untrusted"),
-    42: ("early", "name", "cn-only", "weak", "expired", "usage", "unusable"),
+    42: ("early", "name", "cn-only", "weak", "expired", "usage", "self-signed", "missing", "unusable"),
     43: ("usage", "weak", "unusable"),
     44: ("unusable",),
     46: ("expired", "early", "name", "cn-only", "self-signed", "usage", "weak", "missing", "untrusted"),

@@ -37,7 +37,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if said.kind in ("hidden", "left") and not tls.sslv2 and not missed(connection):
         return _client(connection, said)
     last = refusal(connection)
-    if last is None or last.description is not None:
+    if last is None or last.description is not None or missed(connection):
         return None
     server = 1 - tls.client
     if server not in (connection.tcp.fin_first_by, connection.tcp.rst_first_by):
