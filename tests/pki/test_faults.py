@@ -4,6 +4,7 @@ import base64
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def test_a_fault_causes_its_problem_and_no_other(fault: Fault, bench: Bench) -> 
 @pytest.mark.parametrize("bench", [BENCH, LATER], ids=["now", "later"])
 def test_what_faults_start_from_is_sound(bench: Bench) -> None:
     assert examine(sound(bench), bench.now) == ()
+    assert examine(replace(sound(bench), chain=()), bench.now) == ()
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)

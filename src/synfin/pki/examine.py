@@ -82,6 +82,8 @@ def judge(presented: Presented, now: datetime) -> ChainVerdict:
 def beyond(presented: Presented, now: datetime) -> list[str]:
     """The problems of ``BEYOND`` that are found."""
     found: list[str] = []
+    if not presented.chain:
+        return found
     leaf = certificate_facts(presented.chain[0])
     if not leaf.parsed:
         return found

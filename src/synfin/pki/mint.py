@@ -233,7 +233,7 @@ def extensions(
     if issuer is not None:
         found.append((_authority(issuer), False))
     if order.names:
-        names = [_general(name) for name in order.names]
+        names = [general_name(name) for name in order.names]
         found.append((x509.SubjectAlternativeName(names), not (order.common or order.organisation)))
     if order.permitted or order.excluded:
         trees = [[_tree(name) for name in names] or None for names in (order.permitted, order.excluded)]
@@ -279,7 +279,8 @@ def _key_usage(names: tuple[str, ...]) -> x509.KeyUsage:
     )
 
 
-def _general(name: str) -> x509.GeneralName:
+def general_name(name: str) -> x509.GeneralName:
+    """``name``, plain, as an entry of subjectAltName."""
     found = address(name)
     return x509.IPAddress(ipaddress.ip_address(found)) if found else x509.DNSName(name)
 
