@@ -166,3 +166,21 @@ def test_the_scoreboard_counts_what_a_naive_one_counts(steps: list[tuple[str, in
         assert board.pipe == sum(f.end - f.start for f in flights if not f.sacked and not f.lost)
         assert not any(f.sacked and f.lost for f in flights)
     assert len(lost) <= nxt - una
+
+
+def test_a_transfer_that_never_rests_leaves_nothing_behind() -> None:
+    board = Scoreboard()
+    for n in range(10_000):
+        board.sent(n, n + 1, n)
+        if n >= 50:
+            if n % 7 == 0:
+                board.sack([(n - 20, n - 19)], n - 50, n, n)
+                board.detect(n, 5)
+                flight = board.next_lost()
+                if flight is not None:
+                    board.resent(flight, n)
+            board.ack(n - 49, n)
+    assert len(board) == 50
+    assert len(board._order) < 500
+    assert len(board._list) < 500
+    assert len(board._lost) < 500

@@ -347,6 +347,24 @@ def test_syn_backlog_is_bounded_and_cookies_serve_the_honest() -> None:
     assert other.recv() == b"let me in"
 
 
+def test_a_cookie_is_good_after_the_flood_is_over() -> None:
+    host = Host([HERE], b"0123456789abcdef")
+    listener = host.listen(PORT, backlog=1)
+    noise = Packet(bytes((192, 0, 2, 1)), HERE, 1024, PORT, 5, 0, 2, 1000)
+    host.receive(noise, 0)
+    host.take_output(0)
+    client = Host(["10.0.0.9"], b"fedcba9876543210")
+    client.connect(HERE, PORT, 0)
+    (syn,) = client.take_output(0)
+    host.receive(syn, 0)
+    (syn_ack,) = host.take_output(0)
+    host.receive(noise._replace(seq=6, flags=4), 0)  # the half-open connection goes
+    assert not listener.half_open
+    client.receive(syn_ack, 0)
+    between(client, host)
+    assert listener.accept() is not None
+
+
 def test_a_forged_cookie_is_refused() -> None:
     host = Host([HERE], b"0123456789abcdef")
     host.listen(PORT, backlog=1)

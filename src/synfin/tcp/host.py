@@ -46,12 +46,13 @@ def address(text: str | bytes) -> bytes:
 class Listener:
     """A port that is listened on; ``accept`` hands out connections that stand."""
 
-    __slots__ = ("backlog", "config", "half_open", "place", "queue")
+    __slots__ = ("backlog", "config", "cookies_until", "half_open", "place", "queue")
 
     def __init__(self, place: Place, backlog: int, config: Config) -> None:
         self.place = place
         self.backlog = max(backlog, 1)
         self.config = config
+        self.cookies_until = -1  # an ACK may answer a cookie until then
         self.half_open: dict[Key, Connection] = {}
         self.queue: deque[Connection] = deque()
 
@@ -303,6 +304,7 @@ class Host:
     def _cookie(self, listener: Listener, packet: Packet, now: int) -> None:
         """A SYN-ACK that keeps nothing: the rest hides in the low bits of the timestamp (window scale, SACK)."""
         opts = options.read(packet.options)
+        listener.cookies_until = now + 128 * SECOND
         local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
         config = listener.config
         iss = self.chance.cookie(local, remote, packet.seq, opts.mss or 536, now)
@@ -324,8 +326,8 @@ class Host:
 
     def _cookie_back(self, listener: Listener, packet: Packet, key: Key, now: int) -> bool:
         """An ACK that answers a cookie makes the connection it stands for."""
-        if len(listener.half_open) < listener.backlog // 2 or len(listener.queue) >= listener.backlog:
-            return False  # no cookies are out
+        if now > listener.cookies_until or len(listener.queue) >= listener.backlog:
+            return False
         local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
         iss, irs = packet.ack - 1 & MASK, packet.seq - 1 & MASK
         mss = self.chance.open_cookie(local, remote, irs, iss, now)
@@ -414,16 +416,20 @@ class Host:
             self._soonest[connection] = when
             self._serial += 1
             heapq.heappush(self._heap, (when, self._serial, connection))
-            if len(self._heap) > 2 * len(self._soonest) + 64:
-                # Entries of connections that are gone would keep them alive.
-                self._heap = [entry for entry in self._heap if self._soonest.get(entry[2]) == entry[0]]
-                heapq.heapify(self._heap)
+            self._tidy()
+
+    def _tidy(self) -> None:
+        """Drop noted times that mean nothing any more: they would keep connections alive that are gone."""
+        if len(self._heap) > 2 * len(self._soonest) + 64:
+            self._heap = [entry for entry in self._heap if self._soonest.get(entry[2]) == entry[0]]
+            heapq.heapify(self._heap)
 
     def _forget(self, key: Key, connection: Connection) -> None:
         if self.connections.get(key) is connection:
             del self.connections[key]
         self._soonest.pop(connection, None)
         self._busy.pop(connection, None)
+        self._tidy()
 
 
 def _key(connection: Connection) -> Key:

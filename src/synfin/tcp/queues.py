@@ -100,7 +100,7 @@ class ReceiveQueue:
     def __init__(self, nxt: int) -> None:
         self.nxt = nxt
         self.ready = 0
-        self.chunks: deque[Buffer] = deque()
+        self.chunks: list[Buffer] = []
         self._ranges: list[_Range] = []
         self._recent: list[int] = []  # starts of ranges, the latest first
         self._waiting = 0  # chunks out of order
@@ -208,17 +208,17 @@ class ReceiveQueue:
             self.chunks.clear()
             self.ready = 0
             return out
-        out = []
         self.ready -= size
-        while size:
-            chunk = self.chunks[0]
-            if len(chunk) > size:
-                view = memoryview(chunk)
-                out.append(view[:size])
-                self.chunks[0] = view[size:]
-                break
-            out.append(self.chunks.popleft())
-            size -= len(chunk)
+        chunks, whole = self.chunks, 0
+        while size >= len(chunks[whole]):
+            size -= len(chunks[whole])
+            whole += 1
+        out = chunks[:whole]
+        if size:
+            view = memoryview(chunks[whole])
+            out.append(view[:size])
+            chunks[whole] = view[size:]
+        del chunks[:whole]
         return out
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections import deque
 
 
 class Flight:
@@ -37,15 +36,16 @@ class Scoreboard:
     """All flights between SND.UNA and SND.NXT, in order."""
 
     __slots__ = (
-        "_counted", "_grown", "_head", "_list", "_lost", "_order", "departed", "highest_sacked", "min_rtt", "pipe",
-        "rack_at", "rack_end", "rack_rtt", "reordered", "sacked", "window_mult",
+        "_counted", "_grown", "_head", "_list", "_lost", "_oldest", "_order", "departed", "highest_sacked", "min_rtt",
+        "pipe", "rack_at", "rack_end", "rack_rtt", "reordered", "sacked", "window_mult",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self._list: list[Flight] = []
         self._head = 0
         self._lost: list[tuple[int, int, Flight]] = []
-        self._order: deque[tuple[Flight, int]] = deque()  # (flight, times when it was put here), oldest first
+        self._order: list[tuple[Flight, int]] = []  # (flight, times when it was put here), oldest first
+        self._oldest = 0
         self._grown: dict[int, int] = {}  # left edge of a SACK block -> how far it was marked
         self._counted = 0  # below this number detect_by_count has looked
         self.pipe = 0
@@ -114,8 +114,11 @@ class Scoreboard:
         if at == len(flights) or (at > 64 and at * 2 > len(flights)):
             del flights[:at]
             self._head = 0
+        order, at = self._order, self._oldest
+        while at < len(order) and (order[at][0].sacked or order[at][1] != order[at][0].times):
+            at += 1
+        self._past(at)
         if not flights:
-            self._order.clear()
             self._lost.clear()
             self._grown.clear()
         return delivered, sample, once
@@ -193,22 +196,29 @@ class Scoreboard:
 
     def detect(self, now: int, reorder_window: int) -> tuple[int, int]:
         """RFC 8985 6.2 step 5: (octets newly marked lost, when to look again or 0)."""
-        lost = 0
-        order = self._order
-        while order:
-            flight, times = order[0]
-            if times != flight.times or flight.sacked or flight.lost:
-                order.popleft()
-                continue
-            if (flight.sent_at, flight.end) >= (self.rack_at, self.rack_end):
-                break
-            deadline = flight.sent_at + self.rack_rtt + reorder_window
-            if deadline > now:
-                return lost, deadline
-            order.popleft()
-            self.mark_lost(flight)
-            lost += flight.end - flight.start
-        return lost, 0
+        lost, again = 0, 0
+        order, at = self._order, self._oldest
+        while at < len(order):
+            flight, times = order[at]
+            if times == flight.times and not flight.sacked and not flight.lost:
+                if (flight.sent_at, flight.end) >= (self.rack_at, self.rack_end):
+                    break
+                deadline = flight.sent_at + self.rack_rtt + reorder_window
+                if deadline > now:
+                    again = deadline
+                    break
+                self.mark_lost(flight)
+                lost += flight.end - flight.start
+            at += 1
+        self._past(at)
+        return lost, again
+
+    def _past(self, at: int) -> None:
+        """The order of sending was looked at up to this index."""
+        if at == len(self._order) or (at > 64 and at * 2 > len(self._order)):
+            del self._order[:at]
+            at = 0
+        self._oldest = at
 
     def detect_by_count(self, mss: int) -> int:
         """RFC 6675 4, ``IsLost``: octets never resent with more than two segments sacked above them."""
@@ -266,7 +276,8 @@ class Scoreboard:
                 flight.lost = False
                 self.pipe += flight.end - flight.start
         self._lost.clear()
-        self._order = deque((flight, flight.times) for flight in sorted(alive, key=lambda f: (f.sent_at, f.end)))
+        self._order = [(flight, flight.times) for flight in sorted(alive, key=lambda f: (f.sent_at, f.end))]
+        self._oldest = 0
 
     def next_lost(self) -> Flight | None:
         """The lost flight with the lowest number."""
