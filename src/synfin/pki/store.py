@@ -1,0 +1,342 @@
+"""A CA in a plain folder that a person can read: the one module of ``pki`` that touches files.
+
+    README.txt                     what is what
+    root/                          one folder for each authority
+        certificate.pem
+        key.pem                    mode 0600, encrypted where a password was given
+        authority.json             who is above it, how many CRLs it has made, where clients find them
+        ledger.jsonl               one line for each certificate it issued: number, names, dates, whether revoked
+        crl.pem                    the last CRL
+    issued/1a2b3c4d-www.example.com/ what was issued: certificate.pem, chain.pem, and key.pem where the key was made here
+
+The ledger is the truth; CRLs and OCSP answers are made from it.  Files are written beside and moved into place, so
+that a crash leaves the old or the new one; a lock keeps two writers apart.  Nothing outside of the folder is read or
+written, least of all a system trust store.  What goes wrong with files is a UsageError of one line.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from synfin.errors import UsageError, WireError
+from synfin.pki import mint, revocation
+from synfin.pki.keys import PrivateKey, key_pem, load_key, make_key
+from synfin.pki.mint import Credential, Order
+from synfin.pki.revocation import REASONS, Revoked
+from synfin.pki.walk import IssueWalk, apply, issue
+from synfin.spec.certificates import certificate_facts
+from synfin.spec.certroots import pem_certificates
+
+README = """A small certificate authority, kept by synfin.
+
+root/ and its neighbours are the authorities: certificate.pem is public, key.pem is secret (mode 0600).
+ledger.jsonl lists what an authority issued, one line each; crl.pem is its last list of revoked certificates.
+issued/ holds what was issued: give certificate.pem or chain.pem, and key.pem, to the server.
+To trust all of it in one program, give that program root/certificate.pem.
+"""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a ledger; times are ISO 8601 in UTC, ``serial`` is upper case hex, ``revoked`` "" where it stands."""
+
+    serial: str
+    subject: str
+    names: tuple[str, ...]
+    not_before: str
+    not_after: str
+    folder: str
+    revoked: str = ""
+    reason: str = ""
+
+    @property
+    def taken(self) -> Revoked | None:
+        """As ``revocation`` wants it; None where the certificate stands."""
+        if not self.revoked:
+            return None
+        return Revoked(int(self.serial, 16), datetime.fromisoformat(self.revoked), self.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What came of issuing: the walk, and the folder it lies in."""
+
+    walk: IssueWalk
+    folder: Path
+
+
+class Store:
+    """The CA in ``folder``.  ``password`` opens (and for new keys, closes) the authorities' keys."""
+
+    def __init__(self, folder: Path, password: bytes | None = None) -> None:
+        self.folder = folder
+        self.password = password
+        if not (folder / "root" / "certificate.pem").is_file():
+            raise UsageError(f"{folder} holds no certificate authority")
+
+    @classmethod
+    def create(cls, folder: Path, order: Order, *, kind: str = "p256", password: bytes | None = None) -> Store:
+        """A new CA with a root by ``order``.  Raises UsageError where the folder exists and is not empty."""
+        with _told():
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                raise UsageError(f"{folder} is not empty: a new CA wants a new folder")
+            (folder / "issued").mkdir()
+            root = mint.self_signed(order, make_key(kind))
+            _write(folder / "README.txt", README.encode())
+            _authority(folder / "root", root, "", password)
+        return cls(folder, password)
+
+    # ---------------------------------------------------------------- authorities
+
+    def authorities(self) -> tuple[str, ...]:
+        """The names of the authorities, the root first."""
+        found = sorted(path.parent.name for path in self.folder.glob("*/authority.json"))
+        return tuple(sorted(found, key=lambda name: name != "root"))
+
+    def certificate(self, authority: str = "root") -> bytes:
+        """An authority's certificate, DER.  Raises UsageError where there is none of that name."""
+        if not _NAME.fullmatch(authority):
+            raise UsageError(f"{authority!r} is no name of an authority")
+        found = pem_certificates(_read(self.folder / authority / "certificate.pem"))
+        if not found:
+            raise UsageError(f"{self.folder / authority / 'certificate.pem'} holds no certificate")
+        return found[0]
+
+    def authority(self, name: str = "root") -> Credential:
+        """An authority with its key.  Raises UsageError for a wrong password."""
+        der = self.certificate(name)
+        path = self.folder / name / "key.pem"
+        return Credential(der, load_key(_read(path), self.password, where=str(path)))
+
+    def above(self, name: str) -> tuple[bytes, ...]:
+        """``name``'s certificate and those above it, to the root (DER)."""
+        found: list[bytes] = []
+        seen: set[str] = set()
+        while name and name not in seen:
+            seen.add(name)
+            found.append(self.certificate(name))
+            name = str(self._about(name).get("above", ""))
+        return tuple(found)
+
+    def add_authority(self, name: str, order: Order, now: datetime, *, by: str = "root", kind: str = "p256") -> Issued:
+        """A new intermediate ``name`` below ``by``."""
+        if not _NAME.fullmatch(name) or name == "issued":
+            raise UsageError(f"{name!r} is no name for an authority: small letters, digits and dashes")
+        if (self.folder / name).exists():
+            raise UsageError(f"there is an authority {name} already")
+        key = make_key(kind)
+        done = self._issue(order, apply(order, key), now, by, lambda _: self.folder / name)
+        with _told():
+            _authority(self.folder / name, Credential(done.walk.certificate, key), by, self.password)
+        return done
+
+    # ---------------------------------------------------------------- issuing
+
+    def issue(
+        self, order: Order, now: datetime, *, by: str = "root", kind: str = "p256", request: bytes | None = None
+    ) -> Issued:
+        """A certificate by ``order``: for the key of ``request`` (PKCS#10), or for a key made here and kept beside it.
+
+        The walk's checks decide; what they refuse is a UsageError, and nothing is written.
+        """
+        key: PrivateKey | None = None
+        if request is None:
+            key = make_key(kind)
+            request = apply(order, key)
+        return self._issue(order, request, now, by, self._folder_of, key)
+
+    def _issue(
+        self,
+        order: Order,
+        request: bytes,
+        now: datetime,
+        by: str,
+        place: Callable[[IssueWalk], Path],
+        key: PrivateKey | None = None,
+    ) -> Issued:
+        ca, above, about = self.authority(by), self.above(by), self._about(by)
+        order = replace(
+            order,
+            ocsp_url=order.ocsp_url or str(about.get("ocsp_url", "")),
+            issuer_url=order.issuer_url or str(about.get("issuer_url", "")),
+            crl_url=order.crl_url or str(about.get("crl_url", "")),
+        )
+        walk = issue(ca, order, request, now, above[1:])
+        folder: Path = place(walk)
+        facts = certificate_facts(walk.certificate)
+        entry = Entry(
+            facts.serial_hex,
+            facts.subject_text,
+            order.names,
+            facts.not_before_text,
+            facts.not_after_text,
+            str(folder.relative_to(self.folder)),
+        )
+        with self._locked(), _told():
+            folder.mkdir()
+            if key is not None:
+                _write(folder / "key.pem", key_pem(key), 0o600)
+            _write(folder / "certificate.pem", mint.pem(walk.certificate))
+            _write(folder / "chain.pem", mint.pem(walk.certificate, *above[:-1]))
+            self._keep(by, [*self.ledger(by), entry])
+        return Issued(walk, folder)
+
+    def _folder_of(self, walk: IssueWalk) -> Path:
+        name = re.sub(r"[^A-Za-z0-9.-]", "_", walk.identity[0])[:60].lstrip(".")
+        return self.folder / "issued" / f"{certificate_facts(walk.certificate).serial_hex[:8].lower()}-{name}"
+
+    def ledger(self, authority: str = "root") -> tuple[Entry, ...]:
+        """What an authority issued, oldest first.  Raises UsageError with the line that cannot be read."""
+        self.certificate(authority)
+        path = self.folder / authority / "ledger.jsonl"
+        found = []
+        for number, line in enumerate(_read(path).decode("utf-8", "replace").splitlines(), 1):
+            try:
+                fields = json.loads(line)
+                found.append(Entry(**{**fields, "names": tuple(fields["names"])}))
+                int(found[-1].serial, 16)
+            except (ValueError, TypeError, KeyError) as error:
+                raise UsageError(f"{path} line {number} cannot be read: {error}") from error
+        return tuple(found)
+
+    # ---------------------------------------------------------------- taking back
+
+    def revoke(self, serial: str, now: datetime, reason: str = "unspecified") -> Entry:
+        """Revoke the certificate with that number (hex), by whichever authority issued it, and make its new CRL."""
+        if reason not in REASONS or reason == "removeFromCRL":
+            raise UsageError(f"no reason {reason!r} to revoke; there are {', '.join(REASONS)}")
+        wanted = serial.upper().replace(":", "").lstrip("0")
+        for name in self.authorities():
+            with self._locked():
+                entries = list(self.ledger(name))
+                place = next((at for at, entry in enumerate(entries) if entry.serial == wanted), None)
+                if place is None:
+                    continue
+                if entries[place].revoked:
+                    raise UsageError(f"{serial} was revoked on {entries[place].revoked} already")
+                when = now.astimezone(UTC).replace(microsecond=0)
+                entries[place] = replace(entries[place], revoked=when.isoformat(), reason=reason)
+                self._keep(name, entries)
+            self.make_crl(name, now)
+            return entries[place]
+        raise UsageError(f"no certificate with the serial number {serial} was issued here")
+
+    def make_crl(self, authority: str, now: datetime) -> bytes:
+        """A new CRL (DER) of ``authority``, written as its crl.pem."""
+        ca = self.authority(authority)
+        with self._locked():
+            about = self._about(authority)
+            number = int(about.get("crls", 0)) + 1
+            taken = [entry.taken for entry in self.ledger(authority)]
+            crl = revocation.make_crl(ca, [one for one in taken if one], number, now)
+            with _told():
+                _write(self.folder / authority / "authority.json", _json({**about, "crls": number}))
+                text = x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM)
+                _write(self.folder / authority / "crl.pem", text)
+        return crl
+
+    def answer(self, request: bytes, now: datetime) -> bytes:
+        """The OCSP response (DER) to ``request``, by the authority it is about; whatever a client sent is answered."""
+        name = self._asked(request) or "root"
+        entries = {int(entry.serial, 16): entry for entry in self.ledger(name)}
+
+        def look(serial: int) -> Revoked | bool:
+            entry = entries.get(serial)
+            return (entry.taken or True) if entry else False
+
+        return revocation.answer(request, self.authority(name), look, now)
+
+    def _asked(self, request: bytes) -> str | None:
+        try:
+            asked = revocation.read_request(request)
+        except WireError:
+            return None
+        for name in self.authorities():
+            certificate = x509.load_der_x509_certificate(self.certificate(name))
+            if revocation.issuer_hashes(certificate, asked.algorithm) == (asked.name_hash, asked.key_hash):
+                return name
+        return None
+
+    # ---------------------------------------------------------------- files
+
+    def set_urls(self, authority: str, *, ocsp_url: str = "", issuer_url: str = "", crl_url: str = "") -> None:
+        """Where clients find what: written into every certificate that ``authority`` issues from now on."""
+        urls = {"ocsp_url": ocsp_url, "issuer_url": issuer_url, "crl_url": crl_url}
+        with self._locked(), _told():
+            _write(self.folder / authority / "authority.json", _json({**self._about(authority), **urls}))
+
+    def _about(self, authority: str) -> dict[str, Any]:
+        path = self.folder / authority / "authority.json"
+        try:
+            found = json.loads(_read(path))
+        except ValueError as error:
+            raise UsageError(f"{path} cannot be read: {error}") from error
+        if not isinstance(found, dict):
+            raise UsageError(f"{path} cannot be read: it is no JSON object")
+        return found
+
+    def _keep(self, authority: str, entries: list[Entry]) -> None:
+        with _told():
+            _write(self.folder / authority / "ledger.jsonl", b"".join(_json(asdict(entry)) for entry in entries))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other writers out; the lock is on the folder itself and goes with the process."""
+        with _told():
+            handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _authority(folder: Path, credential: Credential, above: str, password: bytes | None) -> None:
+    folder.mkdir(exist_ok=True)
+    _write(folder / "key.pem", key_pem(credential.key, password), 0o600)
+    _write(folder / "certificate.pem", credential.pem)
+    _write(folder / "ledger.jsonl", b"")
+    _write(folder / "authority.json", _json({"above": above, "crls": 0}))
+
+
+def _json(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
+
+
+def _read(path: Path) -> bytes:
+    with _told():
+        return path.read_bytes()
+
+
+def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Beside and then into place; a secret never stands readable for others, not even for a moment."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
+    beside.replace(path)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Failures of the file system as one line."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"{error.filename or 'the folder of the CA'}: {error.strerror or error}") from error
