@@ -171,6 +171,11 @@ def request_missed() -> Script:
     return script.line(f"a > b FIN,ACK seq={1001 + len(talk[0][1]) + lost}", 0.1)
 
 
+def hesitant(wait: float) -> Make:
+    """TLS 1.2: the server shows a certificate for another name; the client thinks and leaves, as Java does."""
+    return lambda: Script().connect().play(flights("name", version="1.2"), 0, 2).pause(wait).close()
+
+
 def slow_reader() -> Script:
     """TLS 1.2: the server's flight is whole; the client thinks for long and leaves."""
     return Script().connect().play(flights(version="1.2"), 0, 2).pause(2).close()
@@ -624,7 +629,11 @@ SCENARIOS: dict[str, Scenario] = {
         also=(rude("self"),),
     ),
     "CRT401": Scenario(turned_down("usage"), (accepted("usage"), turned_down("expired"))),
-    "CRT301": Scenario(left_for_name("name"), (left_for_name("good"), healthy12, turned_down("expired"))),
+    "CRT301": Scenario(
+        left_for_name("name"),
+        (left_for_name("good"), healthy12, turned_down("expired"), hesitant(5)),
+        also=(hesitant(2),),
+    ),
     "TLS301": Scenario(
         handshake_only(version="1.2", demand=True),
         (handshake_only(version="1.2", demand=True, mine=True), alert(1, 40), handshake_only(demand=True, mine=True)),

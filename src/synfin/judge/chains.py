@@ -143,6 +143,9 @@ class Verdict:
 #: A client that leaves because of what it saw leaves at once; later it has changed its mind or is done.
 AT_ONCE = SECOND
 
+#: In the middle of the handshake nothing else is left to wait for, and a cold Java takes its time over a chain.
+IN_HANDSHAKE = 3 * SECOND
+
 
 def verdict(connection: Connection) -> Verdict:
     """The client's verdict on what the server sent."""
@@ -175,7 +178,8 @@ def verdict(connection: Connection) -> Verdict:
         return Verdict("open", "the client's verdict was not seen")
     ended = f"{at(connection, left)} {who} {how} (packet {packet})"
     since = max((m.time for m in tls.messages if m.time <= left), default=left)
-    if left - since > max(AT_ONCE, 4 * (connection.tcp.initial_rtt or 0)):
+    patience = AT_ONCE if tls.handshake_done or mine else IN_HANDSHAKE
+    if left - since > max(patience, 4 * (connection.tcp.initial_rtt or 0)):
         return Verdict("open", f"{ended}, without having asked for anything")
     if missed(connection):
         return Verdict("open", f"{ended}; what it had sent before was not all captured")
