@@ -65,7 +65,7 @@ def traffic(raw: Path, wanted: int) -> None:
     while raw.stat().st_size < wanted:
         scheme, port = ("https", 443) if turn % 2 else ("http", 80)
         url = f"{scheme}://{hosts[turn % len(hosts)]}:{port}/big.bin"
-        run(*inside(CLIENT, "curl", "-sk", "--limit-rate", "120M", "-o", "/dev/null", url))
+        run(*inside(CLIENT, "curl", "-sk", "-o", "/dev/null", url))
         turn += 1
 
 
