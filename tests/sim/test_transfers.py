@@ -6,6 +6,7 @@ import pytest
 
 from synfin.sim import Conditions, Network, Talk, Talks
 from synfin.tcp import Config
+from synfin.tcp.chance import Chance
 from synfin.tcp.config import MINUTE
 
 UP, DOWN = bytes(range(256)) * 256, bytes(range(255, -1, -1)) * 128
@@ -74,3 +75,10 @@ def test_a_quiet_network_retransmits_nothing() -> None:
     assert talk.done
     assert made[0].done
     assert network.truth.retransmissions() == 0
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_sequence_numbers_wrap(profile: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Chance, "isn", lambda *_: 0xFFFFFF00)
+    test_intact_or_both_learn(profile, 2)
+    test_intact_or_both_learn(profile, 3)

@@ -411,3 +411,18 @@ def test_a_probe_that_is_lost_costs_no_window() -> None:
     assert again[0].startswith(f"ACK {start + 960} 1 len=960")
     assert d.connection.congestion.cwnd >= window
     assert d.connection.mss == 960
+
+
+def test_bulk_data_is_not_copied() -> None:
+    """From the user's buffer to the packet, and from the packet to the user: views of the same octets."""
+    d = opened(replace(PLAIN, offload=True))
+    data = bytes(10 * MSS)
+    d.send(data)
+    (packet,) = d.packets
+    assert isinstance(packet.payload, memoryview)
+    assert packet.payload.obj is data
+    assert d.connection is not None
+    came = b"y" * 5000
+    d.hear("ACK", 1, 1, payload=came)
+    (got,) = d.host.recv_buffers(d.connection, d.now)
+    assert got is came
