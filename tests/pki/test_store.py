@@ -131,7 +131,16 @@ def test_what_goes_wrong_is_told_in_one_line(store: Store, tmp_path: Path) -> No
     with pytest.raises(UsageError, match="path length"):
         store.add_authority("lower", mint.intermediate_order("L", NOW, life=timedelta(days=9)), NOW, by="web")
     assert not (store.folder / "lower").exists()
-    for file, content in (("ledger.jsonl", b"{}\n"), ("ledger.jsonl", b"\xff\n"), ("authority.json", b"[]")):
+    store.issue(order, NOW, by="web")
+    line = (store.folder / "web" / "ledger.jsonl").read_bytes()
+    for file, content in (
+        ("ledger.jsonl", b"{}\n"),
+        ("ledger.jsonl", b"\xff\n"),
+        ("ledger.jsonl", line.replace(b'"revoked": ""', b'"revoked": "yesterday"')),
+        ("ledger.jsonl", line.replace(b'"revoked": ""', b'"revoked": "2026-11-01T00:00:00+00:00"')),
+        ("authority.json", b"[]"),
+        ("authority.json", b'{"crls": "x"}'),
+    ):
         path = store.folder / "web" / file
         before = path.read_bytes()
         path.write_bytes(content)

@@ -4,7 +4,7 @@
     root/                          one folder for each authority
         certificate.pem
         key.pem                    mode 0600, encrypted where a password was given
-        authority.json             who is above it, how many CRLs it has made, where clients find them
+        authority.json             who is above it, how many CRLs it made, where clients find them
         ledger.jsonl               one line for each certificate it issued: number, names, dates, whether revoked
         crl.pem                    the last CRL
     issued/1a2b3c4d-www.example.com/ what was issued: certificate.pem, chain.pem, and key.pem where the key was made here
@@ -113,7 +113,7 @@ class Store:
         if not _NAME.fullmatch(authority):
             raise UsageError(f"{authority!r} is no name of an authority")
         found = pem_certificates(_read(self.folder / authority / "certificate.pem"))
-        if not found:
+        if not found or not certificate_facts(found[0]).parsed:
             raise UsageError(f"{self.folder / authority / 'certificate.pem'} holds no certificate")
         return found[0]
 
@@ -209,7 +209,8 @@ class Store:
             try:
                 fields = json.loads(line)
                 found.append(Entry(**{**fields, "names": tuple(fields["names"])}))
-                int(found[-1].serial, 16)
+                if int(found[-1].serial, 16) and found[-1].taken and found[-1].reason not in REASONS:
+                    raise ValueError(f"no reason {found[-1].reason!r}")
             except (ValueError, TypeError, KeyError) as error:
                 raise UsageError(f"{path} line {number} cannot be read: {error}") from error
         return tuple(found)
@@ -241,7 +242,7 @@ class Store:
         ca = self.authority(authority)
         with self._locked():
             about = self._about(authority)
-            number = int(about.get("crls", 0)) + 1
+            number = about.get("crls", 0) + 1
             taken = [entry.taken for entry in self.ledger(authority)]
             crl = revocation.make_crl(ca, [one for one in taken if one], number, now)
             with _told():
@@ -288,6 +289,8 @@ class Store:
             raise UsageError(f"{path} cannot be read: {error}") from error
         if not isinstance(found, dict):
             raise UsageError(f"{path} cannot be read: it is no JSON object")
+        if not isinstance(found.get("crls", 0), int):
+            raise UsageError(f"{path} cannot be read: crls is no number")
         return found
 
     def _keep(self, authority: str, entries: list[Entry]) -> None:
