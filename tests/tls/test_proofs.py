@@ -237,6 +237,24 @@ def test_bad_certificates(more: dict[str, Any], violation: str, version: int) ->
     assert of(events(two), PeerAlert) == [PeerAlert(failed.alert, fatal=True)]
 
 
+def test_damaged_certificates_are_refused_by_name() -> None:
+    """Every octet of a certificate replaced: a named refusal each time.
+
+    But for one octet: the number of unused bits of the signature, which is no part of what is signed.
+    """
+    whole = leaf().der
+    unused = len(whole) - len(leaf().certificate.signature) - 1
+    assert whole[unused] == 0
+    for at in set(range(len(whole))) - {unused}:
+        for value in (0, 1, 0x30, 0xFF):
+            damaged = whole[:at] + bytes([value]) + whole[at + 1 :]
+            if damaged == whole:
+                continue
+            with pytest.raises(PeerError) as told:
+                verifier()(Presented((damaged,), NAME, "server", NOW))
+            assert told.value.violation in VIOLATIONS
+
+
 def test_strangers() -> None:
     strange = mint("Strange root", ca=True, now=WHEN, number=6)
     selfish = mint(NAME, sans=[x509.DNSName(NAME)], now=WHEN, number=7)

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -23,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from synfin.errors import PeerError
 from synfin.spec.certificates import certificate_facts
+from synfin.tls.signing import UNREADABLE
 
 #: How far clocks may differ, in seconds.
 SKEW = 300.0
@@ -37,7 +38,7 @@ def check_staple(response: bytes, leaf: x509.Certificate, issuer: x509.Certifica
     """
     try:
         return _check(ocsp.load_der_ocsp_response(response), leaf, issuer, now)
-    except (ValueError, UnsupportedAlgorithm, TypeError) as error:
+    except (TypeError, *UNREADABLE) as error:
         raise _bad("an OCSP response", str(error) or "something else") from None
 
 

@@ -173,11 +173,21 @@ def context_13(side: str, digest: bytes) -> bytes:
     return _SPACES + f"TLS 1.3, {side} CertificateVerify".encode() + b"\0" + digest
 
 
+#: What ``cryptography`` raises, sooner or later, for a certificate it cannot read.
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+
+
 def parse_certificate(der: bytes) -> x509.Certificate:
     """The certificate for ``cryptography``.  Raises PeerError certificate_unparsable."""
     try:
         return _parse_certificate(der)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise PeerError("certificate_unparsable", "a certificate", str(error)) from None
 
 

@@ -1,9 +1,9 @@
 """Whether a peer's certificate is good: a callable that raises PeerError, and the one that is used by default.
 
 The decision is ``cryptography``'s path verification (RFC 5280 6, with the web's profile) including the name; the
-diagnosis is ``spec.certcheck``'s, which names the certificate and the rule.  Both must agree that the chain is good.
-A good answer is remembered for the same chain, name and purpose for as long as every certificate of the path stays
-valid; a bad one never is.  Accepting any certificate takes a callable that says so by its name.
+diagnosis is ``spec.certcheck``'s, which names the certificate and the rule.  A good answer is remembered for the same
+chain, name and purpose for as long as every certificate of the path stays valid; a bad one never is.  Accepting any
+certificate takes a callable that says so by its name.
 
 A stapled OCSP response must be good, CRLs that were given count (``revocation``), and a certificate that demands a
 staple (RFC 7633) is refused without one.
@@ -22,11 +22,12 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 from synfin.errors import PeerError
-from synfin.spec.certcheck import ChainVerdict, Severity, check_chain
+from synfin.spec.certcheck import MAX_CHAIN, check_chain
+from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import RootSet
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls.revocation import check_crls, check_staple
-from synfin.tls.signing import parse_certificate
+from synfin.tls.signing import UNREADABLE, parse_certificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +79,9 @@ class PathVerifier:
         known = self._good.get(key)
         if known is not None and known[0] <= presented.now <= known[1]:
             return
-        verdict = check_chain(
-            presented.chain,
-            name=presented.name,
-            when_ns=int(presented.now * 1e9),
-            purpose=presented.purpose,
-            roots=self._set,
-            stapled=presented.stapled is not None,
-        )
-        _refuse(verdict)
-        path = self._path(presented, verdict)
+        path = self._path(presented)
+        if presented.stapled is None and certificate_facts(presented.chain[0]).must_staple:
+            raise PeerError("certificate_must_staple", "a stapled OCSP response", "none")
         check_crls(path, self._crls)
         start = max(c.not_valid_before_utc.timestamp() for c in path)
         stop = min(c.not_valid_after_utc.timestamp() for c in path)
@@ -102,8 +96,9 @@ class PathVerifier:
         """Forget which chains were good."""
         self._good.clear()
 
-    def _path(self, presented: Presented, verdict: ChainVerdict) -> list[x509.Certificate]:
-        leaf, *others = [parse_certificate(der) for der in presented.chain[:32]]
+    def _path(self, presented: Presented) -> list[x509.Certificate]:
+        """From the leaf to a root; PeerError with the best name for what is wrong."""
+        leaf, *others = [parse_certificate(der) for der in presented.chain[:MAX_CHAIN]]
         policy = PolicyBuilder().store(self._store).time(datetime.fromtimestamp(presented.now, UTC))
         try:
             if presented.purpose == "client":
@@ -111,22 +106,23 @@ class PathVerifier:
             if presented.name is None:
                 raise PeerError("certificate_name_mismatch", "a name to compare", "none was given")
             return policy.build_server_verifier(_subject(presented.name)).verify(leaf, others)
-        except (VerificationError, ValueError) as error:
-            for problem in verdict.problems:  # a warning of certcheck that the profile of the web refuses
-                if f"certificate_{problem.name}" in VIOLATIONS and problem.severity is Severity.WARNING:
-                    raise PeerError(f"certificate_{problem.name}", "a path to a root", problem.sentence) from None
-            raise PeerError("certificate_refused", "a path to a root", str(error)) from None
+        except (VerificationError, *UNREADABLE) as error:
+            raise self._diagnosis(presented, str(error)) from None
 
-
-def _refuse(verdict: ChainVerdict) -> None:
-    """Raise for what certcheck refuses; also where it cannot say that the path ends in a root."""
-    if verdict.problems and verdict.problems[0].severity is Severity.ERROR:
-        problem = verdict.problems[0]
-        raise PeerError(f"certificate_{problem.name}", "a certificate that holds", problem.sentence)
-    if verdict.has("must_staple"):
-        raise PeerError("certificate_must_staple", "a stapled OCSP response", "none")
-    if verdict.trusted is not True:
-        raise PeerError("certificate_unknown_issuer", "a path to a root", "none")
+    def _diagnosis(self, presented: Presented, told: str) -> PeerError:
+        """What is wrong with a chain that was refused: the gravest problem that has a name, else ``told``."""
+        verdict = check_chain(
+            presented.chain,
+            name=presented.name,
+            when_ns=int(presented.now * 1e9),
+            purpose=presented.purpose,
+            roots=self._set,
+            stapled=presented.stapled is not None,
+        )
+        for problem in verdict.problems:
+            if f"certificate_{problem.name}" in VIOLATIONS:
+                return PeerError(f"certificate_{problem.name}", "a certificate that holds", problem.sentence)
+        return PeerError("certificate_refused", "a path to a root", told)
 
 
 def _subject(name: str) -> x509.DNSName | x509.IPAddress:
