@@ -7,7 +7,7 @@
         authority.json             who is above it, how many CRLs it made, where clients find them
         ledger.jsonl               one line for each certificate it issued: number, names, dates, whether revoked
         crl.pem                    the last CRL
-    issued/1a2b3c4d-www.example.com/ what was issued: certificate.pem, chain.pem, and key.pem where the key was made here
+    issued/1a2b3c4d-www.example.com/   certificate.pem, chain.pem, and key.pem where the key was made here
 
 The ledger is the truth; CRLs and OCSP answers are made from it.  Files are written beside and moved into place, so
 that a crash leaves the old or the new one; a lock keeps two writers apart.  Nothing outside of the folder is read or
@@ -113,8 +113,10 @@ class Store:
         if not _NAME.fullmatch(authority):
             raise UsageError(f"{authority!r} is no name of an authority")
         found = pem_certificates(_read(self.folder / authority / "certificate.pem"))
-        if not found or not certificate_facts(found[0]).parsed:
-            raise UsageError(f"{self.folder / authority / 'certificate.pem'} holds no certificate")
+        try:
+            x509.load_der_x509_certificate(found[0])
+        except (IndexError, ValueError) as error:
+            raise UsageError(f"{self.folder / authority / 'certificate.pem'} holds no certificate") from error
         return found[0]
 
     def authority(self, name: str = "root") -> Credential:
@@ -209,7 +211,8 @@ class Store:
             try:
                 fields = json.loads(line)
                 found.append(Entry(**{**fields, "names": tuple(fields["names"])}))
-                if int(found[-1].serial, 16) and found[-1].taken and found[-1].reason not in REASONS:
+                int(found[-1].serial, 16)
+                if found[-1].taken and found[-1].reason not in REASONS:
                     raise ValueError(f"no reason {found[-1].reason!r}")
             except (ValueError, TypeError, KeyError) as error:
                 raise UsageError(f"{path} line {number} cannot be read: {error}") from error
