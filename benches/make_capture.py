@@ -32,9 +32,11 @@ def configure(folder: Path) -> Path:
     for size in (200, 900, 2000, 6000):
         (site / f"{size}.html").write_bytes(b"<p>page</p>\n" * (size // 12))
     (site / "big.bin").write_bytes(os.urandom(BIG))
+    # the server's rate is the bottleneck, as a network is elsewhere: the receiver keeps up
+    slow = "location /big.bin { limit_rate 40m; }"
     keys = f"ssl_certificate {folder}/good-chain.pem; ssl_certificate_key {folder}/good.key; ssl_session_tickets on;"
     servers = "".join(
-        f"server {{ listen {port} ssl; server_name _; root {site}; {keys} ssl_protocols {version}; }}\n"
+        f"server {{ listen {port} ssl; server_name _; root {site}; {slow} {keys} ssl_protocols {version}; }}\n"
         for port, version in ((443, "TLSv1.3"), (8443, "TLSv1.2"))
     )
     path = folder / "nginx.conf"
@@ -43,7 +45,7 @@ def configure(folder: Path) -> Path:
         "events { worker_connections 4096; }\nhttp { access_log off; keepalive_timeout 5s; sendfile off;\n"
         f"client_body_temp_path {folder}/a; proxy_temp_path {folder}/b; fastcgi_temp_path {folder}/c;"
         f"uwsgi_temp_path {folder}/d; scgi_temp_path {folder}/e;\n"
-        f"server {{ listen 80; server_name _; root {site}; }}\n{servers}}}\n"
+        f"server {{ listen 80; server_name _; root {site}; {slow} }}\n{servers}}}\n"
     )
     return path
 
