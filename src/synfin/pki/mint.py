@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
@@ -28,6 +29,17 @@ from synfin.spec.certnames import a_label, address
 #: How much earlier than now a certificate becomes valid.
 SLACK = timedelta(hours=1)
 ROOT_LIFE, INTERMEDIATE_LIFE, LEAF_LIFE = timedelta(days=3650), timedelta(days=1825), timedelta(days=47)
+
+#: All that ``cryptography`` raises for octets it cannot read; not all of it is ValueError.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    NotImplementedError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 

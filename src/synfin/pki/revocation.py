@@ -18,7 +18,6 @@ from enum import StrEnum
 from typing import cast
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509 import ocsp
@@ -26,7 +25,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from synfin.errors import UsageError, WireError
 from synfin.pki.keys import PublicKey, signing_hash, spki
-from synfin.pki.mint import Credential
+from synfin.pki.mint import UNREADABLE, Credential
 from synfin.spec import der as d
 from synfin.spec import oids
 from synfin.spec.signatures import signature_holds
@@ -127,7 +126,7 @@ def read_request(data: bytes) -> Asked:
             request.hash_algorithm,
             found[0].nonce if found else None,
         )
-    except (ValueError, TypeError, NotImplementedError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise WireError(0, "OCSPRequest", str(error) or "cannot be read") from error
 
 
@@ -243,7 +242,7 @@ def status(
     found = Status(Standing.UNKNOWN)
     try:
         certificate, above = x509.load_der_x509_certificate(leaf), x509.load_der_x509_certificate(issuer)
-    except ValueError as error:
+    except UNREADABLE as error:
         return Status(Standing.UNKNOWN, why=str(error))
     if stapled is not None:
         found = _by_response(stapled, certificate, above, now)
@@ -285,7 +284,7 @@ def _by_response(data: bytes, leaf: x509.Certificate, issuer: x509.Certificate, 
             )
         good = response.certificate_status is ocsp.OCSPCertStatus.GOOD
         return Status(Standing.GOOD, "ocsp") if good else unknown("the responder does not know the certificate")
-    except (ValueError, TypeError, NotImplementedError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         return unknown(f"it cannot be read: {error}")
 
 
@@ -352,5 +351,5 @@ def _by_crl(data: bytes, leaf: x509.Certificate, issuer: x509.Certificate, now: 
         return Status(
             Standing.REVOKED, "crl", reason=reasons[0] if reasons else "unspecified", when=entry.revocation_date_utc
         )
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         return unknown(f"it cannot be read: {error}")

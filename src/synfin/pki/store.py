@@ -115,7 +115,7 @@ class Store:
         found = pem_certificates(_read(self.folder / authority / "certificate.pem"))
         try:
             x509.load_der_x509_certificate(found[0])
-        except (IndexError, ValueError) as error:
+        except (IndexError, *mint.UNREADABLE) as error:
             raise UsageError(f"{self.folder / authority / 'certificate.pem'} holds no certificate") from error
         return found[0]
 

@@ -19,14 +19,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from synfin.errors import UsageError
 from synfin.pki.examine import nanoseconds
 from synfin.pki.keys import PrivateKey, PublicKey, signing_hash
-from synfin.pki.mint import Credential, Order, general_name, mint
+from synfin.pki.mint import UNREADABLE, Credential, Order, general_name, mint
 from synfin.spec.certcheck import ChainVerdict, check_chain, weak_key
 from synfin.spec.certificates import CertificateFacts, certificate_facts
 from synfin.spec.certnames import outside
@@ -81,7 +80,7 @@ def read_request(data: bytes) -> x509.CertificateSigningRequest:
         if data.lstrip().startswith(b"-----BEGIN"):
             return x509.load_pem_x509_csr(data)
         return x509.load_der_x509_csr(data)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise UsageError(f"the certificate request cannot be read: {error}") from error
 
 
@@ -91,7 +90,7 @@ def requested_names(data: bytes) -> tuple[str, ...]:
         names = read_request(data).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    except (ValueError, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise UsageError(f"the certificate request's extensions cannot be read: {error}") from error
     return tuple(str(name.value) for name in names if isinstance(name, x509.DNSName | x509.IPAddress))
 
@@ -131,7 +130,7 @@ def check_request(
     try:
         public = csr.public_key()
         possession = csr.is_signature_valid
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise UsageError(f"the certificate request has a key nobody here knows: {error}") from error
     if not isinstance(public, PublicKey):
         raise UsageError("the certificate request has a key that makes no handshake signatures")
