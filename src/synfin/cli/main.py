@@ -8,6 +8,7 @@ what, where and what to do, and exit code 2; Ctrl-C is 130; a reader that closed
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import sys
 from importlib import import_module
@@ -86,6 +87,7 @@ def run() -> None:
     """Entry point: runs the command line and leaves the process with its exit code."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough ends us, in silence
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads for algebra that nobody does here
     gc.freeze()  # what is imported stays
     gc.set_threshold(100_000)  # stories and rows hold no cycles: looking for some again and again found nothing
     try:
@@ -93,7 +95,8 @@ def run() -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
-    sys.exit(code)
+    sys.stderr.flush()
+    os._exit(code)  # all is written: do not free a large story object by object
 
 
 if __name__ == "__main__":
