@@ -43,6 +43,7 @@ def run(command: tuple[str, ...], path: Path) -> Run:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # modules stay compiled, as they do where it is installed
         try:
             os.execvp(argv[0], argv)
         finally:

@@ -20,9 +20,11 @@ from synfin.sim import (
     Talk,
     Talks,
     Tamperer,
+    middle,
 )  # fmt: skip
 from synfin.tcp import Config, Packet
 from synfin.tcp.config import MINUTE, SECOND
+from synfin.tcp.host import address
 
 ANSWER = b"the page as it was written" * 200
 
@@ -194,3 +196,15 @@ def test_a_clean_tap_and_a_dirty_one(tmp_path: Path) -> None:
         (connection,) = story
     assert connection.tcp.sides[0].over_mss > 0
     assert connection.tcp.sides[0].unique_payload == 20_000
+
+
+def test_a_nat_out_of_ports_forgets_the_idlest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middle, "_PORTS", 3)
+    network = Network(1)
+    nat = Nat(network, "nat", "198.51.100.1")
+    for port in range(10):
+        inside = (address("10.0.0.2"), 1000 + port)
+        changed = nat._outward(Packet(inside[0], address("192.0.2.1"), inside[1], 80, 0, 0, 2, 1024))
+        assert isinstance(changed, Packet)
+        assert 40_000 <= changed.sport < 40_003
+    assert nat.forgotten == 7

@@ -573,13 +573,6 @@ class Connection:
     tunnels: tuple[str, ...] = ()
 
     @property
-    def budget(self) -> tuple[Phase, ...]:
-        """Where the time went, phase by phase; made when asked."""
-        from synfin.observe.budget import budget
-
-        return budget(self)
-
-    @property
     def first_packet(self) -> int:
         """Number of the first packet."""
         return self.rows.number[0]

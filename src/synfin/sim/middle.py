@@ -19,6 +19,9 @@ from synfin.wire.tcpflags import ACK, RST
 
 Inside = tuple[bytes, int]
 
+#: The outside ports a NAT hands out.
+_FIRST_PORT, _PORTS = 40_000, 20_000
+
 
 class Nat(Router):
     """Hides all that stand behind it behind one address (RFC 5382: one port for each inside address and port).
@@ -34,7 +37,7 @@ class Nat(Router):
         self.forgotten = 0
         self._ports: dict[Inside, tuple[int, int]] = {}  # inside -> outside port, last used
         self._owners: dict[int, Inside] = {}
-        self._next = 40_000
+        self._next = _FIRST_PORT
         network.join(self)
 
     def handle(self, packet: Packet | Icmp) -> None:
@@ -58,15 +61,24 @@ class Nat(Router):
         self._ports[inside] = (port, now)
         return port
 
+    def _forget_oldest(self) -> None:
+        """Give up the mapping that was idle longest: every port is taken."""
+        inside = min(self._ports, key=lambda known: self._ports[known][1])
+        port, _ = self._ports.pop(inside)
+        del self._owners[port]
+        self.forgotten += 1
+
     def _outward(self, packet: Packet | Icmp) -> Packet | Icmp | None:
         if isinstance(packet, Icmp):
             return packet._replace(sender=self.outside)
         inside = (packet.src, packet.sport)
         port = self._alive(inside)
         if port is None:
+            if len(self._owners) == _PORTS:
+                self._forget_oldest()
             while self._next in self._owners:
-                self._next = 40_000 + (self._next + 1 - 40_000) % 20_000
-            port, self._next = self._next, 40_000 + (self._next + 1 - 40_000) % 20_000
+                self._next = _FIRST_PORT + (self._next + 1 - _FIRST_PORT) % _PORTS
+            port, self._next = self._next, _FIRST_PORT + (self._next + 1 - _FIRST_PORT) % _PORTS
             self._ports[inside] = (port, self.network.now)
             self._owners[port] = inside
         return packet._replace(src=self.outside, sport=port)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from synfin.observe.budget import budget as phases_of
 from synfin.observe.story import Connection
 from synfin.views.paint import PLAIN, Paint
 from synfin.views.words import clean, count, duration, pad, wrap
@@ -29,7 +30,7 @@ _WAITED = {
 
 def budget(connection: Connection, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
     """The lines of the time budget, nothing where there is none; ``width`` in cells."""
-    phases = connection.budget
+    phases = phases_of(connection)
     total = sum(phase.end - phase.start for phase in phases)
     if not total:
         return
@@ -68,7 +69,7 @@ def _trips(number: float) -> str:
 
 def budget_line(connection: Connection) -> str:
     """The time budget in one line, empty where there is none."""
-    phases = [phase for phase in connection.budget if phase.end > phase.start]
+    phases = [phase for phase in phases_of(connection) if phase.end > phase.start]
     return ", ".join(f"{_WHAT.get(phase.name, phase.name)} {duration(phase.end - phase.start)}" for phase in phases)
 
 

@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 
 from synfin.judge.model import Finding, NotJudged
+from synfin.observe.budget import budget
 from synfin.observe.story import Connection, DnsFact, IcmpError, Phase, PreambleFact, SynFacts, TcpSide, TcpStory
 from synfin.views.json_inside import Json, evidence_json, http_json, side_name, stream_json, time_text, tls_json
 from synfin.views.names import spoken
@@ -60,7 +61,7 @@ def connection_json(
         "tls": tls_json(connection.tls),
         "http": http_json(connection.http),
         "outer_http": http_json(connection.outer_http) if connection.outer_http is not connection.http else None,
-        "budget": [_phase(phase) for phase in connection.budget],
+        "budget": [_phase(phase) for phase in budget(connection)],
         "findings": [finding_json(finding) for finding in findings],
         "not_judged": [{"code": item.code, "why": item.why} for item in not_judged],
     }
