@@ -126,9 +126,7 @@ def test_further_exchanges_are_told_together(tmp_path: Path) -> None:
     (connection,) = connections(text + CLOSE, tmp_path)
     told = named(connection, "exchanges")
     assert ((told.start - START) / MS, (told.end - START) / MS) == (200, 350)
-    assert told.detail.startswith(
-        "2 more exchanges: waiting 100.0 ms (longest 50.0 ms), transferring 0 µs, idle 50.0"
-    )
+    assert told.detail.startswith("2 more exchanges: waiting 100.0 ms (longest 50.0 ms), transferring 0 µs, idle 50.0")
 
 
 def test_a_look_up_comes_first(tmp_path: Path) -> None:
