@@ -58,7 +58,7 @@ def traffic(raw: Path, wanted: int) -> None:
     tls = [("https", 443, "200"), ("https", 8443, "2000"), ("https", 443, "6000")]
     plan = [("http", 80, "900"), *tls * 20]  # plain connections are so quick that one turn makes ten thousand
     turn = 0
-    while raw.stat().st_size < wanted // 5:
+    while raw.stat().st_size < wanted // 6:
         scheme, port, page = plan[turn % len(plan)]
         many = "-c1" if scheme == "http" else "-c16"
         url = f"{scheme}://{hosts[turn % len(hosts)]}:{port}/{page}.html"
