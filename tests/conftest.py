@@ -4,3 +4,8 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("suite")
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Octets are named by their kind alone: fresh keys and times in an id would differ between parallel workers."""
+    return argname if isinstance(val, bytes | bytearray) else None
