@@ -1,0 +1,368 @@
+"""TCP connections of the kernel for asyncio: pipes, connecting and listening.
+
+A ``SocketPipe`` reads what is there even before anybody asks, up to ``READ_AHEAD`` octets, and then leaves the rest to
+the kernel, whose window closes.  What is sent goes to the kernel at once where it takes it; the rest is queued, owed
+even if the sender is cancelled, and ``send`` waits until the queue is nearly empty.  Segments are never held back for
+more data (TCP_NODELAY): TLS hands over whole flights.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import struct
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from synfin.drive.tcpinfo import TcpInfo, tcp_info
+from synfin.wire.codec import Buffer
+
+#: Octets taken from the kernel in one call, and held at most for a reader that does not come.
+CHUNK, READ_AHEAD = 1 << 16, 1 << 18
+#: Octets that may stay queued when ``send`` returns.
+LOW_WATER = 1 << 16
+_ACCEPT_AT_ONCE = 64
+_OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+Address = tuple[str, int]
+
+
+def _plain(found: object) -> Address:
+    """(address, port) of what a socket says of itself."""
+    if isinstance(found, tuple) and len(found) >= 2:
+        return str(found[0]).removeprefix("::ffff:"), int(found[1])
+    return "", 0
+
+
+class SocketPipe:
+    """One TCP connection of the kernel; see ``Pipe`` in ``streams``.  ``sock`` is connected and becomes ours."""
+
+    def __init__(self, sock: socket.socket, remote: Address | None = None) -> None:
+        sock.setblocking(False)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self.local = _plain(sock.getsockname())
+        self.remote = _plain(sock.getpeername()) if remote is None else remote
+        self._inward: deque[bytes] = deque()
+        self._held = 0
+        self._ended = False
+        self._error: OSError | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._reading = False
+        self._outward: deque[memoryview] = deque()
+        self._queued = 0
+        self._senders: list[asyncio.Future[None]] = []
+        self._closed = False
+        self._watch()
+
+    @property
+    def socket(self) -> socket.socket:
+        """The kernel's socket, for options and capture."""
+        return self._sock
+
+    # ------------------------------------------------------------ in
+
+    def _watch(self) -> None:
+        if not self._reading and not self._ended and not self._closed:
+            self._loop.add_reader(self._sock.fileno(), self._readable)
+            self._reading = True
+
+    def _unwatch(self) -> None:
+        if self._reading:
+            self._loop.remove_reader(self._sock.fileno())
+            self._reading = False
+
+    def _readable(self) -> None:
+        try:
+            data = self._sock.recv(CHUNK)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._broken(error)
+            return
+        if data:
+            self._inward.append(data)
+            self._held += len(data)
+            if self._held >= READ_AHEAD:
+                self._unwatch()
+        else:
+            self._ended = True
+            self._unwatch()
+        waiter = self._reader
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def receive(self) -> bytes:
+        """What came: octets, b"" when the peer has closed its direction.  OSError when the connection broke."""
+        while not self._inward:
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                return b""
+            if self._closed:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "the connection is closed")
+            if self._reader is not None:
+                raise RuntimeError("two readers of one connection")
+            self._watch()
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        data = self._inward.popleft()
+        self._held -= len(data)
+        if not self._reading and self._held < READ_AHEAD // 2:
+            self._watch()
+        return data
+
+    # ------------------------------------------------------------ out
+
+    async def send(self, data: Buffer) -> None:
+        """Send ``data``; it is owed from the call on.  Waits while much is queued.  OSError when it broke."""
+        if self._error is not None:
+            raise self._error
+        if self._closed:
+            raise ConnectionAbortedError(errno.ECONNABORTED, "the connection is closed")
+        if not self._outward:
+            try:
+                count = self._sock.send(data)
+            except (BlockingIOError, InterruptedError):
+                count = 0
+            except OSError as error:
+                self._broken(error)
+                raise
+            if count == len(data):
+                return
+            self._loop.add_writer(self._sock.fileno(), self._writable)
+            self._outward.append(memoryview(data)[count:])
+            self._queued = len(data) - count
+        else:
+            self._outward.append(memoryview(data))
+            self._queued += len(data)
+        if self._queued > LOW_WATER:
+            await self._room()
+
+    async def _room(self) -> None:
+        waiter = self._loop.create_future()
+        self._senders.append(waiter)
+        try:
+            await waiter
+        finally:
+            if waiter in self._senders:
+                self._senders.remove(waiter)
+        if self._error is not None:
+            raise self._error
+
+    def _writable(self) -> None:
+        outward = self._outward
+        try:
+            count = self._sock.send(outward[0]) if len(outward) == 1 else self._sock.sendmsg(list(outward)[:64])
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._broken(error)
+            return
+        self._queued -= count
+        while count:
+            first = outward[0]
+            if count < len(first):
+                outward[0] = first[count:]
+                break
+            count -= len(first)
+            outward.popleft()
+        if not outward:
+            self._loop.remove_writer(self._sock.fileno())
+        if self._queued <= LOW_WATER:
+            self._wake_senders()
+
+    def _wake_senders(self) -> None:
+        waiters, self._senders = self._senders, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def flush(self) -> None:
+        """Wait until the kernel has taken all that was sent."""
+        while self._outward:
+            await self._room()
+
+    async def send_eof(self) -> None:
+        """Close our direction (FIN) when all that was sent is with the kernel.  Harmless on a broken connection."""
+        try:
+            await self.flush()
+            if not self._closed:
+                self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    # ------------------------------------------------------------ the end
+
+    def _broken(self, error: OSError) -> None:
+        self._error = error
+        self._ended = True
+        self._unwatch()
+        if self._outward:
+            self._loop.remove_writer(self._sock.fileno())
+            self._outward.clear()
+            self._queued = 0
+        self._wake_senders()
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    async def close(self) -> None:
+        """Give the connection back to the kernel.  What is still queued is lost: ``send_eof`` first.  Repeatable."""
+        self._give_back()
+
+    def abort(self) -> None:
+        """Reset the connection (RST)."""
+        if not self._closed:
+            try:
+                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            except OSError:
+                pass
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if self._closed:
+            return
+        self._broken(ConnectionAbortedError(errno.ECONNABORTED, "the connection is closed"))
+        self._closed = True
+        self._inward.clear()
+        self._held = 0
+        self._sock.close()
+
+    def info(self) -> TcpInfo | None:
+        """What the kernel knows of the connection; None where it says nothing."""
+        return None if self._closed else tcp_info(self._sock)
+
+
+async def connect(host: str, port: int, *, local: Address | None = None) -> SocketPipe:
+    """A connection to ``host``, an address or a name whose addresses are tried in turn.  OSError when none answers."""
+    loop = asyncio.get_running_loop()
+    found: Iterable[tuple[int, Any]]
+    try:
+        version = ipaddress.ip_address(host.partition("%")[0]).version
+    except ValueError:
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = [(info[0], info[4]) for info in infos]
+    else:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        found = [(socket.AF_INET if version == 4 else socket.AF_INET6, infos[0][4])]
+    failure: OSError = OSError(errno.EADDRNOTAVAIL, f"{host} has no address")
+    for family, address in found:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if local is not None:
+                sock.bind(local)
+            await loop.sock_connect(sock, address)
+            return SocketPipe(sock)
+        except OSError as error:
+            failure = error
+            sock.close()
+        except BaseException:
+            sock.close()
+            raise
+    raise failure
+
+
+class SocketListener:
+    """A source of pipes: what came to the sockets, in order.  ``accept`` waits for the next one."""
+
+    def __init__(self, sockets: Iterable[socket.socket]) -> None:
+        self._sockets = tuple(sockets)
+        self._loop = asyncio.get_running_loop()
+        self.addresses = tuple(_plain(sock.getsockname()) for sock in self._sockets)
+        self._waiting: deque[SocketPipe] = deque()
+        self._acceptor: asyncio.Future[None] | None = None
+        self._closed = False
+        self._watching = False
+
+    def _watch(self) -> None:
+        if not self._watching and not self._closed:
+            self._watching = True
+            for sock in self._sockets:
+                self._loop.add_reader(sock.fileno(), self._came, sock)
+
+    def _unwatch(self) -> None:
+        if self._watching:
+            self._watching = False
+            for sock in self._sockets:
+                self._loop.remove_reader(sock.fileno())
+
+    def _came(self, sock: socket.socket) -> None:
+        for _ in range(_ACCEPT_AT_ONCE):
+            try:
+                found, address = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                break
+            except OSError as error:
+                if error.errno in _OUT_OF_FILES:
+                    self._unwatch()  # connections wait in the kernel until some of ours have ended
+                    self._loop.call_later(0.5, self._watch)
+                break
+            try:
+                self._waiting.append(SocketPipe(found, _plain(address)))
+            except OSError:
+                found.close()  # gone before it was looked at
+        if self._waiting:
+            if self._acceptor is not None and not self._acceptor.done():
+                self._acceptor.set_result(None)
+            if len(self._waiting) >= _ACCEPT_AT_ONCE:
+                self._unwatch()
+
+    async def accept(self) -> SocketPipe:
+        """The next connection.  ConnectionAbortedError after ``close``."""
+        while not self._waiting:
+            if self._closed:
+                raise ConnectionAbortedError(errno.ECONNABORTED, "no longer listening")
+            self._watch()
+            self._acceptor = self._loop.create_future()
+            try:
+                await self._acceptor
+            finally:
+                self._acceptor = None
+        return self._waiting.popleft()
+
+    def close(self) -> None:
+        """Stop listening; connections nobody accepted are reset.  Repeatable."""
+        if self._closed:
+            return
+        self._unwatch()
+        self._closed = True
+        for sock in self._sockets:
+            sock.close()
+        for pipe in self._waiting:
+            pipe.abort()
+        self._waiting.clear()
+        if self._acceptor is not None and not self._acceptor.done():
+            self._acceptor.set_result(None)
+
+
+async def listen(host: str, port: int, *, backlog: int = 4096) -> SocketListener:
+    """Listen on every address of ``host`` at ``port`` (0: the kernel chooses).  OSError when it cannot be had."""
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in dict.fromkeys((info[0], info[4]) for info in infos):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            sockets.append(sock)
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if port == 0 and len(sockets) > 1:
+                address = (address[0], sockets[0].getsockname()[1], *address[2:])
+            sock.bind(address)
+            sock.listen(backlog)
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return SocketListener(sockets)

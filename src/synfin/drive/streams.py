@@ -1,0 +1,309 @@
+"""TLS streams for asyncio over anything that carries octets: the kernel's connections or our own TCP.
+
+``Pipe`` is one TCP connection as its user sees it.  ``TlsStream`` puts an endpoint of ``synfin.tls``, either role,
+between a pipe and a program: it moves octets, keeps the handshake's deadline, and turns what the endpoint says into
+data, the end, or an error.  It decides nothing about TLS.
+
+Back-pressure: ``read`` takes from the pipe only when nothing is left to hand out, ``write`` waits for the pipe.
+Cancelling any of them leaves the stream usable: what the endpoint sealed is with the pipe before anything waits.  One
+task reads and any number may write.
+
+The end (RFC 8446 6.1): close_notify gives b"", a FIN without one raises ``TruncatedError``.  ``close`` says
+close_notify, closes our direction and then reads on for a moment, because a socket closed over unread data answers with
+a RST, which takes our last record away from a peer that has not read it yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from synfin import tls
+from synfin.drive import clock as real
+from synfin.drive.sockets import SocketListener, SocketPipe, connect, listen
+from synfin.drive.tcpinfo import TcpInfo
+from synfin.errors import PeerError
+from synfin.wire.codec import Buffer
+from synfin.wire.tls.registry import ALERTS
+
+__all__ = [
+    "AlertError",
+    "Pipe",
+    "SocketListener",
+    "SocketPipe",
+    "Source",
+    "TcpInfo",
+    "TlsStream",
+    "TruncatedError",
+    "connect",
+    "listen",
+]
+
+#: Octets sealed in one go by ``write``.
+PORTION = 1 << 17
+#: How long and how much is read after our end, so that the peer can read ours.
+DRAIN_SECONDS, DRAIN_OCTETS = 2.0, 1 << 22
+
+
+class Pipe(Protocol):
+    """One TCP connection as its user sees it."""
+
+    @property
+    def local(self) -> tuple[str, int]:
+        """Our address and port."""
+        ...
+
+    @property
+    def remote(self) -> tuple[str, int]:
+        """The peer's address and port."""
+        ...
+
+    async def receive(self) -> bytes:
+        """Octets as they come; b"" when the peer has closed its direction; OSError when the connection broke.
+
+        When it is cancelled, nothing is lost.
+        """
+        ...
+
+    async def send(self, data: Buffer) -> None:
+        """Send; takes the data before it waits, and waits while too much is queued.  OSError when it broke."""
+        ...
+
+    async def send_eof(self) -> None:
+        """Close our direction when everything has been handed on; never raises for a broken connection."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection.  Repeatable."""
+        ...
+
+    def abort(self) -> None:
+        """Reset the connection.  Repeatable."""
+        ...
+
+    def info(self) -> TcpInfo | None:
+        """Round trip times and such; None where they are not known."""
+        ...
+
+
+class Source(Protocol):
+    """Where a server's pipes come from."""
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Where it listens."""
+        ...
+
+    async def accept(self) -> Pipe:
+        """The next connection.  ConnectionAbortedError after ``close``."""
+        ...
+
+    def close(self) -> None:
+        """Stop listening."""
+        ...
+
+
+class AlertError(ConnectionError):
+    """The peer ended the connection with a fatal alert; ``description`` is its number, ``name`` the RFC's word."""
+
+    def __init__(self, description: int) -> None:
+        self.description = description
+        self.name = ALERTS.get(description, str(description))
+        super().__init__(f"the peer sent the alert {self.name}")
+
+
+class TruncatedError(PeerError):
+    """The peer closed without close_notify: data may be missing at the end (RFC 8446 6.1)."""
+
+    def __init__(self) -> None:
+        super().__init__("closed_without_close_notify", "close_notify before the end", "a truncated stream")
+
+
+class TlsStream:
+    """TLS over ``pipe``; ``endpoint`` is a fresh Client or Server.  ``clock`` gives seconds since 1970.
+
+    ``tickets`` gathers the sessions a server hands out; ``on_event`` sees every event of the endpoint.
+    """
+
+    def __init__(
+        self,
+        pipe: Pipe,
+        endpoint: tls.Client | tls.Server,
+        *,
+        clock: Callable[[], float] = real.now,
+        on_event: Callable[[tls.Event], None] | None = None,
+    ) -> None:
+        self.pipe = pipe
+        self.endpoint = endpoint
+        self.clock = clock
+        self.on_event = on_event
+        self.tickets: list[tls.Session] = []
+        self._data: deque[bytes] = deque()
+        self._end: Exception | None = None
+        self._clean = False
+        self._closing = False
+
+    @property
+    def facts(self) -> tls.Facts | None:
+        """What was negotiated; None before the handshake is done."""
+        return self.endpoint.facts
+
+    @property
+    def ended(self) -> bool:
+        """Whether the peer's direction is over, cleanly or not."""
+        return self._clean or self._end is not None
+
+    # ------------------------------------------------------------ between pipe and endpoint
+
+    def _take(self, data: bytes) -> None:
+        """Octets from the pipe, b"" for its end, into the endpoint; its events into our fields."""
+        endpoint = self.endpoint
+        if data:
+            endpoint.receive(data, self.clock())
+        else:
+            endpoint.receive_eof(self.clock())
+        self._events()
+
+    def _events(self) -> None:
+        endpoint = self.endpoint
+        while (event := endpoint.next_event()) is not None:
+            if self.on_event is not None:
+                self.on_event(event)
+            if type(event) is tls.Data:
+                self._data.append(event.data)
+            elif type(event) is tls.Ticket:
+                self.tickets.append(event.session)
+            elif type(event) is tls.Failed:
+                self._end = PeerError(event.violation, event.expected, event.got)
+            elif type(event) is tls.PeerAlert:
+                if event.fatal:
+                    self._end = AlertError(event.description)
+            elif type(event) is tls.Closed:
+                if event.clean:
+                    self._clean = True
+                elif self._end is None:
+                    self._end = TruncatedError()
+
+    async def _flush(self) -> None:
+        out = self.endpoint.take_output(self.clock())
+        if out:
+            await self.pipe.send(out)
+
+    async def _last_words(self) -> None:
+        """Send what the endpoint had to say about a failure, as far as the pipe still works."""
+        try:
+            await self._flush()
+        except OSError:
+            return
+
+    # ------------------------------------------------------------ what a program does
+
+    async def handshake(self) -> tls.Facts:
+        """Shake hands.  PeerError for what the peer did wrong, AlertError for what it refused, OSError."""
+        endpoint = self.endpoint
+        while True:
+            if endpoint.facts is not None:
+                await self._flush()
+                return endpoint.facts
+            if self._end is not None:
+                await self._last_words()
+                raise self._end
+            await self._flush()
+            timer = endpoint.next_timer()
+            try:
+                async with asyncio.timeout(None if timer is None else max(0.0, timer - self.clock())):
+                    data = await self.pipe.receive()
+            except TimeoutError:
+                if timer is not None:
+                    endpoint.timer_fired(max(timer, self.clock()))
+                self._events()
+            else:
+                self._take(data)
+
+    async def read(self) -> bytes:
+        """The next data; b"" after close_notify.  TruncatedError, PeerError or AlertError for another end, OSError."""
+        while not self._data:
+            if self._clean:
+                return b""
+            if self._end is not None:
+                await self._last_words()
+                raise self._end
+            self._take(await self.pipe.receive())
+            if self._end is None:
+                out = self.endpoint.take_output(self.clock())
+                if out:
+                    await self.pipe.send(out)
+        return self._data.popleft()
+
+    def buffered(self) -> bool:
+        """Whether ``read`` would return at once."""
+        return bool(self._data) or self.ended
+
+    async def write(self, data: Buffer) -> None:
+        """Send ``data``; waits while the peer is slow.  The errors of ``read`` when the connection is over."""
+        endpoint, pipe, size = self.endpoint, self.pipe, len(data)
+        if size <= PORTION:
+            self._may_write()
+            endpoint.send(data)
+            await pipe.send(endpoint.take_output(self.clock()))
+            return
+        view = memoryview(data)
+        for at in range(0, size, PORTION):
+            self._may_write()
+            endpoint.send(view[at : at + PORTION])
+            await pipe.send(endpoint.take_output(self.clock()))
+
+    def _may_write(self) -> None:
+        if not self.endpoint.ready:
+            if self._end is not None:
+                raise self._end
+            raise ConnectionAbortedError("the stream is closed or has not shaken hands")
+
+    # ------------------------------------------------------------ the end
+
+    async def close_write(self) -> None:
+        """Say close_notify; the peer's data may still be read.  Harmless when repeated or broken."""
+        self.endpoint.close()
+        await self._last_words()
+
+    async def close(self, *, drain: float = DRAIN_SECONDS) -> None:
+        """End the connection so that nothing we sent is lost: see the module.  ``drain`` in seconds.  Repeatable.
+
+        Cancelled, it resets the connection.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        try:
+            async with asyncio.timeout(drain):
+                await self.close_write()
+                await self.pipe.send_eof()
+                await self._drain()
+        except TimeoutError:
+            pass
+        except BaseException:
+            self.pipe.abort()
+            raise
+        await self.pipe.close()
+
+    async def _drain(self) -> None:
+        """Read what still comes, to its end."""
+        left = DRAIN_OCTETS
+        self._data.clear()
+        while left > 0:
+            try:
+                data = await self.pipe.receive()
+            except OSError:
+                return
+            if not data:
+                return
+            left -= len(data)
+            self._take(data)
+            self._data.clear()
+
+    def abort(self) -> None:
+        """Reset the connection at once."""
+        self._closing = True
+        self.pipe.abort()
