@@ -1,0 +1,294 @@
+"""Live capture of our own connections: their packets where we may, else the octets of their streams.
+
+``LiveCapture`` reads a cooked packet socket (packet(7)) behind a kernel filter (``capture_filter``), so nobody else's
+packets reach this process; it needs CAP_NET_RAW.  Times are the kernel's, in nanoseconds.  On the loopback interface
+every packet passes twice, and a bridge shows it on each of its ports: each is written once.  Segments are written as
+the kernel handed them over: larger than the MSS and with unfinished checksums where offloading does that work.
+
+``PduCapture`` needs no right: what is read and written on a connection is written as exported PDUs (link type 252),
+a TLS record each, with addresses, ports and the time at which its last octet passed.  There are no TCP facts then, and
+the observer says so.
+
+Both write to a ``CaptureSink``, take key log lines by ``key_log`` and are closed by ``close``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import select
+import socket
+import struct
+import threading
+import time
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import IO
+
+from synfin.drive.capture_file import EXPORTED_PDU, LINUX_SLL2, CaptureSink
+from synfin.drive.capture_filter import UDP, Watch, packed, program
+from synfin.errors import WireError
+from synfin.wire.dns import read_message
+
+_ETH_P_ALL = 3
+_SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 26, 35, 33
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
+_LOOPBACK, _OUTGOING = 772, 4
+_BUFFER = 32 << 20
+_LONGEST = 1 << 18
+#: Directions of connections whose interface is remembered.
+_MOST_FLOWS = 1 << 16
+
+
+def may_capture() -> str:
+    """Empty when packets can be captured here, else why not, in words."""
+    if not hasattr(socket, "AF_PACKET"):
+        return "this system has no packet sockets"
+    try:
+        socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0).close()
+    except PermissionError:
+        return "needs CAP_NET_RAW"
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+class LiveCapture:
+    """The packets of watched connections, from ``start`` to ``close``.  Raises OSError where ``may_capture`` says no.
+
+    ``file`` is written as pcapng (Linux cooked v2) and closed at the end.
+    """
+
+    kind = "packets"
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
+        self._watches: list[Watch] = []
+        self._names: set[str] = set()
+        self._flows: dict[bytes, str] = {}
+        self._indexes: dict[str, int] = {}
+        self._wake, self._woken = socket.socketpair()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+        self.sink = CaptureSink(file, LINUX_SLL2)
+        self.dropped = 0  # packets the kernel had no room for
+        with contextlib.suppress(OSError):  # as much as we may
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        self._attach()
+        self._socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:  # what came before there was a filter is not ours
+                self._socket.recv(1)
+
+    @property
+    def packets(self) -> int:
+        """How many packets were taken."""
+        return self.sink.packets
+
+    def key_log(self, line: str) -> None:
+        """One line of an SSLKEYLOGFILE, to stand in the file."""
+        self.sink.key_log(line)
+
+    def watch(self, server: str | None, port: int, client_port: int | None = None) -> None:
+        """Take also what passes between this TCP server (None: any address) and its clients (or one of their ports)."""
+        self._add(Watch(_address(server), port, client_port))
+
+    def watch_names(self, resolvers: list[str], names: list[str]) -> None:
+        """Take also the questions for ``names`` to ``resolvers`` at UDP port 53, and their answers."""
+        self._names |= {name.rstrip(".").lower() for name in names}
+        for resolver in resolvers:
+            self._add(Watch(_address(resolver), 53, None, UDP))
+
+    def start(self) -> None:
+        """Begin; packets from before are not seen."""
+        self._thread = threading.Thread(target=self._run, name="synfin capture", daemon=True)
+        self._thread.start()
+
+    def close(self, linger: float = 0.0) -> None:
+        """Take what comes within ``linger`` seconds, then write everything and end; harmless when repeated."""
+        if self._closing:
+            return
+        self._closing = True
+        if linger:
+            time.sleep(linger)
+        if self._thread is not None:
+            self._wake.send(b"x")
+            self._thread.join()
+        with contextlib.suppress(OSError):
+            seen = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+            self.dropped += struct.unpack("@II", seen)[1]
+        for one in (self._socket, self._wake, self._woken):
+            one.close()
+        self.sink.close()
+
+    def _add(self, watch: Watch) -> None:
+        if watch not in self._watches:
+            self._watches.append(watch)
+            self._attach()
+
+    def _attach(self) -> None:
+        code = packed(program(self._watches))
+        buffer = ctypes.create_string_buffer(code, len(code))
+        self._socket.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
+        )
+
+    # ------------------------------------------------------------ the reading thread
+
+    def _run(self) -> None:
+        buffer = bytearray(_LONGEST)
+        wait = select.poll()
+        wait.register(self._socket, select.POLLIN)
+        wait.register(self._woken, select.POLLIN)
+        while True:
+            ready = wait.poll(200)
+            last = any(fd == self._woken.fileno() for fd, _ in ready)
+            while self._one(buffer):
+                pass
+            self.sink.tick()
+            if last:
+                return
+
+    def _one(self, buffer: bytearray) -> bool:
+        """Take one packet; False when there is none."""
+        try:
+            size, told, _, sender = self._socket.recvmsg_into([buffer], 64)
+        except BlockingIOError:
+            return False
+        except OSError:  # an interface went down: the others go on
+            return True
+        when = time.time_ns()
+        for level, kind, data in told:
+            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+                seconds, rest = struct.unpack("@qq", data[:16])
+                when = seconds * 1_000_000_000 + rest
+        interface, protocol, direction, hardware, address = sender
+        packet = bytes(memoryview(buffer)[:size])
+        if not (hardware == _LOOPBACK and direction == _OUTGOING) and self._wanted(packet, interface):
+            head = struct.pack(
+                ">HHIHBB8s", protocol, 0, self._index(interface), hardware, direction, len(address), address[:8]
+            )
+            self.sink.write(when, head + packet)
+        return True
+
+    def _index(self, interface: str) -> int:
+        if interface not in self._indexes:
+            try:
+                self._indexes[interface] = socket.if_nametoindex(interface)
+            except OSError:
+                return 0
+        return self._indexes[interface]
+
+    def _wanted(self, packet: bytes, interface: str) -> bool:
+        """Whether the packet is ours, and not one that another interface has shown already."""
+        four = packet[0] >> 4 == 4
+        at = 4 * (packet[0] & 15) if four else 40
+        protocol = packet[9] if four else packet[6]
+        if protocol in (1, 58):
+            return any(watch.server is not None and watch.server.packed in packet[at:] for watch in self._watches)
+        if protocol == UDP:
+            try:
+                asked = read_message(packet[at + 8 :]).questions
+            except WireError:
+                return False
+            if not any(question.name.lower() in self._names for question in asked):
+                return False
+        flow = (packet[12:20] if four else packet[8:40]) + packet[at : at + 4]
+        if len(self._flows) >= _MOST_FLOWS:
+            self._flows.clear()
+        return self._flows.setdefault(flow, interface) == interface
+
+
+class PduCapture:
+    """The streams of any number of connections as exported PDUs.  ``file`` is closed at the end."""
+
+    kind = "pdu"
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.sink = CaptureSink(file, EXPORTED_PDU)
+        self.dropped = 0
+
+    @property
+    def packets(self) -> int:
+        """How many PDUs were written."""
+        return self.sink.packets
+
+    def key_log(self, line: str) -> None:
+        """One line of an SSLKEYLOGFILE, to stand in the file."""
+        self.sink.key_log(line)
+
+    def start(self) -> None:
+        """Nothing has to be begun."""
+
+    def tap(self, own: tuple[str, int], peer: tuple[str, int], *, tls: bool) -> Tap:
+        """Where one connection between ``own`` and ``peer`` tells what passes."""
+        return Tap(self.sink, own, peer, tls=tls)
+
+    def close(self, linger: float = 0.0) -> None:
+        """Write everything; ``linger`` is for captures of packets."""
+        self.sink.close()
+
+
+class Tap:
+    """One connection of a ``PduCapture``: tell it every octet ``sent`` and ``received``, in order."""
+
+    def __init__(self, sink: CaptureSink, own: tuple[str, int], peer: tuple[str, int], *, tls: bool) -> None:
+        self._sink = sink
+        self._tls = tls
+        name = "tls" if tls else "http"
+        self._heads = (pdu_head(name, own, peer), pdu_head(name, peer, own))
+        self._partial = (bytearray(), bytearray())
+
+    def sent(self, data: bytes) -> None:
+        """Octets were written."""
+        self._pass(0, data)
+
+    def received(self, data: bytes) -> None:
+        """Octets were read."""
+        self._pass(1, data)
+
+    def close(self) -> None:
+        """Write what is left of unfinished records."""
+        for way in (0, 1):
+            if self._partial[way]:
+                self._sink.write(time.time_ns(), self._heads[way] + bytes(self._partial[way]))
+                self._partial[way].clear()
+
+    def _pass(self, way: int, data: bytes) -> None:
+        now = time.time_ns()
+        if not self._tls:
+            if data:
+                self._sink.write(now, self._heads[way] + data)
+            return
+        partial = self._partial[way]
+        partial += data
+        while len(partial) >= 5:
+            size = 5 + int.from_bytes(partial[3:5], "big")
+            if not 20 <= partial[0] <= 24 or size > 5 + (1 << 14) + 2048:  # no TLS record: as it came
+                size = len(partial)
+            if len(partial) < size:
+                return
+            self._sink.write(now, self._heads[way] + bytes(partial[:size]))
+            del partial[:size]
+
+
+def pdu_head(protocol: str, source: tuple[str, int], target: tuple[str, int]) -> bytes:
+    """The tags before an exported PDU (Wireshark's format): what dissects it, whence and whereto."""
+    name = protocol.encode()
+    name += bytes(-len(name) % 4)
+    src, dst = _address(source[0]), _address(target[0])
+    if src is None or dst is None:
+        raise ValueError("an exported PDU needs both addresses")
+    tags = [(12, name)]
+    tags += [(20 if src.version == 4 else 22, src.packed), (21 if dst.version == 4 else 23, dst.packed)]
+    tags += [(24, struct.pack(">I", 2)), (25, struct.pack(">I", source[1])), (26, struct.pack(">I", target[1]))]
+    return b"".join([struct.pack(">HH", tag, len(value)) + value for tag, value in tags]) + bytes(4)
+
+
+def _address(text: str | None) -> IPv4Address | IPv6Address | None:
+    """An address as packets have it: without a scope, and IPv4 where it is only mapped."""
+    if text is None:
+        return None
+    found = ip_address(text.partition("%")[0])
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found

@@ -1,0 +1,104 @@
+"""Where a live capture is written: a pcapng whose secrets stand before the packets that need them.
+
+Packets are held for a moment, so that a secret that an endpoint works out of a packet still comes before it in the
+file; readers that go through once (Wireshark) decrypt then.  ``write`` and ``key_log`` may be called from different
+threads.  The file is for its owner only, as it holds what opens its own records.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import IO
+
+from synfin.capture.writer import PcapngWriter
+from synfin.errors import UsageError
+
+LINUX_SLL2, EXPORTED_PDU = 276, 252
+#: Seconds that a packet waits for secrets, and octets that may wait at most.
+HOLD = 1.0
+MOST_HELD = 64 << 20
+
+
+def private_file(path: str | Path) -> IO[bytes]:
+    """A new file that only its owner can read.  UsageError when it cannot be written."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+    try:
+        os.fchmod(fd, 0o600)  # it may have been there
+    except OSError:  # a device, or somebody else's: what it is stays
+        pass
+    return os.fdopen(fd, "wb")
+
+
+class CaptureSink:
+    """Packets and secrets in, pcapng out.  ``file`` stays the caller's until ``close``, which closes it."""
+
+    def __init__(self, file: IO[bytes], link_type: int, hold: float = HOLD) -> None:
+        self._file = file
+        self._writer = PcapngWriter(file, link_type)
+        self._hold = hold
+        self._lock = threading.Lock()
+        self._held: deque[tuple[float, int, bytes, str]] = deque()
+        self._held_octets = 0
+        self._lines: list[str] = []
+        self.packets = 0
+        self.broken = ""  # why nothing is written any more (a full disk)
+
+    def key_log(self, line: str) -> None:
+        """One line of an SSLKEYLOGFILE."""
+        with self._lock:
+            self._lines.append(line)
+
+    def write(self, time_ns: int, frame: bytes, comment: str = "") -> None:
+        """One packet; times in ns since 1970."""
+        now = time.monotonic()
+        with self._lock:
+            self.packets += 1
+            self._held.append((now, time_ns, frame, comment))
+            self._held_octets += len(frame)
+            self._release(now - self._hold)
+
+    def tick(self) -> None:
+        """Write what has waited long enough; for capturers that see no packet for a while."""
+        with self._lock:
+            self._release(time.monotonic() - self._hold)
+
+    def close(self) -> None:
+        """Write everything and close the file; harmless when repeated."""
+        with self._lock:
+            self._release(float("inf"))
+            if not self._file.closed:
+                try:
+                    self._file.close()
+                except OSError as error:
+                    self.broken = self.broken or error.strerror or str(error)
+
+    def _release(self, until: float) -> None:
+        held = self._held
+        if self.broken or self._file.closed:
+            self._held.clear()
+            self._held_octets = 0
+            return
+        try:
+            if self._lines and held and (held[0][0] <= until or self._held_octets > MOST_HELD):
+                self._secrets()
+            while held and (held[0][0] <= until or self._held_octets > MOST_HELD):
+                _, when, frame, comment = held.popleft()
+                self._held_octets -= len(frame)
+                self._writer.packet(when, frame, comment)
+            if until == float("inf"):
+                self._secrets()
+        except OSError as error:
+            self.broken = error.strerror or str(error)
+
+    def _secrets(self) -> None:
+        if self._lines:
+            text = "".join(f"{line}\n" for line in self._lines).encode()
+            self._lines = []
+            self._writer.secrets(text)
