@@ -21,7 +21,7 @@ BULK = 2_000_000_000
 
 def main() -> None:
     for name, config, size in (
-        ("super-segments", Config(offload=True, receive_buffer=4 << 20, send_buffer=4 << 20), BULK),
+        ("super-segments", Config(super_segment=65160, receive_buffer=4 << 20, send_buffer=4 << 20), BULK),
         ("single segments", Config(receive_buffer=4 << 20, send_buffer=4 << 20), BULK // 20),
     ):
         speed, packets = bulk(config, size)

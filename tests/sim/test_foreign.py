@@ -121,7 +121,7 @@ def test_the_same_seed_writes_the_same_octets(tmp_path: Path) -> None:
 
 def test_super_segments_are_seen_before_the_card_cuts_them(tmp_path: Path) -> None:
     network = Network(1)
-    config = Config(offload=True)
+    config = Config(super_segment=65160)
     a = network.host("a", "10.0.0.1", config=config)
     b = network.host("b", "10.0.0.2", config=config)
     network.link(a, b)

@@ -145,7 +145,7 @@ def test_a_tamperer_changes_what_is_not_sealed() -> None:
 def dirty(path: Path, dirt: Dirt) -> DirtyTap:
     network = Network(3)
     router = network.router("r", "10.0.0.254")
-    a, b = around(network, router, Config(offload=dirt.offload))
+    a, b = around(network, router, Config(super_segment=65160 if dirt.offload else 0))
     serve(b)
     with path.open("wb") as file:
         tap = DirtyTap(file, dirt, 9)

@@ -16,7 +16,7 @@ PROFILES: dict[str, dict[str, object]] = {
     "no sack": {"sack": False},
     "counting": {"rack": False},
     "newreno": {"congestion": "newreno", "timestamps": False},
-    "offload": {"offload": True},
+    "super-segments": {"super_segment": 65160},
     "small windows": {"receive_buffer": 3000, "window_scale": None},
     "ecn": {"ecn": "ask", "nodelay": True},
 }

@@ -359,7 +359,7 @@ def test_reneging_is_survived() -> None:
 
 
 def test_super_segments() -> None:
-    d = opened(replace(PLAIN, offload=True))
+    d = opened(replace(PLAIN, super_segment=65160))
     d.send(bytes(10 * MSS))
     (packet,) = d.packets
     assert (len(packet.payload), packet.gso) == (10 * MSS, MSS)
@@ -415,7 +415,7 @@ def test_a_probe_that_is_lost_costs_no_window() -> None:
 
 def test_bulk_data_is_not_copied() -> None:
     """From the user's buffer to the packet, and from the packet to the user: views of the same octets."""
-    d = opened(replace(PLAIN, offload=True))
+    d = opened(replace(PLAIN, super_segment=65160))
     data = bytes(10 * MSS)
     d.send(data)
     (packet,) = d.packets

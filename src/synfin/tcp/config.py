@@ -21,8 +21,8 @@ class Config:
 
     ``mss`` None announces what the MTU allows; ``window_scale`` None offers no scaling, otherwise the shift offered.
     ``ecn``: "ask" requests it, "accept" grants it when asked, "off" refuses.  ``keepalive`` None sends no probes,
-    otherwise the idle time before the first.  ``offload`` lets segments be as long as an IP packet (``Packet.gso``
-    says into which size the device is to cut them).
+    otherwise the idle time before the first.  ``super_segment``: at most so many octets of payload go out as one
+    packet that the device is to cut (``Packet.gso`` says into which size); 0 leaves every packet within the MTU.
     """
 
     mtu: int = 1500
@@ -53,7 +53,7 @@ class Config:
     challenge_window: int = 5 * SECOND
     invalid_limit: int = 100  # answers to empty segments outside the window, in ``challenge_window``
     discover_mtu: bool = True  # RFC 1191, 8201: set DF and listen to ICMP
-    offload: bool = False
+    super_segment: int = 0  # 65160 is 45 segments of 1448; what an IP packet can hold is never exceeded
     ttl: int = 64
 
     @property

@@ -33,7 +33,7 @@ class NewReno:
         self.ssthresh = 1 << 62
         self._acked = 0
         # RFC 3465 2.3: L = 2; an acknowledgment of a super-segment stands for many.
-        self._most = 1 << 62 if config.offload else 2 * mss
+        self._most = 1 << 62 if config.super_segment else 2 * mss
 
     def on_ack(self, acked: int, now: int, rtt: int) -> None:
         """``acked`` new octets, outside of recovery and with the window in use."""

@@ -28,7 +28,7 @@ _SENDING = frozenset((
 ))  # fmt: skip
 _ECT0 = 2
 #: Octets of payload a super-segment may have: an IPv4 packet of 65,535 with the longest headers.
-_LONGEST = 65535 - 120
+LONGEST = 65535 - 120
 
 
 def fill(c: Connection, now: int) -> None:
@@ -100,8 +100,8 @@ def _again(c: Connection, now: int) -> None:
             return
         c.must_resend = False
         limit = c.mss
-        if c.config.offload:
-            limit = max(room // c.mss, 1) * c.mss
+        if c.config.super_segment:
+            limit = max(min(room, c.config.super_segment, LONGEST) // c.mss, 1) * c.mss
         if flight.end - flight.start > limit:
             flight = board.split(flight, flight.start + limit)
         resend(c, flight, now)
@@ -123,6 +123,7 @@ def _new(c: Connection, now: int) -> None:
     c.limited = False
     held = False
     sent = False
+    longest = min(c.config.super_segment, LONGEST) // mss * mss
     while True:
         queued = queue.end - c.snd_nxt
         fin = c.fin_wanted and queued >= 0
@@ -131,9 +132,11 @@ def _new(c: Connection, now: int) -> None:
         room = c.snd_una + c.snd_wnd - c.snd_nxt
         size = min(queued, max(room, 0), mss)
         allowed = window.cwnd + extra - (board.pipe - board.departed)
-        if c.config.offload and size == mss:
-            size = min(queued, room, max(min(allowed, _LONGEST) // mss, 1) * mss)
-            size -= size % mss if size > mss and size != queued else 0
+        if longest > mss and size == mss and c.snd_up <= c.snd_nxt:
+            size = _super(c, queued, room, allowed, longest, fin)
+            if not size:
+                c.limited = True
+                break
         longer = pathmtu.probe(c, now) if c.mtu_range is not None else 0
         if longer and longer <= min(queued, room, allowed):
             size = longer
@@ -171,6 +174,23 @@ def _new(c: Connection, now: int) -> None:
         _arm_probe(c, now)
     if held and not len(board) and c.timers[Timer.PERSIST] == NEVER:
         c.timers[Timer.PERSIST] = now + min(c.rtt.base << min(c.persists, 16), c.config.max_rto)
+
+
+def _super(c: Connection, queued: int, room: int, allowed: int, longest: int, fin: bool) -> int:
+    """Octets of the next super-segment; 0: worth waiting for more room.
+
+    While acknowledgments are on their way, a third of the window is waited for, or acknowledgments of two segments
+    would make super-segments of two.  A short tail is for the Nagle algorithm to judge by itself.
+    """
+    mss = c.mss
+    wish = min(queued, longest)
+    if allowed < wish and len(c.board) and not c.recovering and 3 * allowed < c.congestion.cwnd and c.frto != 2:
+        return 0
+    size = min(wish, room, max(allowed // mss, 1) * mss)
+    tail = size % mss
+    if tail and not (size == queued and (fin or c.config.nodelay)):
+        size -= tail
+    return size
 
 
 def _fin_goes(c: Connection, now: int) -> None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from struct import Struct
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from synfin.errors import WireError
-from synfin.wire.checksum import checksum, pseudo_header
+from synfin.wire.checksum import checksum, ones_sum, pseudo_header
 from synfin.wire.codec import Buffer, Reader
 from synfin.wire.icmp import Message
 from synfin.wire.ip import IPv4, IPv6
@@ -25,6 +25,7 @@ _IP4 = Struct("!BBHHHBBH4s4s")
 _IP6 = Struct("!IHBB16s16s")
 _TCP_PROTO, _ICMP, _ICMP6 = 6, 1, 58
 _DF, _FRAGMENT = 0x4000, 0x3FFF
+Check = Literal["full", "partial", "none"]
 
 
 class Packet(NamedTuple):
@@ -101,23 +102,37 @@ class Packet(NamedTuple):
             bytes(view[start + 20 : body]), view[body:end], urgent, tos & 3, ttl, df,
         )  # fmt: skip
 
-    def write(self, ident: int = 0) -> bytes:
-        """The octets of the whole IP packet, checksums included; ``ident`` is the IPv4 identification."""
-        options = self.options + bytes(-len(self.options) % 4)
-        length = 20 + len(options) + len(self.payload)
-        word = (20 + len(options)) << 10 | self.flags
-        head = _TCP.pack(self.sport, self.dport, self.seq, self.ack, word, self.window, 0, self.urgent) + options
-        body = b"".join((head, self.payload))
-        check = checksum(pseudo_header(self.src, self.dst, _TCP_PROTO, length) + body)
-        ip = _ip_header(self, length, _TCP_PROTO, ident)
-        return b"".join((ip, body[:16], check.to_bytes(2, "big"), body[18:]))
+    def write(self, ident: int = 0, *, check: Check = "full") -> bytes:
+        """The octets of the whole IP packet; ``ident`` is the IPv4 identification, ``check`` as for ``header``."""
+        return b"".join((self.header(ident, check=check), self.payload))
+
+    def header(self, ident: int = 0, *, check: Check = "full") -> bytes:
+        """The octets before the payload, so that a driver can hand both to the device without joining them.
+
+        ``check`` is what the TCP checksum holds: all of the segment ("full"); the sum of the pseudo-header, as a
+        device wants it that adds the rest ("partial", VIRTIO_NET_HDR_F_NEEDS_CSUM); or zero ("none").  The checksum
+        of an IPv4 header always is right.
+        """
+        options, payload = self.options, self.payload
+        if len(options) & 3:
+            options += bytes(-len(options) & 3)
+        size = 20 + len(options)
+        length = size + len(payload)
+        total = 0
+        if check != "none":
+            pseudo = pseudo_header(self.src, self.dst, _TCP_PROTO, length)
+            total = ones_sum(pseudo)
+        fields = (self.sport, self.dport, self.seq, self.ack, size << 10 | self.flags, self.window)
+        if check == "full":
+            total = checksum(b"".join((pseudo, _TCP.pack(*fields, 0, self.urgent), options, payload)))
+        return _ip_header(self, length, _TCP_PROTO, ident) + _TCP.pack(*fields, total, self.urgent) + options
 
     def pieces(self) -> list[Packet]:
         """A super-segment as the packets a network card cuts it into; itself where it is none."""
         if not self.gso or len(self.payload) <= self.gso:
             return [self._replace(gso=0)]
         view, size = memoryview(self.payload), self.gso
-        out = []
+        out: list[Packet] = []
         for at in range(0, len(view), size):
             last = at + size >= len(view)
             flags = self.flags if last else self.flags & ~(FIN | PSH)

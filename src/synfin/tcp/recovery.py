@@ -144,7 +144,7 @@ def _progress(c: Connection, delivered: int, outstanding: int, now: int) -> None
             # RFC 6582 3.2 step 3, partial acknowledgment: the next hole is lost too.
             board.departed = max(board.departed - max(delivered - c.mss, 0), 0)
             if len(board):
-                board.mark_lost(board.first)
+                _lose_first(c)
                 c.must_resend = True
     else:
         if c.recovering == "timeout" and c.snd_una >= c.recover:
@@ -184,9 +184,18 @@ def _losses(c: Connection, now: int) -> None:
         else:
             lost = board.detect_by_count(c.mss)
     elif not c.recovering and board.departed >= _duplicates(c) and c.snd_una > c.recover - 1:
-        lost = board.first.end - board.first.start
-        board.mark_lost(board.first)
+        lost = _lose_first(c)
     _lost(c, lost, now)
+
+
+def _lose_first(c: Connection) -> int:
+    """The first segment outstanding is lost, of a super-segment no more than that; its octets."""
+    board = c.board
+    flight = board.first
+    if flight.end - flight.start > c.mss:
+        flight = board.split(flight, flight.start + c.mss)
+    board.mark_lost(flight)
+    return flight.end - flight.start
 
 
 def _lost(c: Connection, lost: int, now: int) -> None:

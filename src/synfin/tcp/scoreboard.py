@@ -95,19 +95,22 @@ class Scoreboard:
             flight = flights[at]
             if flight.start >= una:
                 break
-            if flight.end > una:
-                flight = self._cut(at, una)
+            end = min(flight.end, una)
+            size = end - flight.start
             if flight.sacked:
-                self.sacked -= flight.end - flight.start
+                self.sacked -= size
             else:
-                delivered += flight.end - flight.start
+                delivered += size
                 if not flight.lost:
-                    self.pipe -= flight.end - flight.start
+                    self.pipe -= size
                 if flight.times > 1:
                     once = False
                 else:
                     sample = now - flight.sent_at
-                self._rack(flight, now)
+                self._rack(flight, end, now)
+            if flight.end > una:
+                flight.start = una
+                break
             flight.sacked, flight.lost = True, False  # nobody is to look at it again
             at += 1
         self._head = at
@@ -134,9 +137,11 @@ class Scoreboard:
             heapq.heappush(self._lost, (left.start, id(left), left))
         elif not left.sacked:
             # Its place in the order of sending is that of the other half; a search keeps the order right.
-            place = next((i for i, (f, times) in enumerate(self._order) if f is right and times == f.times), None)
-            if place is not None:
-                self._order.insert(place, (left, left.times))
+            order = self._order
+            for place in range(self._oldest, len(order)):
+                if order[place][0] is right and order[place][1] == right.times:
+                    order.insert(place, (left, left.times))
+                    break
         return left
 
     def split(self, flight: Flight, middle: int) -> Flight:
@@ -181,18 +186,19 @@ class Scoreboard:
                     # RFC 8985 6.2 step 3: below what was delivered before, and never sent again: it was overtaken.
                     if flight.end < self.highest_sacked:
                         self.reordered = True
-                self._rack(flight, now)
+                self._rack(flight, flight.end, now)
                 self.highest_sacked = max(self.highest_sacked, flight.end)
                 at += 1
         return fresh, sample
 
-    def _rack(self, flight: Flight, now: int) -> None:
-        """RFC 8985 6.2 step 2: the most recently sent flight that was delivered."""
+    def _rack(self, flight: Flight, end: int, now: int) -> None:
+        """RFC 8985 6.2 step 2: the most recently sent flight that was delivered, up to ``end``."""
         rtt = now - flight.sent_at
         if flight.times > 1 and rtt < self.min_rtt:
             return  # most likely the answer to an earlier transmission
-        if (flight.sent_at, flight.end) > (self.rack_at, self.rack_end):
-            self.rack_at, self.rack_end, self.rack_rtt = flight.sent_at, flight.end, rtt
+        sent_at = flight.sent_at
+        if sent_at > self.rack_at or (sent_at == self.rack_at and end > self.rack_end):
+            self.rack_at, self.rack_end, self.rack_rtt = sent_at, end, rtt
 
     def detect(self, now: int, reorder_window: int) -> tuple[int, int]:
         """RFC 8985 6.2 step 5: (octets newly marked lost, when to look again or 0)."""
