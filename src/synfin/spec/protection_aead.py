@@ -7,9 +7,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20
 
 from synfin.spec import keys
 from synfin.spec.protection_base import BadRecord, Protection, Unsupported, mac_header, record_header
+from synfin.wire.codec import Buffer
 from synfin.wire.tls.suites import Suite
 
 APPLICATION_DATA = 23
+TLS12 = keys.TLS12
+_TYPES = [bytes([number]) for number in range(256)]
 
 Aead = AESGCM | AESCCM | ChaCha20Poly1305
 
@@ -35,7 +38,7 @@ def _aead(chosen: Suite, key: bytes) -> tuple[Aead, int]:
 class Aead13(Protection):
     """TLS 1.3 (RFC 8446 5.2): content type inside, padding of zeros, nonce = IV xor sequence number."""
 
-    __slots__ = ("_aead", "_decrypt", "_iv", "_secret", "_suite", "_tag")
+    __slots__ = ("_decrypt", "_encrypt", "_iv", "_secret", "_suite", "expansion")
 
     def __init__(self, chosen: Suite, traffic_secret: bytes) -> None:
         super().__init__()
@@ -43,10 +46,12 @@ class Aead13(Protection):
         self._secret = traffic_secret
         key, iv = keys.traffic_keys(prf_hash(chosen), chosen.key_length, traffic_secret)
         self._iv = int.from_bytes(iv, "big")
-        self._aead, self._tag = _aead(chosen, key)
-        self._decrypt = self._aead.decrypt
+        aead, tag = _aead(chosen, key)
+        self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
+        #: Octets by which a record's fragment is longer than content, content type and padding.
+        self.expansion = tag
 
-    def open_record(self, content_type: int, version: int, fragment: bytes) -> tuple[int, bytes]:
+    def open_record(self, content_type: int, version: int, fragment: Buffer) -> tuple[int, bytes]:
         """See ``Protection``; the header counts as additional data, so all of it must be right."""
         sequence = self.sequence
         try:
@@ -55,25 +60,29 @@ class Aead13(Protection):
             )
         except InvalidTag:
             raise BadRecord("tag does not verify") from None
-        if not inner or not inner[-1]:
+        kind = inner[-1] if inner else 0
+        if not kind:
             inner = inner.rstrip(b"\0")
             if not inner:
                 raise BadRecord("no content type, only padding (RFC 8446 5.4)")
+            kind = inner[-1]
         self.sequence = sequence + 1
-        return inner[-1], inner[:-1]
+        return kind, inner[:-1]
 
     def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
         """See ``Protection``."""
-        inner = b"%b%c%b" % (plaintext, content_type, bytes(padding))
-        header = record_header(APPLICATION_DATA, keys.TLS12, len(inner) + self._tag)
-        nonce = (self._iv ^ self.sequence).to_bytes(12, "big")
-        self.sequence += 1
-        return header + self._aead.encrypt(nonce, inner, header)
+        parts: list[bytes] = []
+        self.seal_parts(content_type, plaintext, parts, padding)
+        return b"".join(parts)
 
-    @property
-    def expansion(self) -> int:
-        """Octets by which a record's fragment is longer than content, content type and padding."""
-        return self._tag
+    def seal_parts(self, content_type: int, plaintext: Buffer, out: list[bytes], padding: int = 0) -> None:
+        """See ``Protection``; the content is copied once, to stand before its type."""
+        tail = _TYPES[content_type]
+        inner = b"".join((plaintext, tail + bytes(padding) if padding else tail))
+        header = record_header(APPLICATION_DATA, TLS12, len(inner) + self.expansion)
+        sequence = self.sequence
+        self.sequence = sequence + 1
+        out += header, self._encrypt((self._iv ^ sequence).to_bytes(12, "big"), inner, header)
 
     @property
     def secret(self) -> bytes:
@@ -88,16 +97,17 @@ class Aead13(Protection):
 class Aead12(Protection):
     """TLS 1.2 AEAD (RFC 5246 6.2.3.3): GCM (RFC 5288) and CCM (RFC 6655) send part of the nonce."""
 
-    __slots__ = ("_aead", "_explicit", "_iv", "_salt", "_tag")
+    __slots__ = ("_decrypt", "_encrypt", "_explicit", "_iv", "_salt", "_tag")
 
     def __init__(self, chosen: Suite, key: bytes, iv: bytes) -> None:
         super().__init__()
-        self._aead, self._tag = _aead(chosen, key)
+        aead, self._tag = _aead(chosen, key)
+        self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
         self._explicit = 8 if len(iv) == 4 else 0
         self._salt = iv
         self._iv = int.from_bytes(iv, "big")
 
-    def open_record(self, content_type: int, version: int, fragment: bytes) -> tuple[int, bytes]:
+    def open_record(self, content_type: int, version: int, fragment: Buffer) -> tuple[int, bytes]:
         """See ``Protection``."""
         sequence = self.sequence
         explicit = self._explicit
@@ -105,22 +115,33 @@ class Aead12(Protection):
         if size < 0:
             raise BadRecord("too short for its tag")
         if explicit:
-            nonce = self._salt + fragment[:explicit]
+            nonce = b"%b%b" % (self._salt, fragment[:explicit])
             fragment = fragment[explicit:]
         else:
             nonce = (self._iv ^ sequence).to_bytes(12, "big")
         try:
-            plaintext = self._aead.decrypt(nonce, fragment, mac_header(sequence, content_type, version, size))
+            plaintext = self._decrypt(nonce, fragment, mac_header(sequence, content_type, version, size))
         except InvalidTag:
             raise BadRecord("tag does not verify") from None
         self.sequence = sequence + 1
         return content_type, plaintext
 
     def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
+        """See ``Protection``."""
+        parts: list[bytes] = []
+        self.seal_parts(content_type, plaintext, parts)
+        return b"".join(parts)
+
+    def seal_parts(self, content_type: int, plaintext: Buffer, out: list[bytes], padding: int = 0) -> None:
         """See ``Protection``; the explicit nonce is the sequence number."""
         size = len(plaintext)
-        number = self.sequence.to_bytes(8, "big") if self._explicit else b""
-        nonce = self._salt + number if self._explicit else (self._iv ^ self.sequence).to_bytes(12, "big")
-        sealed = self._aead.encrypt(nonce, plaintext, mac_header(self.sequence, content_type, keys.TLS12, size))
-        self.sequence += 1
-        return record_header(content_type, keys.TLS12, len(number) + len(sealed)) + number + sealed
+        sequence = self.sequence
+        self.sequence = sequence + 1
+        covered = mac_header(sequence, content_type, TLS12, size)
+        if self._explicit:
+            nonce = self._salt + covered[:8]
+            head = record_header(content_type, TLS12, 8 + size + self._tag) + covered[:8]
+        else:
+            nonce = (self._iv ^ sequence).to_bytes(12, "big")
+            head = record_header(content_type, TLS12, size + self._tag)
+        out += head, self._encrypt(nonce, plaintext, covered)

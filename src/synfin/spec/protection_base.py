@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from struct import Struct
 
 from synfin.errors import WireError
+from synfin.wire.codec import Buffer
 
 record_header = Struct("!BHH").pack
 mac_header = Struct("!QBHH").pack
@@ -41,7 +42,7 @@ class Protection(ABC):
         self.sequence = 0
 
     @abstractmethod
-    def open_record(self, content_type: int, version: int, fragment: bytes) -> tuple[int, bytes]:
+    def open_record(self, content_type: int, version: int, fragment: Buffer) -> tuple[int, bytes]:
         """(inner content type, plaintext) of the record with this header and fragment.
 
         Raises BadRecord, and then the sequence number stays where it was.
@@ -51,11 +52,15 @@ class Protection(ABC):
     def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
         """The whole protected record, header included.  ``padding`` is for TLS 1.3, in octets."""
 
+    def seal_parts(self, content_type: int, plaintext: Buffer, out: list[bytes], padding: int = 0) -> None:
+        """Append the record's octets to ``out`` in pieces, so that whoever sends many records joins them once."""
+        out.append(self.seal_record(content_type, bytes(plaintext), padding))
+
     def skip(self, records: int) -> None:
         """Step over records that were not seen.  With RC4 or an implicit IV the next ones will still not open."""
         self.sequence += records
 
-    def try_resync(self, content_type: int, version: int, fragment: bytes, limit: int = RESYNC_LIMIT) -> int | None:
+    def try_resync(self, content_type: int, version: int, fragment: Buffer, limit: int = RESYNC_LIMIT) -> int | None:
         """How many records are missing before this one, at most ``limit``; None where it does not open at all.
 
         Afterwards ``open_record`` opens it.  Costs one decryption for each sequence number tried.

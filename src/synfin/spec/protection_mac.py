@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers import CipherContext
 
 from synfin.spec import keys
 from synfin.spec.protection_base import BadRecord, Protection, mac_header, record_header
+from synfin.wire.codec import Buffer
 
 
 class Mac:
@@ -52,8 +53,9 @@ class Stream(Protection):
         self._crypt = crypt
         self.independent = crypt is None
 
-    def open_record(self, content_type: int, version: int, fragment: bytes) -> tuple[int, bytes]:
+    def open_record(self, content_type: int, version: int, fragment: Buffer) -> tuple[int, bytes]:
         """See ``Protection``."""
+        fragment = bytes(fragment)
         cut = len(fragment) - self._mac.length
         if cut < 0:
             raise BadRecord("too short for its MAC")
@@ -101,8 +103,9 @@ class Cbc(Protection):
         self._explicit = block if version >= keys.TLS11 else 0
         self.independent = self._explicit > 0
 
-    def open_record(self, content_type: int, version: int, fragment: bytes) -> tuple[int, bytes]:
+    def open_record(self, content_type: int, version: int, fragment: Buffer) -> tuple[int, bytes]:
         """See ``Protection``."""
+        fragment = bytes(fragment)
         mac_length = self._mac.length
         if self._etm:
             cut = len(fragment) - mac_length

@@ -7,15 +7,17 @@ wait in a flight until ``flush``, so that they share records; keys change betwee
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 
 from synfin.errors import PeerError
-from synfin.spec.protection import Aead13, BadRecord, Protection
+from synfin.spec.protection import Aead13, BadRecord, Protection, record_header
 from synfin.tls.config import TLS12, TLS13, Limits
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.registry import CONTENT_TYPES
 
 CCS, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 MAX_PLAIN = 1 << 14
+_read_header = Struct("!BHH").unpack_from
 
 
 class Records:
@@ -75,16 +77,14 @@ class Records:
         sealer = self._sealer
         if sealer is None:
             size = len(content)
-            head = bytes([kind]) + self._record_version.to_bytes(2, "big") + size.to_bytes(2, "big")
-            self._out.append(head + bytes(content))
+            self._out += record_header(kind, self._record_version, size), bytes(content)
             return
         pad = self._padding
         if pad is None:
-            plain = content if type(sealer) is Aead13 else bytes(content)  # Aead13 copies a view itself
-            self._out.append(sealer.seal_record(kind, plain))  # type: ignore[arg-type]
+            sealer.seal_parts(kind, content, self._out)
         else:
             room = self._limit_out - len(content)
-            self._out.append(sealer.seal_record(kind, bytes(content), max(0, min(pad(len(content)), room))))
+            sealer.seal_parts(kind, content, self._out, max(0, min(pad(len(content)), room)))
         if sealer.sequence >= self.limits.records_per_key and kind == APPLICATION_DATA:
             self.keys_used_up()
 
@@ -125,16 +125,16 @@ class Records:
         view = memoryview(data)
         pos, end = 0, len(data)
         while end - pos >= 5:
-            kind = data[pos]
-            length = data[pos + 3] << 8 | data[pos + 4]
-            self._header(kind, data[pos + 1], length, view, pos)
+            kind, version, length = _read_header(data, pos)
+            opener = self._opener
+            usual = opener is not None and kind == APPLICATION_DATA and version == TLS12
+            if not usual or length > MAX_PLAIN + 256:
+                self._header(kind, version >> 8, length, view, pos)
             stop = pos + 5 + length
             if stop > end:
                 self._need = 5 + length
                 break
-            opener = self._opener
-            if opener is not None and (kind == APPLICATION_DATA or self.version != TLS13):
-                version = data[pos + 1] << 8 | data[pos + 2]
+            if opener is not None and (usual or kind == APPLICATION_DATA or self.version != TLS13):
                 self._protected(opener, kind, version, view[pos + 5 : stop])
             else:
                 self._clear(kind, bytes(view[pos + 5 : stop]))
@@ -169,7 +169,7 @@ class Records:
             if kind == CCS:
                 raise PeerError("bad_change_cipher_spec", "none any more", "one")
         try:
-            inner, content = opener.open_record(kind, version, fragment)  # type: ignore[arg-type]
+            inner, content = opener.open_record(kind, version, fragment)
         except BadRecord as error:
             if self._skip_early >= len(fragment) and self.version == TLS13 and not self._opened_any:
                 self._skip_early -= len(fragment)  # refused early data (RFC 8446 4.2.10)
@@ -179,13 +179,8 @@ class Records:
             raise
         self._skip_early = 0
         self._opened_any = True
-        size = len(content)
-        if type(opener) is Aead13:  # padding and content type count too (RFC 8446 5.4, RFC 8449 4)
-            size = len(fragment) - opener.expansion - 1
-        if size > self._limit_in:
-            if size > MAX_PLAIN:
-                raise PeerError("plaintext_overflow", "at most 16384 octets", str(size))
-            raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(size))
+        if len(fragment) > self._limit_in:  # else its content cannot be longer than that either
+            self._measure(opener, fragment, content)
         if inner == APPLICATION_DATA:
             self._application(content)
         elif inner == HANDSHAKE:
@@ -196,6 +191,16 @@ class Records:
             raise PeerError("bad_change_cipher_spec", "one in clear", "one inside a protected record")
         else:
             raise PeerError("unknown_content_type", "20 to 23", str(inner))
+
+    def _measure(self, opener: Protection, fragment: memoryview, content: bytes) -> None:
+        """Refuse a record with more content than we take."""
+        size = len(content)
+        if type(opener) is Aead13:  # padding and content type count too (RFC 8446 5.4, RFC 8449 4)
+            size = len(fragment) - opener.expansion - 1
+        if size > self._limit_in:
+            if size > MAX_PLAIN:
+                raise PeerError("plaintext_overflow", "at most 16384 octets", str(size))
+            raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(size))
 
     def _clear(self, kind: int, content: bytes) -> None:
         """A record that is not protected, or must not be."""
