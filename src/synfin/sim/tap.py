@@ -1,8 +1,11 @@
-"""A sniffer: writes what a node sends and receives, at the times it does, as pcapng of raw IP packets."""
+"""A sniffer: writes what a node sends and receives, at the times it does, as pcapng of raw IP packets.
+
+``Reel`` keeps the packets until the end of the run: TLS secrets are known then, and must stand before them.
+"""
 
 from __future__ import annotations
 
-from typing import IO
+from typing import IO, Protocol
 
 from synfin.capture.writer import PcapngWriter
 from synfin.tcp.packet import Icmp, Packet
@@ -13,12 +16,28 @@ RAW = 101
 EPOCH = 1_700_000_000 * 1_000_000_000
 
 
-class Tap:
-    """Writes packets to ``file``; with ``offload`` super-segments are seen uncut, as before a card that cuts them."""
+class Writer(Protocol):
+    """What takes the packets; see ``PcapngWriter``."""
 
-    def __init__(self, file: IO[bytes], *, offload: bool = False, writer: PcapngWriter | None = None) -> None:
+    def packet(self, time_ns: int, frame: bytes, comment: str = "", wirelen: int = 0) -> None:
+        """One packet at its time."""
+
+    def secrets(self, keylog_text: bytes) -> None:
+        """A TLS key log."""
+
+
+class Tap:
+    """Writes packets to ``file``; with ``offload`` super-segments are seen uncut, as before a card that cuts them.
+
+    ``epoch`` is second 0 of the run, in nanoseconds since 1970.
+    """
+
+    def __init__(
+        self, file: IO[bytes], *, offload: bool = False, writer: Writer | None = None, epoch: int = EPOCH
+    ) -> None:
         self.packets = 0
-        self.writer = writer or PcapngWriter(file, RAW)
+        self.epoch = epoch
+        self.writer: Writer = writer or PcapngWriter(file, RAW)
         self._offload = offload
         self._ident = 0
 
@@ -43,4 +62,28 @@ class Tap:
     def write(self, now: int, data: bytes) -> None:
         """One packet, at a time of the run."""
         self.packets += 1
-        self.writer.packet(EPOCH + now, data)
+        self.writer.packet(self.epoch + now, data)
+
+
+class Reel:
+    """Keeps packets and secrets, to be handed to a ``Tap`` as its writer and developed when the run is over."""
+
+    def __init__(self) -> None:
+        self.packets: list[tuple[int, bytes, str, int]] = []
+        self.keylog = b""
+
+    def packet(self, time_ns: int, frame: bytes, comment: str = "", wirelen: int = 0) -> None:
+        """One packet at its time."""
+        self.packets.append((time_ns, frame, comment, wirelen))
+
+    def secrets(self, keylog_text: bytes) -> None:
+        """More lines of a TLS key log, at any time."""
+        self.keylog += keylog_text
+
+    def develop(self, file: IO[bytes], *, secrets: bool = True) -> None:
+        """Write it all as pcapng of raw IP packets, the secrets first unless they stay with us."""
+        writer = PcapngWriter(file, RAW)
+        if self.keylog and secrets:
+            writer.secrets(self.keylog)
+        for packet in self.packets:
+            writer.packet(*packet)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
 from synfin.errors import PeerError, UsageError
 from synfin.spec.protection import opener_13
 from synfin.tls import checks, client12, client13, master, offer
@@ -127,6 +129,10 @@ class Client(Endpoint):
         if self.config.middlebox_compatibility and not self._ccs_sent:
             self._ccs_sent = True
             self.send_ccs()
+
+    def seal_premaster(self, public: rsa.RSAPublicKey, premaster: bytes) -> bytes:
+        """RSAES-PKCS1-v1_5 of the PreMasterSecret; its padding takes chance from OpenSSL."""
+        return public.encrypt(premaster, padding.PKCS1v15())
 
     # ------------------------------------------------------------ after the handshake
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
@@ -289,7 +289,7 @@ def _rsa(end: Client, leaf: bytes) -> tuple[bytes, bytes]:
     public = signing.peer_key(leaf).public
     if not isinstance(public, rsa.RSAPublicKey):
         raise PeerError("certificate_wrong_key_type", "rsa", "another")
-    sealed = public.encrypt(premaster, padding.PKCS1v15())
+    sealed = end.seal_premaster(public, premaster)
     return len(sealed).to_bytes(2, "big") + sealed, premaster
 
 

@@ -298,7 +298,7 @@ def _content(found: Sniffed) -> Iterator[tuple[str, str, str]]:
             tone = "bad" if name.lower() in SECRETS else ""
             yield "", tone, f"{clean(name)}: {shorten(clean(value), 120)}"
         if heard.begins:
-            told = next(filter(None, map(readable, heard.begins.encode().splitlines())), "")
+            told = readable(" ".join(heard.begins.split()).encode(), 120)
             yield "", "bad", f"{count(heard.body, 'octet')} of content: “{told}”"
         elif heard.body:
             yield "", "bad", f"{count(heard.body, 'octet')} of content"

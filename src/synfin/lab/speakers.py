@@ -1,0 +1,213 @@
+"""Who speaks in a scene: one end of one connection in the simulated network, with TCP, TLS if there is one, and HTTP.
+
+``Speaker`` carries octets between the TCP of its host and its TLS engine, and what that opens to the HTTP/1.1 of h11.
+It behaves as programs do: a client closes when it has its answer, a server closes after the client, and who meets a
+fault says so by an alert and leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import h11
+
+from synfin import tls
+from synfin.sim import HostNode, Network, Talk
+from synfin.tcp import Connection
+from synfin.wire.codec import Buffer
+
+MILLISECOND = 1_000_000
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a client asks."""
+
+    target: str
+    headers: Pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a server answers."""
+
+    headers: Pairs
+    body: bytes
+
+
+class Asker:
+    """A client's HTTP."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._http = h11.Connection(h11.CLIENT)
+        self.body = bytearray()
+        self.complete = False
+
+    def begin(self) -> bytes:
+        """The octets of the request."""
+        asked = h11.Request(method="GET", target=self._request.target, headers=list(self._request.headers))
+        return (self._http.send(asked) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+
+    def take(self, data: bytes) -> None:
+        """Octets of the answer."""
+        self._http.receive_data(data)
+        while not self.complete:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA or event is h11.PAUSED:
+                return
+            if isinstance(event, h11.Data):
+                self.body += event.data
+            self.complete = isinstance(event, h11.EndOfMessage)
+
+
+class Answerer:
+    """A server's HTTP: the same page whatever is asked."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._http = h11.Connection(h11.SERVER)
+        self.target = ""
+        self.complete = False
+
+    def take(self, data: bytes) -> None:
+        """Octets of the request."""
+        self._http.receive_data(data)
+        while not self.complete:
+            event = self._http.next_event()
+            if event is h11.NEED_DATA or event is h11.PAUSED:
+                return
+            if isinstance(event, h11.Request):
+                self.target = event.target.decode()
+            self.complete = isinstance(event, h11.EndOfMessage)
+
+    def answer(self) -> bytes:
+        """The octets of the answer."""
+        page = self._page
+        head = h11.Response(status_code=200, reason=b"OK", headers=list(page.headers))
+        pieces = (self._http.send(event) for event in (head, h11.Data(data=page.body), h11.EndOfMessage()))
+        return b"".join(piece for piece in pieces if piece)
+
+
+class Speaker(Talk):
+    """One end of one connection.  ``clock`` turns the network's time into seconds since 1970.
+
+    ``events`` keeps what the TLS engine told, in order.
+    """
+
+    #: How long a server thinks, and how long it takes to close after its client did.
+    THINKS, LINGERS = 5 * MILLISECOND, 1 * MILLISECOND
+
+    def __init__(
+        self,
+        network: Network,
+        node: HostNode,
+        http: Asker | Answerer,
+        engine: tls.Client | tls.Server | None,
+        clock: Callable[[int], float],
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.node = node
+        self.http = http
+        self.engine = engine
+        self.events: list[tls.Event] = []
+        self._clock = clock
+        self._said = self._told_end = self._leaving = False
+
+    def go(self, node: HostNode, connection: Connection) -> None:
+        """Read, think, write, and close as far as that goes now."""
+        self.connection = connection
+        data = node.host.recv(connection, self.network.now)
+        if not self.connected or self.error is not None:
+            return
+        if self.engine is None:
+            self._plain(data)
+        else:
+            self._sealed(data, self.engine)
+        self._flush()
+        if self._leaving and not self.closed and not self.data:
+            self.closed = True
+            node.host.shutdown(connection, self.network.now)
+
+    def _plain(self, data: bytes) -> None:
+        if not self._said and isinstance(self.http, Asker):
+            self._ask()
+        if data:
+            self._hear(data)
+        if self.heard_end and not self._told_end:
+            self._told_end = True
+            self._later(self.LINGERS, self._leave)
+
+    def _sealed(self, data: bytes, engine: tls.Client | tls.Server) -> None:
+        now = self._clock(self.network.now)
+        if data:
+            engine.receive(data, now)
+        if self.heard_end and not self._told_end:
+            self._told_end = True
+            engine.receive_eof(now)
+        while (event := engine.next_event()) is not None:
+            self.events.append(event)
+            if isinstance(event, tls.HandshakeDone) and isinstance(self.http, Asker):
+                self._ask()
+            elif isinstance(event, tls.Data):
+                self._hear(event.data)
+            elif isinstance(event, tls.Closed):
+                if event.clean and not self._leaving:
+                    self._later(self.LINGERS, self._leave)
+                else:
+                    self._leaving = True
+
+    def _ask(self) -> None:
+        self._said = True
+        if isinstance(self.http, Asker):
+            self._say(self.http.begin())
+
+    def _hear(self, data: bytes) -> None:
+        if self.http.complete:
+            return
+        self.http.take(data)
+        if self.http.complete:
+            if isinstance(self.http, Asker):
+                self._leave()
+            else:
+                self._later(self.THINKS, self._answer)
+
+    def _answer(self) -> None:
+        if isinstance(self.http, Answerer) and not self._leaving:
+            self._say(self.http.answer())
+
+    def _leave(self) -> None:
+        if self.engine is not None:
+            self.engine.close()
+        self._leaving = True
+
+    def _later(self, wait: int, what: Callable[[], None]) -> None:
+        """Do something after a while, then send what came of it."""
+
+        def do() -> None:
+            what()
+            if self.connection is not None:
+                self.go(self.node, self.connection)
+                self.node.pump()
+
+        self.network.after(wait, do)
+
+    def _say(self, data: bytes) -> None:
+        if self.engine is None:
+            self._queue(data)
+        elif self.engine.ready:
+            self.engine.send(data)
+
+    def _queue(self, data: Buffer) -> None:
+        self.data = memoryview(bytes(self.data) + data)
+
+    def _flush(self) -> None:
+        if self.engine is not None:
+            self._queue(self.engine.take_output(self._clock(self.network.now)))
+        if self.data and self.connection is not None:
+            taken = self.node.host.send(self.connection, self.data, self.network.now)
+            self.data = self.data[taken:]
