@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from synfin.spec.tcp_segments import MASK, acceptable, distance, unwrap
 from synfin.spec.tcp_states import Cause, State
-from synfin.tcp import options, output, recovery
+from synfin.tcp import options, output, prediction, recovery
 from synfin.tcp.config import SECOND
 from synfin.tcp.names import NEVER, Kind, Timer
 from synfin.tcp.packet import Packet
@@ -48,6 +48,8 @@ class Arrival:
 
 def segment(c: Connection, packet: Packet, now: int) -> None:
     """A segment for this connection."""
+    if prediction.in_order(c, packet, now):
+        return
     state = c.state
     if state == State.SYN_SENT:
         syn_sent(c, packet, now)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from synfin.wire.tcp import MSS, NOP, SACK, SACK_PERMITTED, TIMESTAMPS, WINDOW_SCALE, options
 
 _TS = Struct("!4sII")
-_TS_HEAD = b"\x01\x01\x08\x0a"
+#: How timestamps begin where they are the only option (RFC 7323 appendix A).
+TS_HEAD = b"\x01\x01\x08\x0a"
 #: RFC 7323 2.3: a larger shift counts as this one.
 MAX_SHIFT = 14
 #: Octets that timestamps take in every segment.
@@ -37,7 +38,7 @@ def read(raw: bytes) -> Options:
     """Take the octets of a header's options apart; never fails."""
     if not raw:
         return NONE
-    if len(raw) == TS_SIZE and raw[:4] == _TS_HEAD:
+    if len(raw) == TS_SIZE and raw[:4] == TS_HEAD:
         _, value, echo = _TS.unpack(raw)
         return Options(ts=(value, echo))
     mss = wscale = ts = None
@@ -61,7 +62,7 @@ def read(raw: bytes) -> Options:
 
 def timestamps(value: int, echo: int) -> bytes:
     """The timestamps option in its usual frame of two NOPs (RFC 7323 appendix A)."""
-    return _TS.pack(_TS_HEAD, value & 0xFFFFFFFF, echo & 0xFFFFFFFF)
+    return _TS.pack(TS_HEAD, value & 0xFFFFFFFF, echo & 0xFFFFFFFF)
 
 
 def opening(mss: int, wscale: int | None, sack: bool, ts: tuple[int, int] | None) -> bytes:
@@ -70,7 +71,7 @@ def opening(mss: int, wscale: int | None, sack: bool, ts: tuple[int, int] | None
     if sack:
         out += bytes((SACK_PERMITTED, 2)) if ts else bytes((NOP, NOP, SACK_PERMITTED, 2))
     if ts:
-        out += _TS.pack(_TS_HEAD, ts[0] & 0xFFFFFFFF, ts[1] & 0xFFFFFFFF)[0 if not sack else 2 :]
+        out += _TS.pack(TS_HEAD, ts[0] & 0xFFFFFFFF, ts[1] & 0xFFFFFFFF)[0 if not sack else 2 :]
     if wscale is not None:
         out += bytes((NOP, WINDOW_SCALE, 3, wscale))
     return out

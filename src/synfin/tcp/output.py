@@ -133,8 +133,9 @@ def _new(c: Connection, now: int) -> None:
         size = min(queued, max(room, 0), mss)
         allowed = window.cwnd + extra - (board.pipe - board.departed)
         if longest > mss and size == mss and c.snd_up <= c.snd_nxt:
-            size = _super(c, queued, room, allowed, longest, fin)
-            if not size:
+            if queued > longest <= allowed and room >= longest:
+                size = longest
+            elif not (size := _super(c, queued, room, allowed, longest, fin)):
                 c.limited = True
                 break
         longer = pathmtu.probe(c, now) if c.mtu_range is not None else 0
@@ -393,6 +394,8 @@ def _window(c: Connection) -> int:
     shift = c.rcv_wscale
     free = buffer - c.received.ready
     edge = c.rcv_nxt + min(free, 65535 << shift)
+    if edge == c.rcv_adv and not (edge - c.rcv_nxt) & (1 << shift) - 1:
+        return edge - c.rcv_nxt >> shift
     if edge - c.rcv_adv >= min(buffer // 2, c.mss):
         c.rcv_adv = edge
     window = max(c.rcv_adv - c.rcv_nxt, 0)
