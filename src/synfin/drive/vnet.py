@@ -1,0 +1,119 @@
+"""What passes between a TUN device and us: a virtio-net header, then an IP packet (virtio 1.2, 5.1.6).
+
+The header lets super-segments of up to 64 KiB cross uncut and leaves the TCP checksum to the kernel: it says where the
+checksum goes, and into which size a packet is to be cut if it ever meets a wire.  ``read`` makes the endpoint's record
+of what came, with the payload as a view of the buffer; ``head`` makes the octets that go before a payload, which is not
+copied either.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import lru_cache
+from struct import Struct
+
+from synfin.errors import WireError
+from synfin.tcp import Icmp, Packet, parse
+from synfin.wire.checksum import ones_sum
+
+#: flags, type of cutting, length of headers, size of the pieces, where checksumming starts, where the sum goes
+VNET = Struct("=BBHHHH")
+VNET_SIZE = VNET.size
+#: The longest a read can be: the header and the longest IP packet (IPv6: 40 octets more than its length field says).
+LONGEST = VNET_SIZE + 65535 + 40
+#: Buffers kept, 32 MB in all; those beyond are used once.
+_MOST = 512
+_NEEDS_CSUM, _DATA_VALID = 1, 2
+_GSO_NONE, _GSO_TCP4, _GSO_TCP6 = 0, 1, 4
+_IP4 = Struct("!BBHHHBBH4s4s")
+_IP6 = Struct("!IHBB16s16s")
+_TCP = Struct("!HHIIHHHH")
+_DF = 0x4000
+_TCP_PROTO = 6
+
+
+class Buffers:
+    """Buffers for the longest packet, used again when nobody looks at what was read into them.
+
+    Fresh memory for each packet would cost more than all the rest: the kernel has to clear it.  An object that
+    anybody has a view of cannot be made longer, so that is how a free one is told.
+    """
+
+    __slots__ = ("_ring",)
+
+    def __init__(self) -> None:
+        self._ring: deque[bytearray] = deque()
+
+    def take(self) -> bytearray:
+        """A free buffer of ``LONGEST`` octets; it comes back by itself."""
+        ring = self._ring
+        for _ in range(min(len(ring), 2)):
+            buffer = ring.popleft()
+            ring.append(buffer)
+            try:
+                buffer.append(0)
+            except BufferError:
+                continue
+            buffer.pop()
+            return buffer
+        buffer = bytearray(LONGEST)
+        if len(ring) < _MOST:
+            ring.append(buffer)
+        return buffer
+
+
+def read(data: memoryview) -> Packet | Icmp:
+    """The packet in what a read of the device gave; WireError when it is none that TCP can use.
+
+    A packet whose checksum the kernel vouches for, or has yet to fill in, is not checked.
+    """
+    if len(data) <= VNET_SIZE:
+        raise WireError(0, "vnet", f"needs {VNET_SIZE} octets and a packet, has {len(data)}")
+    trusted = data[0] & (_NEEDS_CSUM | _DATA_VALID)
+    return parse(data[VNET_SIZE:], verify=not trusted)
+
+
+def read_plain(data: memoryview) -> Packet | Icmp:
+    """The packet in what a device without such headers gave; its checksums count."""
+    return parse(data)
+
+
+def head(packet: Packet, ident: int = 0) -> bytes:
+    """What goes before the payload of ``packet``: virtio-net, IP and TCP headers; the kernel sums up the rest."""
+    src, dst = packet.src, packet.dst
+    options = packet.options
+    if len(options) & 3:
+        options += bytes(-len(options) & 3)
+    tcp_head = 20 + len(options)
+    length = tcp_head + len(packet.payload)
+    four = len(src) == 4
+    ip_head = 20 if four else 40
+    gso = packet.gso
+    cut = (_GSO_TCP4 if four else _GSO_TCP6) if gso else _GSO_NONE
+    partial = (_addresses(src, dst) + length) % 0xFFFF
+    vnet = VNET.pack(_NEEDS_CSUM, cut, ip_head + tcp_head, gso, ip_head, 16)
+    tcp = _TCP.pack(
+        packet.sport, packet.dport, packet.seq, packet.ack, tcp_head << 10 | packet.flags, packet.window,
+        partial, packet.urgent,
+    )  # fmt: skip
+    if four:
+        flags = _DF if packet.df else 0
+        total = length + 20
+        known = _start(src, dst, packet.ecn, packet.ttl) + total + ident + flags
+        check = ~(known % 0xFFFF or 0xFFFF) & 0xFFFF
+        ip = _IP4.pack(0x45, packet.ecn, total, ident, flags, packet.ttl, _TCP_PROTO, check, src, dst)
+    else:
+        ip = _IP6.pack(6 << 28 | packet.ecn << 20, length, _TCP_PROTO, packet.ttl, src, dst)
+    return b"".join((vnet, ip, tcp, options))
+
+
+@lru_cache(maxsize=4096)
+def _addresses(src: bytes, dst: bytes) -> int:
+    """What the addresses and the protocol add to the pseudo-header's sum."""
+    return ones_sum(src + dst) + _TCP_PROTO
+
+
+@lru_cache(maxsize=4096)
+def _start(src: bytes, dst: bytes, tos: int, ttl: int) -> int:
+    """What never changes between IPv4 headers adds to their sum."""
+    return (0x45 << 8 | tos) + (ttl << 8 | _TCP_PROTO) + ones_sum(src + dst)
