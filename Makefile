@@ -9,7 +9,7 @@ SHARED := ../shared/captures
 .PHONY: demo test check format lint types corpus bench examples docs clean
 
 demo: $(VENV)/.ready
-	@$(BIN)/python -m synfin.cli.main read examples/tls12-ticket.pcapng -c 0
+	@$(BIN)/python -m synfin.cli.main demo
 
 test: $(VENV)/.ready-dev
 	$(BIN)/python -m pytest -n auto

@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "synfin.cli.check",
     "follow": "synfin.cli.follow",
     "rule": "synfin.cli.rule",
+    "demo": "synfin.cli.demo",
 }
 
 #: The base of everything typer says about a command line, whichever click it brings along.

@@ -1,9 +1,9 @@
-"""Alice sits in a café and opens Bob's page, and somebody sits between them: the scene of ``synfin demo``.
+"""Alice sits in a cafe and opens Bob's page, and somebody sits between them: the scene of ``synfin demo``.
 
 She opens it several times, over HTTPS and over HTTP: undisturbed; with a router that changes what passes; and with
 Mallory in Bob's place, once with a certificate of Mallory's own CA and once with Bob's, to which Mallory has no key.
 All of that happens in the simulated network on our engines, one visit every ten seconds, captured at Alice's host and,
-as a sniffer does it, at the café's router.  What each of them got and said stands in the ``Visit``: the truth, for
+as a sniffer does it, at the cafe's router.  What each of them got and said stands in the ``Visit``: the truth, for
 which no capture is asked.
 """
 
@@ -31,7 +31,7 @@ ALICE, CAFE, BOB = "192.0.2.10", "192.0.2.1", "198.51.100.80"
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
-#: The way from Alice to the café's router, and from there to Bob.
+#: The way from Alice to the cafe's router, and from there to Bob.
 NEAR, FAR = 2 * MILLISECOND, 18 * MILLISECOND
 _EVERY = 10 * SECOND
 
@@ -149,7 +149,7 @@ class Cafe(Tamperer):
     """The router in the middle: a sniffer hears each packet as it comes, then ``change`` may change it."""
 
     def __init__(self, network: Network, sniffer: Tap, change: Callable[[Packet], Packet | None]) -> None:
-        super().__init__(network, "café", CAFE, change)
+        super().__init__(network, "cafe", CAFE, change)
         self.sniffer = sniffer
 
     def arrive(self, packet: Packet | Icmp) -> None:
@@ -202,7 +202,7 @@ class _Run:
         self.network = Network(seed)
         self.alice = self.network.host("alice", ALICE)
         self.bob = self.network.host("bob", BOB)
-        self.mallory = self.network.host("mallory", BOB)  # the café's router decides who has that address
+        self.mallory = self.network.host("mallory", BOB)  # the cafe's router decides who has that address
         self.epoch = int(DAY.timestamp()) * SECOND
         self.reel, self.heard = Reel(), Reel()
         self.alice.tap(Tap(BytesIO(), writer=self.reel, epoch=self.epoch))

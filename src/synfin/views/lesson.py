@@ -1,0 +1,69 @@
+"""The story for a lesson: every packet in one line with both ends' states, and the path of certificates as a tree.
+
+Between the two depths of ``views.connection``: the whole story has every field, the brief one leaves packets out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from synfin.observe.story import Connection
+from synfin.views.ladder import ladder
+from synfin.views.paint import PLAIN, Paint
+from synfin.views.timeline import States, timeline
+from synfin.views.told import Item
+from synfin.views.words import clean, count, wrap
+
+
+def packet_ladder(
+    connection: Connection, states: Sequence[States], width: int = 100, paint: Paint = PLAIN
+) -> Iterator[str]:
+    """One line for each packet of ``connection`` (long ones are folded); ``states`` are both ends' after each."""
+    steps = timeline(connection, states)
+    for step in steps:
+        said = [item for item in step.items if item.text]
+        if len(said) > 1:
+            tone = next((item.tone for item in said if item.tone not in ("", "dim")), "")
+            text = ", ".join(_short(item) for item in said)
+            step.items = [Item(text, (), max(item.weight for item in said), tone)]
+        elif said:
+            step.items = [said[0]._replace(details=())]
+    yield from ladder(steps, connection.start, width, paint)
+
+
+def _short(item: Item) -> str:
+    return item.brief.partition(" (says nothing")[0].partition(": has nothing")[0].replace(" (decrypted)", "")
+
+
+def path_tree(
+    names: Sequence[str], why: Sequence[str], width: int = 100, paint: Paint = PLAIN, indent: str = "  "
+) -> Iterator[str]:
+    """A path from the root down: each of ``names`` a step further in, with what speaks for it."""
+    for depth, (name, reason) in enumerate(zip(names, why, strict=True)):
+        lead = indent + "   " * depth + ("└▶ " if depth else "")
+        first, *rest = wrap(f"{clean(name)}: {clean(reason)}", max(width - len(lead), 24), 0)
+        title, colon, words = first.partition(":")
+        yield f"{lead}{paint('bold', title)}{colon}{words}"
+        yield from (" " * len(lead) + line for line in rest)
+
+
+def quoted(text: str, word: str, paint: Paint = PLAIN, tone: str = "bad") -> str:
+    """``text`` without its markup and line ends, in quotation marks, with ``word`` in the colour of ``tone``."""
+    plain = clean(" ".join(_without_tags(text).split()))
+    return "“" + plain.replace(word, paint(tone, word)) + "”"
+
+
+def _without_tags(text: str) -> str:
+    out, inside = [], False
+    for char in text:
+        if char in "<>":
+            inside = char == "<"
+            out.append(" " if inside else "")
+        elif not inside:
+            out.append(char)
+    return "".join(out)
+
+
+def covered(octets: int, algorithm: str, signer: str) -> str:
+    """What one signature of a path says: who made it, over how much, with what."""
+    return f"signed by {clean(signer)} ({clean(algorithm)} over {count(octets, 'octet')})"
