@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from synfin.spec.tcp_segments import MASK, acceptable, distance, unwrap
 from synfin.spec.tcp_states import Cause, State
-from synfin.tcp import options, output, prediction, recovery
+from synfin.tcp import options, patience, prediction, recovery, segments
 from synfin.tcp.config import SECOND
 from synfin.tcp.names import NEVER, Kind, Timer
 from synfin.tcp.packet import Packet
@@ -174,7 +174,7 @@ def established(c: Connection, now: int) -> None:
     c.tell(Kind.CONNECTED)
     c.timers[Timer.USER] = now + c.user_timeout if len(c.queue) or c.fin_wanted else NEVER
     c.progress_at = now
-    output.restart_keepalive(c, now)
+    patience.restart_keepalive(c, now)
 
 
 # ---------------------------------------------------------------- 3.10.7.4
@@ -238,8 +238,8 @@ def _answer_invalid(c: Connection, seg: Arrival, now: int) -> None:
     if c.state == State.TIME_WAIT and seg.flags & FIN and seg.seq + size + 1 == c.rcv_nxt:
         c.timers[Timer.TIME_WAIT] = now + 2 * c.config.msl  # eighth step, TIME-WAIT
     if seg.flags & SYN:
-        output.challenge(c, now)
-    elif size or seg.flags & FIN or output.may_answer(c, now, c.config.invalid_limit):
+        segments.challenge(c, now)
+    elif size or seg.flags & FIN or segments.may_answer(c, now, c.config.invalid_limit):
         c.ack_now = True
 
 
@@ -248,7 +248,7 @@ def rst_bit(c: Connection, seg: Arrival, now: int) -> bool:
     if not seg.flags & RST:
         return True
     if seg.first != c.rcv_nxt:
-        output.challenge(c, now)
+        segments.challenge(c, now)
         return False
     if c.state == State.SYN_RECEIVED:
         c.fail(Cause.RST, Kind.REFUSED, now)
@@ -268,7 +268,7 @@ def syn_bit(c: Connection, seg: Arrival, now: int) -> bool:
     if c.state == State.SYN_RECEIVED and not c.active:
         c.fail(Cause.RST, Kind.REFUSED, now)
     else:
-        output.challenge(c, now)
+        segments.challenge(c, now)
     return False
 
 
@@ -329,7 +329,7 @@ def segment_text(c: Connection, seg: Arrival, now: int) -> bool:
     if not len(payload) or c.state not in _TEXT_STATES:
         return True
     if c.orphan and seg.seq + len(payload) > c.rcv_nxt:
-        output.reset(c, now)  # SHLD-3: nobody is left to read it
+        segments.reset(c, now)  # SHLD-3: nobody is left to read it
         c.fail(Cause.ABORT, Kind.RESET, now, "data came after close")
         return False
     if c.fin_at is not None and seg.seq + len(payload) > c.fin_at:

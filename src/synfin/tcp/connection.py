@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from synfin.spec.tcp_states import Cause, Sent, State, by_cause
-from synfin.tcp import arrives, output, pathmtu, recovery
+from synfin.tcp import arrives, output, pathmtu, patience, recovery, segments
 from synfin.tcp.config import MILLISECOND, Config
 from synfin.tcp.congestion import NewReno, Saved, controller
 from synfin.tcp.names import NEVER, Kind, Place, Step, Timer
@@ -202,7 +202,7 @@ class Connection:
         """The same without a copy: the buffers the octets came in."""
         taken = self.received.take(size)
         if taken:
-            output.window_opened(self)
+            segments.window_opened(self)
         return taken
 
     @property
@@ -242,7 +242,7 @@ class Connection:
         """ABORT: forget everything, tell the peer by a RST where there is one to tell."""
         row = by_cause(self.state, Cause.ABORT)
         if row is not None and row.sends == Sent.RST:
-            output.reset(self, now)
+            segments.reset(self, now)
         self.move(Cause.ABORT, now)
         self._gone(None)
 
@@ -355,9 +355,9 @@ _TIMERS = {
     Timer.RETRANSMIT: recovery.retransmission_timeout,
     Timer.PROBE: recovery.tail_probe,
     Timer.REORDER: recovery.reorder_timeout,
-    Timer.PERSIST: output.persist_timeout,
+    Timer.PERSIST: patience.persist_timeout,
     Timer.DELAYED_ACK: _delayed_ack,
-    Timer.KEEPALIVE: output.keepalive_timeout,
+    Timer.KEEPALIVE: patience.keepalive_timeout,
     Timer.TIME_WAIT: _time_wait_over,
     Timer.USER: _user_timeout,
     Timer.ORPHAN: _orphan,

@@ -74,6 +74,7 @@ class Host:
 
     def __init__(self, addresses: list[str | bytes], entropy: bytes, config: Config | None = None) -> None:
         self.addresses = [address(text) for text in addresses]
+        self._own = frozenset(self.addresses)
         self.config = config or Config()
         self.connections: dict[Key, Connection] = {}
         self.chance = Chance(entropy)
@@ -148,7 +149,7 @@ class Host:
                 if connection.state == State.CLOSED:
                     self._forget(_key(connection), connection)
             for packet in found:
-                if packet.dst in self.addresses:
+                if packet.dst in self._own:
                     self.receive(packet, now)
                 else:
                     out.append(packet)
@@ -246,7 +247,7 @@ class Host:
     # ------------------------------------------------------------ inside
 
     def _source(self, remote: bytes) -> bytes:
-        if remote in self.addresses:
+        if remote in self._own:
             return remote
         for own in self.addresses:
             if len(own) == len(remote):
@@ -264,7 +265,7 @@ class Host:
         """A segment that belongs to no connection."""
         listener = self._listener(packet.dst, packet.dport)
         flags = packet.flags
-        if packet.dst not in self.addresses or packet.src in (_ANY4, _ANY6):
+        if packet.dst not in self._own or packet.src in (_ANY4, _ANY6):
             return
         if listener is None or flags & (SYN | ACK | RST) != SYN:
             if (

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _BASE_MTU4, _BASE_MTU6 = 1024, 1280
 #: No ICMP message makes packets smaller than this (an attacker would like 68).
 _LEAST_MTU4, _LEAST_MTU6 = 552, 1280
+#: RFC 1191 7.1: sizes that links of its time had, for routers that do not say theirs.
+_PLATEAUS = (32000, 17914, 8166, 4352, 2002, 1492, 1006)
 #: A search ends when less than this is to be won.
 _CLOSE_ENOUGH = 16
 _RAISE_AFTER = 10 * MINUTE
@@ -41,7 +43,7 @@ def too_big(c: Connection, mtu: int, now: int) -> None:
     four = len(c.local.address) == 4
     if four and mtu < 68:
         # A router from before RFC 1191: the next plateau below (its section 7).
-        mtu = next((p for p in (1492, 1006, 576) if p < c.mtu), 576)
+        mtu = next((p for p in _PLATEAUS if p < c.mtu), _LEAST_MTU4)
     mtu = max(mtu, _LEAST_MTU4 if four else _LEAST_MTU6)
     if c.mtu_probe is not None and c.mtu <= mtu < c.mtu_probe[1]:
         # The answer to a probe: now the search has nothing more to ask.

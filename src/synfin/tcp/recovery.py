@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from synfin.spec.tcp_segments import unwrap
 from synfin.spec.tcp_states import Cause, State
-from synfin.tcp import output, pathmtu
+from synfin.tcp import pathmtu, patience, segments
 from synfin.tcp.config import MILLISECOND
 from synfin.tcp.congestion import NewReno, controller
 from synfin.tcp.names import NEVER, Kind, Timer
@@ -53,7 +53,7 @@ def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
     """ESTABLISHED's part of the fifth step of 3.10.7.4; False when the segment is to be dropped."""
     ack = seg.ack
     if ack > c.snd_nxt or ack < c.snd_una - max(c.max_snd_wnd, 1):
-        output.challenge(c, now)  # RFC 5961 5
+        segments.challenge(c, now)  # RFC 5961 5
         return False
     progress = ack > c.snd_una
     board = c.board
@@ -245,7 +245,7 @@ def _restart(c: Connection, now: int) -> None:
         if timers[Timer.PERSIST] == NEVER:
             timers[Timer.RETRANSMIT] = now + c.rtt.rto
         if c.sack_on and c.config.rack and not c.recovering and not c.board.sacked and c.tlp_end is None:
-            output.arm_probe(c, now)
+            patience.arm_probe(c, now)
         else:
             timers[Timer.PROBE] = NEVER
     else:
@@ -324,7 +324,7 @@ def tail_probe(c: Connection, now: int) -> None:
     """The probe timer: send something that makes the peer tell what it has."""
     if not len(c.board) or c.recovering or c.state in (State.SYN_SENT, State.SYN_RECEIVED):
         return
-    c.tlp_again = output.probe(c, now)
+    c.tlp_again = patience.probe(c, now)
     c.tlp_end = c.snd_nxt
     c.timers[Timer.RETRANSMIT] = now + c.rtt.rto
 
