@@ -1,0 +1,505 @@
+"""One request made and watched: names, connection, TLS, HTTP, redirects, close (``synfin trace``).
+
+``Run`` does the steps in order, tells each as soon as it is over (``trace_steps``) and leaves the judging to those who
+read the capture it made on the side.  It goes over anything that makes a ``Pipe``.  Every hop has a connection of its
+own.  Nothing a server does ends in another exception than those that become a ``Cause``; time is bounded by the ask,
+memory by the limits of the engine, of the HTTP side and of ``most_body``.  Cancelled, it resets what is open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from synfin import tls
+from synfin.drive import clock
+from synfin.drive.capture import LiveCapture, PduCapture, Tap
+from synfin.drive.eyeballs import Attempt, connect_socket, interleave, race
+from synfin.drive.lookup import Lookup, look_up, name_servers
+from synfin.drive.streams import AlertError, Pipe, TlsStream, TruncatedError
+from synfin.drive.tcpinfo import TcpInfo
+from synfin.drive.trace_ask import Ask, redirected
+from synfin.drive.trace_steps import (
+    Answered,
+    Asking,
+    Attempted,
+    Cause,
+    Certified,
+    Connected,
+    Ended,
+    Failed,
+    Hop,
+    LookedUp,
+    Pointed,
+    Received,
+    Sent,
+    Shook,
+    Step,
+)
+from synfin.drive.trace_trust import Trust, Witness
+from synfin.errors import PeerError, UsageError
+from synfin.http.client import Body, Done, Exchange, Head, Http1, Http2, Request
+from synfin.spec.certroots import RootSet
+from synfin.spec.violations import VIOLATIONS
+from synfin.wire.codec import Buffer
+
+Address = tuple[str, int]
+#: Makes a connection; hears of address and own port before the first packet, where the stack can tell.
+Connect = Callable[[Address, Callable[[Address, int], None] | None], Awaitable[Pipe]]
+
+#: Octets of a body that are kept to be shown.
+START = 2048
+#: Seconds given to the server to close after us.
+GOODBYE = 1.0
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+class Stream(Protocol):
+    """What HTTP goes over: TLS, or a pipe as it is."""
+
+    async def read(self) -> bytes:
+        """The next octets, b"" at the end."""
+
+    async def write(self, data: Buffer) -> None:
+        """Send."""
+
+    async def close(self, *, drain: float) -> None:
+        """Say goodbye and wait a moment for the other's."""
+
+    def abort(self) -> None:
+        """Reset."""
+
+
+class PlainStream:
+    """A pipe as a stream without TLS."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self._pipe = pipe
+
+    async def read(self) -> bytes:
+        """The next octets, b"" at the end."""
+        return await self._pipe.receive()
+
+    async def write(self, data: Buffer) -> None:
+        """Send."""
+        await self._pipe.send(data)
+
+    async def close(self, *, drain: float) -> None:
+        """FIN, and ``drain`` seconds for the other's."""
+        try:
+            async with asyncio.timeout(drain):
+                await self._pipe.send_eof()
+                while await self._pipe.receive():
+                    pass
+        except (TimeoutError, OSError):
+            pass
+        await self._pipe.close()
+
+    def abort(self) -> None:
+        """Reset."""
+        self._pipe.abort()
+
+
+class TappedPipe:
+    """A pipe that tells a capture what passes."""
+
+    def __init__(self, pipe: Pipe, tap: Tap) -> None:
+        self._pipe = pipe
+        self._tap = tap
+
+    @property
+    def local(self) -> Address:
+        """See ``Pipe``."""
+        return self._pipe.local
+
+    @property
+    def remote(self) -> Address:
+        """See ``Pipe``."""
+        return self._pipe.remote
+
+    async def receive(self) -> bytes:
+        """See ``Pipe``."""
+        data = await self._pipe.receive()
+        self._tap.received(data)
+        return data
+
+    async def send(self, data: Buffer) -> None:
+        """See ``Pipe``."""
+        self._tap.sent(bytes(data))
+        await self._pipe.send(data)
+
+    async def send_eof(self) -> None:
+        """See ``Pipe``."""
+        await self._pipe.send_eof()
+
+    async def close(self) -> None:
+        """See ``Pipe``."""
+        self._tap.close()
+        await self._pipe.close()
+
+    def abort(self) -> None:
+        """See ``Pipe``."""
+        self._tap.close()
+        self._pipe.abort()
+
+    def info(self) -> TcpInfo | None:
+        """See ``Pipe``."""
+        return self._pipe.info()
+
+
+class _HopError(Exception):
+    """The hop cannot go on."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause.words)
+        self.cause = cause
+
+
+@dataclass(slots=True)
+class Run:
+    """One trace.  ``told`` hears every step, ``body`` every piece of the last answer's body.
+
+    ``trust`` may be None where only http is asked.  ``key_logs`` get each line of an SSLKEYLOGFILE.
+    """
+
+    ask: Ask
+    told: Callable[[Step], None]
+    body: Callable[[bytes], None] | None = None
+    trust: Trust | None = None
+    credentials: tuple[tls.Credential, ...] = ()
+    capture: LiveCapture | PduCapture | None = None
+    key_logs: tuple[Callable[[str], None], ...] = ()
+    connect: Connect = connect_socket
+    hops: list[Hop] | None = None
+    _step: str = "dns"
+    _verifier: tls.PathVerifier | None = None
+    _clean: bool = False
+
+    async def run(self) -> list[Hop]:
+        """Do it.  UsageError for what cannot be asked; everything else is in the hops."""
+        self.hops = []
+        try:
+            async with asyncio.timeout(self.ask.max_seconds):
+                await self._follow()
+        except TimeoutError:
+            self._failed(self._late(self.ask.max_seconds, "--max-time"))
+        return self.hops
+
+    async def _follow(self) -> None:
+        ask, left = self.ask, self.ask.follow
+        while True:
+            await self._hop(ask)
+            hop = self._now
+            head = hop.head
+            location = next((value for name, value in head.fields if name.lower() == "location"), "") if head else ""
+            if head is None or head.status not in _REDIRECTS or not location or hop.cause is not None:
+                return
+            follows = self.ask.follow > 0
+            self._tell(Pointed(location, follows and left > 0))
+            if not follows:
+                return
+            if not left:
+                self._failed(Cause("redirect", f"more than {self.ask.follow} redirects"))
+                return
+            left -= 1
+            try:
+                ask = self._next(ask, head, location)
+            except UsageError as error:
+                self._failed(Cause("redirect", f"the redirect leads nowhere: {error}"))
+                return
+
+    @property
+    def _now(self) -> Hop:
+        if not self.hops:
+            raise RuntimeError("no hop has begun")
+        return self.hops[-1]
+
+    def _tell(self, step: Step) -> None:
+        self._now.steps.append(step)
+        self.told(step)
+
+    def _failed(self, cause: Cause) -> None:
+        self._tell(Failed(cause))
+
+    def _next(self, ask: Ask, head: Head, location: str) -> Ask:
+        """The ask of the next hop (RFC 9110 15.4); what is secret stays with its host."""
+        url = redirected(ask.url, location)
+        method, body, fields = ask.method, ask.body, ask.fields
+        if head.status == 303 or (head.status in (301, 302) and method == "POST"):
+            body = b""
+            method = method if method == "HEAD" else "GET"
+            fields = tuple(one for one in fields if one[0].lower() not in ("content-type", "content-length"))
+        if (url.scheme, url.host, url.port) != (ask.url.scheme, ask.url.host, ask.url.port):
+            fields = tuple(one for one in fields if one[0].lower() not in _PRIVATE | {"host"})
+        return replace(ask, url=url, method=method, body=body, fields=fields)
+
+    # ------------------------------------------------------------ one hop
+
+    async def _hop(self, ask: Ask) -> None:
+        hop = Hop(len(self.hops or ()), ask.url, ask.method)
+        if self.hops is not None:
+            self.hops.append(hop)
+        self._step = "dns"
+        self._tell(Asking(hop.number, ask.method, ask.url))
+        pipe: Pipe | None = None
+        try:
+            try:
+                async with asyncio.timeout(ask.connect_seconds):
+                    pipe = await self._reach(ask)
+                    stream, secure = await self._secure(ask, pipe)
+            except TimeoutError:
+                raise _HopError(self._late(ask.connect_seconds, "--connect-timeout")) from None
+            await self._exchange(ask, pipe, stream, secure)
+        except _HopError as stop:
+            if pipe is not None:
+                await pipe.close()
+            self._failed(stop.cause)
+        except BaseException:
+            if pipe is not None:
+                pipe.abort()
+            raise
+
+    async def _reach(self, ask: Ask) -> Pipe:
+        """A connection to whoever answers first."""
+        host, port = _target(ask)
+        if isinstance(self.capture, LiveCapture):
+            self.capture.watch_names(name_servers(), [host])
+        fixed = ask.resolve.get((ask.url.host, ask.url.port))
+        answers = await look_up(host, ask.families, None if fixed is None else {host: fixed})
+        self._tell(LookedUp(host, tuple(answers)))
+        addresses = interleave(address for answer in answers for address in answer.addresses)
+        if not addresses:
+            raise _HopError(Cause("dns", f"{host}: {_no_address(answers)}"))
+        self._step = "tcp"
+        begun = time.monotonic()
+
+        def ended(attempt: Attempt) -> None:
+            self._tell(Attempted(attempt))
+
+        async def make(address: Address) -> Pipe:
+            return await self.connect(address, self._watch)
+
+        found = await race([(address, port) for address in addresses], make, ended)
+        if found.pipe is None:
+            raise _HopError(_unreached(found.attempts))
+        pipe = found.pipe
+        self._tell(Connected(pipe.local, pipe.remote, time.monotonic() - begun, pipe.info()))
+        if isinstance(self.capture, PduCapture):
+            self._now.tried.append((*pipe.remote, pipe.local[1]))
+            return TappedPipe(pipe, self.capture.tap(pipe.local, pipe.remote, tls=ask.url.scheme == "https"))
+        return pipe
+
+    def _watch(self, address: Address, port: int) -> None:
+        self._now.tried.append((address[0].partition("%")[0], address[1], port))
+        if isinstance(self.capture, LiveCapture):
+            self.capture.watch(address[0], address[1], port)
+
+    async def _secure(self, ask: Ask, pipe: Pipe) -> tuple[Stream, TlsStream | None]:
+        if ask.url.scheme == "http":
+            return PlainStream(pipe), None
+        self._step = "tls"
+        if self.trust is None:
+            raise UsageError("nobody is trusted: give roots with --cacert FILE")
+        if self._verifier is None:
+            self._verifier = self.trust.verifier()
+        witness = Witness(self._verifier, RootSet(self.trust.roots), insecure=ask.insecure)
+        name = ask.server_name or ask.url.host.partition("%")[0]
+        config = tls.ClientConfig(
+            verify=witness,
+            credentials=self.credentials,
+            min_version=ask.versions[0],
+            max_version=ask.versions[1],
+            suites=ask.suites,
+            groups=ask.groups,
+            alpn=ask.alpn,
+            handshake_seconds=None,
+            key_log=self._key_log if self.key_logs or self.capture is not None else None,
+        )
+        endpoint = tls.Client(config, name, now=clock.now(), entropy=clock.entropy)
+        self._clean = False
+        stream = TlsStream(pipe, endpoint, on_event=self._heard)
+        begun = time.monotonic()
+        try:
+            facts = await stream.handshake()
+        except (PeerError, OSError) as error:
+            self._certified(name, witness, accepted=False)
+            await stream.close(drain=0.2)
+            raise _HopError(_broken("tls", error)) from None
+        self._tell(Shook(facts, time.monotonic() - begun))
+        self._certified(name, witness, accepted=True)
+        return stream, stream
+
+    def _heard(self, event: tls.Event) -> None:
+        if isinstance(event, tls.Closed):
+            self._clean = event.clean
+
+    def _key_log(self, line: str) -> None:
+        if self.capture is not None:
+            self.capture.key_log(line)
+        for log in self.key_logs:
+            log(line)
+
+    def _certified(self, name: str, witness: Witness, *, accepted: bool) -> None:
+        verdict = witness.verdict()
+        if verdict is None or witness.presented is None or self.trust is None:
+            return
+        refusal = witness.refusal
+        self._tell(
+            Certified(
+                name,
+                verdict,
+                witness.presented.now,
+                self.trust.source,
+                refusal.violation if refusal is not None else "",
+                refusal.got if refusal is not None else "",
+                accepted or refusal is None,
+            )
+        )
+
+    # ------------------------------------------------------------ HTTP
+
+    async def _exchange(self, ask: Ask, pipe: Pipe, stream: Stream, secure: TlsStream | None) -> None:
+        self._step = "http"
+        chosen = secure.facts.alpn if secure is not None and secure.facts is not None else None
+        two = chosen == b"h2" or (secure is None and ask.prior_knowledge)
+        request = Request(ask.method, ask.url.scheme, ask.url.authority, ask.url.target, ask.fields, ask.body)
+        exchange: Exchange = Http2(request) if two else Http1(request)
+        self._tell(Sent(ask.method, ask.url.target, "2" if two else "1.1", ask.fields, len(ask.body)))
+        try:
+            await self._answer(ask, exchange, stream)
+        except (PeerError, OSError) as error:
+            cause = _broken("http", error)
+            info = pipe.info()
+            await _goodbye(exchange, stream)
+            self._ended(secure, 0.0, info)
+            raise _HopError(cause) from None
+        begun = time.monotonic()
+        info = pipe.info()
+        await _goodbye(exchange, stream)
+        self._ended(secure, time.monotonic() - begun, info)
+
+    def _ended(self, secure: TlsStream | None, seconds: float, info: TcpInfo | None) -> None:
+        self._tell(
+            Ended(
+                self._clean if secure is not None else None,
+                seconds,
+                info,
+                len(secure.tickets) if secure is not None else 0,
+            )
+        )
+
+    async def _answer(self, ask: Ask, exchange: Exchange, stream: Stream) -> None:
+        """Send the request and take the answer; both at once, as a server may answer before it has read."""
+        writing = asyncio.create_task(stream.write(exchange.output()))
+        begun = time.monotonic()
+        octets, start, first = 0, b"", begun
+        final: Head | None = None
+        try:
+            while True:
+                try:
+                    data = await stream.read()
+                    found = exchange.receive(data) if data else exchange.receive_eof()
+                except TruncatedError:
+                    found = exchange.receive_eof()
+                    data = b""
+                for event in found:
+                    if isinstance(event, Head):
+                        first = time.monotonic()
+                        final = final if event.informational else event
+                        self._tell(Answered(event, first - begun))
+                    elif isinstance(event, Body):
+                        octets += len(event.data)
+                        start += event.data[: START - len(start)]
+                        if self.body is not None and not self._leads_on(ask, final):
+                            self.body(event.data)
+                    elif isinstance(event, Done):
+                        took = time.monotonic() - first
+                        self._tell(Received(octets, took, start, complete=True, trailers=event.trailers))
+                        return
+                if ask.most_body is not None and octets > ask.most_body:
+                    self._tell(Received(octets, time.monotonic() - first, start, complete=False, stopped=True))
+                    return
+                if not data:
+                    return
+                out = exchange.output()
+                if out:
+                    await stream.write(out)
+        except BaseException:
+            if final is not None:
+                self._tell(Received(octets, time.monotonic() - first, start, complete=False))
+            raise
+        finally:
+            writing.cancel()
+            await asyncio.gather(writing, return_exceptions=True)
+
+    def _leads_on(self, ask: Ask, head: Head | None) -> bool:
+        """Whether this answer only points to the one that is wanted."""
+        return bool(self.ask.follow and head is not None and head.status in _REDIRECTS)
+
+    def _late(self, seconds: float | None, option: str) -> Cause:
+        told = f"after {seconds:g} s ({option})"
+        if self._step == "dns":
+            return Cause("dns", f"timed out {told}: the name was not looked up")
+        if self._step == "tcp":
+            return Cause("tcp", f"timed out {told}: no address answered", "syn_unanswered")
+        if self._step == "tls":
+            return Cause("tls", f"timed out {told}: the TLS handshake was not finished", "no_answer")
+        return Cause("http", f"timed out {told}: the answer was not complete")
+
+
+def _target(ask: Ask) -> Address:
+    """Where to connect, by ``--connect-to``."""
+    url = ask.url
+    for host, port, other, other_port in ask.connect_to:
+        if host in ("", url.host) and port in (0, url.port):
+            return other or url.host, other_port or url.port
+    return url.host, url.port
+
+
+def _no_address(answers: list[Lookup]) -> str:
+    reasons = dict.fromkeys(answer.error for answer in answers if answer.error)
+    if "no such host" in reasons:  # the other family's answer says no more
+        return "no such host"
+    return "; ".join(reasons) or "no address"
+
+
+async def _goodbye(exchange: Exchange, stream: Stream) -> None:
+    try:
+        last = exchange.goodbye()
+        if last:
+            await stream.write(last)
+    except (OSError, PeerError):
+        pass
+    await stream.close(drain=GOODBYE)
+
+
+def _unreached(attempts: list[Attempt]) -> Cause:
+    """The cause where no address answered: the first that was not simply missing from this machine's network."""
+    told = next((one for one in attempts if one.fate != "unreachable"), attempts[0])
+    where = f"[{told.address}]:{told.port}" if ":" in told.address else f"{told.address}:{told.port}"
+    if told.fate == "refused":
+        return Cause("tcp", f"{where} refused the connection", "connection_refused")
+    if told.fate == "timed out":
+        return Cause("tcp", f"{where} never answered", "syn_unanswered")
+    return Cause("tcp", f"{where}: {told.why.lower() or told.fate}")
+
+
+def _broken(step: str, error: PeerError | OSError) -> Cause:
+    """The cause behind an exception of a stream."""
+    if isinstance(error, AlertError):
+        return Cause(step, f"the server sent the alert {error.name}")
+    if isinstance(error, PeerError):
+        row = VIOLATIONS.get(error.violation)
+        words = f"the server: {row.sentence}" if row is not None else error.violation
+        part = "certificate" if error.violation.startswith("certificate_") and step == "tls" else step
+        return Cause(part, words, error.violation, error.expected, error.got)
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        where = "in the TLS handshake" if step == "tls" else "before the answer was complete"
+        name = "reset_in_handshake" if step == "tls" else "reset"
+        return Cause(step, f"the server reset the connection {where}", name)
+    return Cause(step, (os.strerror(error.errno) if error.errno else str(error)).lower())

@@ -1,0 +1,193 @@
+"""What a trace is asked to do: the URL taken apart, and everything a person may choose, as data.
+
+URLs are read as RFC 3986 has them, with the liberties people know from curl: no scheme means http, no path "/".  Names
+that are not ASCII go in their xn-- form (RFC 5891).  What cannot be asked for is a UsageError that says what to give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from urllib.parse import quote, unquote, urljoin, urlsplit
+
+import idna
+
+from synfin.errors import UsageError
+from synfin.http.client import Fields
+from synfin.tls.config import GROUPS, OPTIONAL_SUITES, SUITES_12, SUITES_13, TLS12, TLS13
+from synfin.wire.tls.registry import cipher_name, group_name
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+#: Names OpenSSL gave to groups.
+_GROUP_WORDS = {"p-256": "secp256r1", "p-384": "secp384r1", "p-521": "secp521r1", "prime256v1": "secp256r1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An http or https URL; ``host`` is ASCII, without brackets; ``target`` is path and query."""
+
+    scheme: str
+    host: str
+    port: int
+    target: str
+    user: str = ""  # name:password
+
+    @property
+    def authority(self) -> str:
+        """What Host says: the port only where it is not the scheme's own."""
+        host = f"[{self.host.partition('%')[0]}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def named(self) -> bool:
+        """Whether the host is a name, not an address."""
+        try:
+            ip_address(self.host.partition("%")[0])
+        except ValueError:
+            return True
+        return False
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.authority}{self.target}"
+
+
+def parse_url(text: str) -> Url:
+    """Take ``text`` apart.  UsageError when it is no http or https URL."""
+    text = text.strip()
+    if any(char.isspace() or ord(char) < 32 for char in text):
+        raise UsageError(f"{text!r} is not a URL: it has blanks in it; write them as %20")
+    if "://" not in text:
+        text = f"http://{text}"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a URL: {error}") from None
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS:
+        raise UsageError(f"{scheme}:// cannot be traced; give an http:// or https:// URL")
+    if not host:
+        raise UsageError(f"{text!r} has no host; write it like https://www.example.org/")
+    target = quote(parts.path or "/", safe="/%!$&'()*+,;=:@-._~") or "/"
+    if parts.query:
+        target += "?" + quote(parts.query, safe="/?%!$&'()*+,;=:@-._~[]{}|\\^`\"<>")
+    user = "" if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return Url(scheme, ascii_host(host), _DEFAULT_PORTS[scheme] if port is None else port, target, user)
+
+
+def ascii_host(host: str) -> str:
+    """``host`` as it is looked up and named in TLS.  UsageError when no such name can be."""
+    if host.isascii():
+        labels = host.rstrip(".").split(".")
+        if ":" not in host and (len(host) > 254 or any(not 0 < len(label) < 64 for label in labels)):
+            raise UsageError(f"{host[:80]!r} is no host name: labels have 1 to 63 characters")
+        return host.lower()
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise UsageError(f"{host!r} is no host name: {error}") from None
+
+
+def redirected(url: Url, location: str) -> Url:
+    """Where ``location`` in an answer of ``url`` points.  UsageError when nowhere that can be asked."""
+    joined = urljoin(str(url), location.strip())
+    return parse_url(quote(joined, safe="/?#%!$&'()*+,;=:@-._~[]{}|\\^`\"<>"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One trace, completely: request, TLS, time.  Seconds are None where there is no limit."""
+
+    url: Url
+    method: str = "GET"
+    fields: Fields = ()
+    body: bytes = field(default=b"", repr=False)
+    follow: int = 0  # redirects
+    insecure: bool = False
+    versions: tuple[int, int] = (TLS12, TLS13)
+    suites: tuple[int, ...] = SUITES_13 + SUITES_12
+    groups: tuple[int, ...] = GROUPS
+    alpn: tuple[bytes, ...] = (b"h2", b"http/1.1")
+    prior_knowledge: bool = False  # HTTP/2 over plain TCP
+    server_name: str | None = None  # for SNI and the certificate, where it is not the host
+    families: tuple[int, ...] = (6, 4)
+    connect_seconds: float | None = 30.0
+    max_seconds: float | None = 60.0
+    resolve: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
+    connect_to: tuple[tuple[str, int, str, int], ...] = ()
+    most_body: int | None = 64 << 20  # octets read of a body that goes nowhere
+
+
+def suites_of(text: str) -> tuple[int, ...]:
+    """Cipher suites by IANA's names or numbers (0x1301), separated by commas or colons.  UsageError for others."""
+    known = {cipher_name(code).lower(): code for code in SUITES_13 + SUITES_12 + OPTIONAL_SUITES}
+    return _codes(text, known, "--ciphers", "cipher suite")
+
+
+def groups_of(text: str) -> tuple[int, ...]:
+    """Groups by IANA's names, such as x25519 or secp256r1.  UsageError for others."""
+    known = {group_name(code).lower(): code for code in GROUPS}
+    known |= {word: known[name] for word, name in _GROUP_WORDS.items()}
+    return _codes(text, known, "--curves", "group")
+
+
+def _codes(text: str, known: Mapping[str, int], option: str, what: str) -> tuple[int, ...]:
+    found = []
+    for word in text.replace(":", ",").split(","):
+        word = word.strip().lower()
+        code = known.get(word)
+        if code is None and word.startswith("0x"):
+            try:
+                code = int(word, 16)
+            except ValueError:
+                code = None
+            code = code if code in known.values() else None
+        if code is None:
+            close = [name for name in known if word and word.replace("-", "_") in name.replace("-", "_")]
+            hint = f"such as {', '.join(sorted(close or known)[:4])}"
+            raise UsageError(f"{option}: {word!r} is no {what} of this engine; give names {hint}")
+        found.append(code)
+    return tuple(dict.fromkeys(found))
+
+
+def resolve_of(entries: Iterable[str]) -> dict[tuple[str, int], tuple[str, ...]]:
+    """What ``--resolve HOST:PORT:ADDRESS[,ADDRESS]`` says.  UsageError for anything else."""
+    found: dict[tuple[str, int], tuple[str, ...]] = {}
+    for entry in entries:
+        host, _, rest = entry.partition(":")
+        port, _, listed = rest.partition(":")
+        addresses = tuple(one.strip().strip("[]") for one in listed.split(",") if one.strip())
+        if not host or not port.isdigit() or not addresses:
+            raise UsageError(f"--resolve {entry}: write HOST:PORT:ADDRESS, such as www.example.org:443:192.0.2.1")
+        for one in addresses:
+            try:
+                ip_address(one.partition("%")[0])
+            except ValueError:
+                raise UsageError(f"--resolve {entry}: {one!r} is no address") from None
+        found[host.lower(), int(port)] = addresses
+    return found
+
+
+def connect_to_of(entries: Iterable[str]) -> tuple[tuple[str, int, str, int], ...]:
+    """What ``--connect-to HOST:PORT:HOST2:PORT2`` says; empty parts (0 for ports) stand for any, or the same."""
+    found = []
+    for entry in entries:
+        parts = _split_hosts(entry)
+        if len(parts) != 4 or any(part and not part.isdigit() for part in (parts[1], parts[3])):
+            raise UsageError(f"--connect-to {entry}: write HOST:PORT:HOST2:PORT2")
+        host, port, other, other_port = parts
+        found.append((host.lower(), int(port or 0), other, int(other_port or 0)))
+    return tuple(found)
+
+
+def _split_hosts(text: str) -> list[str]:
+    """Split at colons that are not inside brackets, and take the brackets off."""
+    parts, inside = [""], False
+    for char in text:
+        inside = char == "[" or (inside and char != "]")
+        if char == ":" and not inside:
+            parts.append("")
+        elif char not in "[]":
+            parts[-1] += char
+    return parts
