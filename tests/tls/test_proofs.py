@@ -113,16 +113,16 @@ FLIGHT: list[tuple[int, int, Lie, str]] = [
     (0x0304, 15, lambda raw: message(15, b"\x04\x01" + raw[6:]), "signature_not_offered"),
     (0x0304, 15, longer, "trailing_bytes"),
     (0x0304, 20, flip, "wrong_finished"),
-    (0x0304, 20, longer, "decode_error"),
+    (0x0304, 20, longer, "message_too_long"),
     (0x0303, 11, constant(11, b"\0\0\0"), "certificate_missing"),
     (0x0303, 11, constant(11, b"\0\0\4\0\0\1x"), "certificate_unparsable"),
     (0x0303, 12, flip, "wrong_signature"),
     (0x0303, 12, lambda raw: message(12, b"\1" + raw[5:]), "illegal_parameter"),
     (0x0303, 12, lambda raw: message(12, b"\3\0\x13" + raw[7:]), "group_not_offered"),
     (0x0303, 12, longer, "trailing_bytes"),
-    (0x0303, 14, longer, "decode_error"),
+    (0x0303, 14, longer, "message_too_long"),
     (0x0303, 20, flip, "wrong_finished"),
-    (0x0303, 20, longer, "decode_error"),
+    (0x0303, 20, longer, "message_too_long"),
 ]
 
 
@@ -147,7 +147,7 @@ BACK: list[tuple[int, int, Lie, str]] = [
     (0x0304, 25, constant(25, b"\0\1\0\0\1\0\0\1x"), "certificate_bad_compression"),
     (0x0304, 15, flip, "wrong_signature"),
     (0x0304, 20, flip, "wrong_finished"),
-    (0x0304, 20, longer, "decode_error"),
+    (0x0304, 20, longer, "message_too_long"),
     (0x0303, 11, constant(11, b"\0\0\0"), "client_certificate_missing"),
     (0x0303, 16, constant(16, b"\x20" + bytes(32)), "zero_shared_secret"),
     (0x0303, 16, constant(16, b"\1x"), "bad_key_share"),

@@ -46,6 +46,11 @@ class Transcript:
         """Whether the hash is known."""
         return bool(self._contexts)
 
+    @property
+    def length(self) -> int:
+        """Octets of ``digest``; of the longest hash there is before ``choose``."""
+        return sum(context.digest_size for context in self._contexts) or 64
+
     def digest(self) -> bytes:
         """The hash of all messages so far (MD5 then SHA-1 below TLS 1.2).  ValueError before ``choose``."""
         if not self._contexts:

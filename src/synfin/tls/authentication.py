@@ -80,6 +80,8 @@ def decompressed(message: CompressedCertificate, offered: tuple[int, ...], limit
     """The Certificate inside.  PeerError for an algorithm not offered, a bomb, or damage (RFC 8879 4)."""
     if message.algorithm not in offered:
         raise PeerError("illegal_parameter", "a compression that was offered", str(message.algorithm))
+    if not message.data:
+        raise PeerError("empty_list", "a compressed message", "nothing")
     if message.uncompressed_length > limits.certificate_message:
         raise PeerError("certificate_bad_compression", "a sane length", str(message.uncompressed_length))
     try:

@@ -15,7 +15,7 @@ from synfin.wire.tls import bodies as b
 from synfin.wire.tls.extensions import Decoded, Extension, decode_body
 from synfin.wire.tls.registry import extension_name
 
-SERVER_NAME, STATUS_REQUEST, GROUPS, POINT_FORMATS, SCHEMES, ALPN, SCT = 0, 5, 10, 11, 13, 16, 18
+SERVER_NAME, FRAGMENT, STATUS_REQUEST, GROUPS, POINT_FORMATS, SCHEMES, ALPN, SCT = 0, 1, 5, 10, 11, 13, 16, 18
 ETM, EMS, COMPRESS, RECORD_LIMIT, TICKET = 22, 23, 27, 28, 35
 PSK, EARLY_DATA, VERSIONS, COOKIE, PSK_MODES, AUTHORITIES, OID_FILTERS = 41, 42, 43, 44, 45, 47, 48
 POST_AUTH, SCHEMES_CERT, SHARE, RENEGOTIATION = 49, 50, 51, 0xFF01
@@ -28,6 +28,13 @@ PLACES_13: dict[str, frozenset[int]] = {
     "certificate": frozenset({STATUS_REQUEST, SCT}),
     "certificate_request": frozenset({STATUS_REQUEST, SCHEMES, SCT, COMPRESS, AUTHORITIES, OID_FILTERS, SCHEMES_CERT}),
 }
+#: The table of RFC 8446 4.2.
+KNOWN_13 = frozenset({
+    SERVER_NAME, FRAGMENT, STATUS_REQUEST, GROUPS, SCHEMES, 14, 15, ALPN, SCT, 19, 20, 21, SHARE, PSK, PSK_MODES,
+    EARLY_DATA, COOKIE, VERSIONS, AUTHORITIES, OID_FILTERS, POST_AUTH, SCHEMES_CERT,
+})  # fmt: skip
+#: What TLS 1.3 names, but not for a ClientHello.
+NOT_IN_HELLO_13 = frozenset({OID_FILTERS})
 #: Where TLS 1.2's ServerHello allows them.
 PLACES_12 = frozenset(
     {SERVER_NAME, 1, STATUS_REQUEST, POINT_FORMATS, ALPN, SCT, ETM, EMS, TICKET, RECORD_LIMIT, RENEGOTIATION}
@@ -57,6 +64,10 @@ def decode(number: int, body: bytes, context: str) -> Decoded:
             raise PeerError("empty_list", extension_name(number), "an empty list or name")
     elif isinstance(found, b.Cookie) and not found.value:
         raise PeerError("empty_list", extension_name(number), "an empty cookie")
+    elif isinstance(found, b.KeyShare) and not found.key:
+        raise PeerError("empty_list", extension_name(number), "an empty share")
+    elif isinstance(found, b.StatusResponse) and not found.response:
+        raise PeerError("empty_list", extension_name(number), "an empty response")
     return found
 
 
@@ -118,6 +129,15 @@ def record_limit(body: bytes, context: str, tls13: bool) -> int:
     if value < 64:
         raise PeerError("illegal_parameter", "a record size limit of at least 64", str(value))
     return min(value - 1 if tls13 else value, 1 << 14)
+
+
+def fragment_length(body: bytes, context: str) -> int:
+    """Octets a record may hold by max_fragment_length (RFC 6066 4).  PeerError for a value that is not defined."""
+    found = decode(FRAGMENT, body, context)
+    value = found.value if isinstance(found, b.MaxFragmentLength) else 0
+    if not 1 <= value <= 4:
+        raise PeerError("illegal_parameter", "max_fragment_length 1 to 4", str(value))
+    return 1 << (8 + value)
 
 
 def _u16s(values: Iterable[int]) -> bytes:

@@ -50,7 +50,7 @@ class Client(Endpoint):
         self.now = now
         self._record_version = 0x0301
         self._ccs_sent = False
-        self._ccs_allowed = bool(config.suites_13)
+        self._new = self._ccs_allowed = bool(config.suites_13)
         self._early_left = 0
         self._tickets = 0
         self.keys13: client13.Keys | None = None
@@ -154,13 +154,13 @@ class Client(Endpoint):
             client13.update_keys(self, False)
 
     def _may_come(self, kind: int) -> None:
-        if kind == 0 and self.version == TLS12:  # HelloRequest (RFC 5246 7.4.1.1)
+        if kind == 0 and (self.version == TLS12 or not self.config.suites_13):  # HelloRequest (RFC 5246 7.4.1.1)
             return
         super()._may_come(kind)
 
     def _unexpected(self, kind: int) -> None:
         super()._unexpected(kind)
-        if self.facts is not None:
+        if self.facts is not None and not self._mute:
             self.alert(1, NO_RENEGOTIATION)
             self._warnings += 1
             if self._warnings > self.limits.warnings:

@@ -74,7 +74,7 @@ def server_hello(end: Client, offer: Offer, hello: ServerHello, raw: bytes) -> S
             checks.decode(number, body, "server_hello")
             if 0 not in body[1:]:
                 raise PeerError("illegal_parameter", "uncompressed points", body.hex())
-        elif number != checks.RENEGOTIATION:
+        else:
             checks.decode(number, body, "server_hello")
     if checks.RENEGOTIATION not in found:
         raise PeerError("unsafe_renegotiation", "renegotiation_info", "none")
@@ -202,6 +202,8 @@ class WaitKeyExchange:
         if parsed.rest and parsed.curve_type == 3:
             raise PeerError("trailing_bytes", "the end", f"{len(parsed.rest)} octets")
         public = parsed.public or b""
+        if (parsed.curve_type in (None, 3) and not public) or not all(parsed.parameters):
+            raise PeerError("decode_error", "a public value", "none")
         group: int | None = None
         if progress.kex.startswith("ECDHE"):
             if parsed.curve_type != 3:

@@ -76,6 +76,8 @@ def server_hello(end: Client, offer: Offer, hello: ServerHello, raw: bytes, retr
             raise PeerError("psk_not_offered", f"a suite with {suite_hash(session.suite)}", name)
         psk = session.secret
     if checks.SHARE not in found:
+        if psk:  # what psk_dhe_ke promised (RFC 8446 4.2.11)
+            raise PeerError("psk_without_share", "key_share, as psk_dhe_ke demands", "none")
         raise PeerError("missing_extension", "key_share", "none")
     share = checks.decode(checks.SHARE, found[checks.SHARE], "server_hello")
     group, public = (share.group, share.key) if isinstance(share, b.KeyShare) else (0, b"")
@@ -376,6 +378,8 @@ def ticket(end: Client, raw: bytes) -> None:
     """NewSessionTicket (RFC 8446 4.6.1)."""
     message: NewSessionTicket = end.parse(raw)
     found = checks.unique(message.extensions or ())
+    if not checks.KNOWN_13.isdisjoint(found.keys() - {checks.EARLY_DATA}):
+        raise PeerError("misplaced_extension", "another message", "in new_session_ticket")
     end._tickets += 1
     if end._tickets > end.limits.tickets:
         raise PeerError("too_many_tickets", f"at most {end.limits.tickets}", "more")

@@ -54,10 +54,14 @@ def read_hello(end: Server, raw: bytes) -> Hello:
         raise PeerError("empty_list", "compression methods", "none")
     extensions = message.extensions or ()
     found = checks.unique(extensions)
+    if found.get(checks.STATUS_REQUEST, b"\1")[:1] not in (b"", b"\1"):
+        del found[checks.STATUS_REQUEST]  # a kind of status nobody here knows (RFC 6066 8)
     if checks.PSK in found and extensions[-1][0] != checks.PSK:
         raise PeerError("psk_not_last", "pre_shared_key at the end", "not there")
     decoded = {number: checks.decode(number, body, "client_hello") for number, body in found.items() if number in _READ}
     version = choose_version(config, message, decoded.get(checks.VERSIONS))
+    if version == TLS13 and not checks.NOT_IN_HELLO_13.isdisjoint(found):
+        raise PeerError("misplaced_extension", "another message", "oid_filters")
     if FALLBACK_SCSV in message.cipher_suites and version < config.max_version:
         raise PeerError("inappropriate_fallback", f"0x{config.max_version:04x}", f"0x{version:04x}")
     if 0 not in message.compression_methods:
@@ -76,8 +80,8 @@ _READ = frozenset(
     {
         checks.SERVER_NAME, checks.STATUS_REQUEST, checks.GROUPS, checks.POINT_FORMATS, checks.SCHEMES, checks.ALPN,
         checks.SCT, checks.ETM, checks.EMS, checks.COMPRESS, checks.RECORD_LIMIT, checks.PSK, checks.EARLY_DATA,
-        checks.VERSIONS, checks.COOKIE, checks.PSK_MODES, checks.POST_AUTH, checks.SCHEMES_CERT, checks.SHARE,
-        checks.RENEGOTIATION,
+        checks.VERSIONS, checks.COOKIE, checks.AUTHORITIES, checks.PSK_MODES, checks.POST_AUTH,
+        checks.SCHEMES_CERT, checks.SHARE, checks.RENEGOTIATION,
     }
 )  # fmt: skip
 
@@ -96,3 +100,12 @@ def choose_version(config: ServerConfig, message: ClientHello, listed: Decoded |
     if legacy < TLS12 or not config.suites_12:
         raise PeerError("no_common_version", "a version of ours", f"0x{legacy:04x}")
     return TLS12
+
+
+def limit_records(end: Server, hello: Hello) -> None:
+    """What the client takes in a record: by record_size_limit, else by max_fragment_length (RFC 8449 5, RFC 6066 4)."""
+    found = hello.bodies
+    if checks.RECORD_LIMIT in found:
+        end._limit_out = checks.record_limit(found[checks.RECORD_LIMIT], "client_hello", hello.version == TLS13)
+    elif checks.FRAGMENT in found:
+        end._limit_out = end._limit_in = checks.fragment_length(found[checks.FRAGMENT], "client_hello")

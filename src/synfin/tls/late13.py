@@ -48,6 +48,8 @@ def read_certificate(end: Server, raw: bytes, context: bytes) -> auth.PeerChain:
     config = end.config
     parsed: Certificate | CompressedCertificate = end.parse(raw)
     if isinstance(parsed, CompressedCertificate):
+        if not config.certificate_compression:
+            raise PeerError("unexpected_message", "certificate", "compressed_certificate")
         parsed = auth.decompressed(parsed, config.certificate_compression, end.limits)
     found = auth.read_chain(parsed, context, frozenset())
     if found.chain and config.verify is not None:

@@ -28,6 +28,7 @@ class Server(Endpoint):
         self.config = config
         self.now = now
         self.state = WaitClientHello()
+        self._new = bool(config.suites_13)
         self.keys13: client13.Keys | None = None
         self.keys12: master.Keys | None = None
         self._ccs_sent = False
@@ -83,6 +84,8 @@ class Server(Endpoint):
         super()._unexpected(kind)
         if self.facts is None:
             raise PeerError("unexpected_message", "another message", handshake_name(kind))
+        if self._mute:
+            return
         self.alert(1, NO_RENEGOTIATION)
         self._warnings += 1
         if self._warnings > self.limits.warnings:

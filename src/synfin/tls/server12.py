@@ -18,6 +18,7 @@ from synfin.tls import checks, groups, signing
 from synfin.tls.config import TLS12, Credential
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
+from synfin.tls.hello import limit_records
 from synfin.tls.master import (
     AUTHENTICATION,
     Keys,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 RENEGOTIATION_SCSV = 0x00FF
 SENTINEL = b"DOWNGRD\1"
+_FFDHE = range(0x0100, 0x0200)  # finite-field groups, known or not (RFC 7919 4)
 _CURVES = {"secp256r1": groups.SECP256R1, "secp384r1": groups.SECP384R1, "secp521r1": groups.SECP521R1}
 
 
@@ -62,6 +64,7 @@ class Progress:
     kex: str
     facts: Facts
     ticket: bool
+    offered_version: int = TLS12  # the client's own: it stands in the PreMasterSecret too
     private: Any = field(default=None, repr=False)
 
 
@@ -79,8 +82,7 @@ def client_hello(end: Server, hello: Hello) -> State:
         raise PeerError("illegal_parameter", "uncompressed points", found[checks.POINT_FORMATS].hex())
     if found.get(checks.RENEGOTIATION, b"\0") != b"\0":
         raise PeerError("bad_renegotiation_info", "an empty one", found[checks.RENEGOTIATION].hex())
-    if checks.RECORD_LIMIT in found:
-        end._limit_out = checks.record_limit(found[checks.RECORD_LIMIT], "client_hello", False)
+    limit_records(end, hello)
     random = end.entropy(32)
     if config.suites_13:
         random = random[:24] + SENTINEL
@@ -108,6 +110,8 @@ def client_hello(end: Server, hello: Hello) -> State:
         encrypt_then_mac=etm,
     )
     extensions = _answers(end, hello, etm, ticket)
+    if hello.server_name:  # not in an abbreviated handshake (RFC 6066 3)
+        extensions.append((checks.SERVER_NAME, b""))
     if staple:
         extensions.append((checks.STATUS_REQUEST, b""))
     if credential.scts is not None and checks.SCT in found:
@@ -122,7 +126,8 @@ def client_hello(end: Server, hello: Hello) -> State:
     if config.client_auth is not None:
         end.say_raw(_request(end))
     end.say_raw(b"\x0e\0\0\0")
-    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, private)
+    offered = hello.message.legacy_version
+    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, offered, private)
     return WaitCertificate(progress) if config.client_auth else WaitKeyExchange(progress)
 
 
@@ -136,12 +141,13 @@ def _choose(end: Server, hello: Hello) -> Chosen:
     listed = hello.codes(checks.GROUPS) if checks.GROUPS in hello.bodies else None
     candidates = end.candidates(hello.server_name)
     shared = [code for code in end.config.suites_12 if code in offered]
-    missing = "no_common_cipher"
+    missing, finite = "no_common_cipher", False
     for code in shared:
         suite = suite_facts(code)
         group = _group(end, suite.kex, listed)
         if group is None:
             missing = "no_common_group"
+            finite = finite or (suite.kex.startswith("DHE") and any(code in _FFDHE for code in listed or ()))
             continue
         for credential in candidates:
             key = credential.kind
@@ -155,6 +161,8 @@ def _choose(end: Server, hello: Hello) -> Chosen:
             if scheme is not None:
                 return Chosen(suite, credential, scheme, group)
             missing = "no_common_signature"
+    if finite:
+        missing = "no_common_ffdhe_group"
     raise PeerError(missing, "what one of our suites needs", "nothing of it")
 
 
@@ -168,7 +176,7 @@ def _group(end: Server, kex: str, listed: tuple[int, ...] | None) -> int | None:
             return groups.SECP256R1 if groups.SECP256R1 in ours else None
         return next((g for g in ours if g in groups.ELLIPTIC and g in listed), None)
     fields = [g for g in ours if g in groups.FINITE]
-    if listed is None or not any(0x0100 <= g <= 0x01FF for g in listed):
+    if listed is None or not any(g in _FFDHE for g in listed):
         return fields[0] if fields else None
     return next((g for g in fields if g in listed), None)
 
@@ -183,8 +191,6 @@ def _answers(end: Server, hello: Hello, etm: bool, ticket: bool) -> list[tuple[i
         extensions.append((checks.EMS, b""))
     if etm:
         extensions.append((checks.ETM, b""))
-    if hello.server_name:
-        extensions.append((checks.SERVER_NAME, b""))
     if hello.alpn is not None:
         extensions.append((checks.ALPN, checks.protocols((hello.alpn,))))
     if ticket:
@@ -192,6 +198,8 @@ def _answers(end: Server, hello: Hello, etm: bool, ticket: bool) -> list[tuple[i
     if checks.RECORD_LIMIT in found:
         limit = end.config.record_size_limit or 1 << 14
         extensions.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
+    elif checks.FRAGMENT in found:
+        extensions.append((checks.FRAGMENT, found[checks.FRAGMENT]))
     return extensions
 
 
@@ -358,8 +366,8 @@ class WaitKeyExchange:
         """ClientKeyExchange (RFC 5246 7.4.7, RFC 8422 5.7)."""
         progress = self.progress
         parsed: ClientKeyExchange = end.parse(raw, progress.kex)
-        if progress.kex == "RSA":
-            premaster = _rsa_premaster(end, progress.private, parsed.exchange)
+        if progress.kex == "RSA" and parsed.prefix:
+            premaster = _rsa_premaster(end, progress, parsed.exchange)
         elif not parsed.exchange:
             raise PeerError("decode_error", "a public value", "none")
         else:
@@ -391,13 +399,14 @@ class WaitKeyExchange:
         return _await_finished(end, progress, keys)
 
 
-def _rsa_premaster(end: Server, private: Any, sealed: bytes) -> bytes:
-    chance: bytes = b"\3\3" + end.entropy(46)
+def _rsa_premaster(end: Server, progress: Progress, sealed: bytes) -> bytes:
+    version = progress.offered_version.to_bytes(2, "big")
+    chance: bytes = version + end.entropy(46)
     try:
-        opened: bytes = private.decrypt(sealed, padding.PKCS1v15())
+        opened: bytes = progress.private.decrypt(sealed, padding.PKCS1v15())
     except ValueError:
         return chance
-    return opened if len(opened) == 48 and opened[:2] == b"\3\3" else chance
+    return opened if len(opened) == 48 and opened[:2] == version else chance
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from synfin.tls.client13 import Keys, check_finished, finished
 from synfin.tls.config import TLS13, Credential, ServerConfig
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
-from synfin.tls.hello import Hello, read_hello
+from synfin.tls.hello import Hello, limit_records, read_hello
 from synfin.tls.late13 import CONNECTED, certificate_request, read_certificate
 from synfin.tls.schedule import Schedule, early_traffic, suite_hash
 from synfin.tls.session import TicketState
@@ -60,6 +60,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         raise PeerError("compression_chosen", "null alone", str(message.compression_methods))
     required(hello)
     shares = key_shares(hello)
+    truncated = truncated_hello(hello)
     if not suite:
         suite = choose_suite(config, hello)
     if not group:
@@ -68,16 +69,12 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         return _retry(end, hello, suite, group)
     name = suite_hash(suite)
     transcript = end.transcript
-    truncated = truncated_hello(hello)
     psk = None if truncated is None else resumed_session(end, hello, name, truncated, first is not None)
+    transcript.add(hello.raw)
     if first is None:
-        transcript.add(hello.raw)
         transcript.choose(name)
-    else:
-        transcript.add(hello.raw)
     chosen = None if psk else _signer(end, hello)
-    if checks.RECORD_LIMIT in hello.bodies:
-        end._limit_out = checks.record_limit(hello.bodies[checks.RECORD_LIMIT], "client_hello", True)
+    limit_records(end, hello)
     public, shared = groups.respond(group, shares[group], end.entropy)
     random = end.entropy(32)
     secret = psk.state.secret if psk else b""
@@ -202,6 +199,8 @@ class WaitSecondHello:
             raise PeerError("hello_changed", "TLS 1.3", f"0x{hello.version:04x}")
         if checks.EARLY_DATA in hello.bodies:
             raise PeerError("hello_changed", "no early_data", "early_data")
+        if checks.SHARE not in hello.bodies:
+            raise PeerError("missing_extension", "key_share", "none")
         given = hello.decoded.get(checks.COOKIE)
         if self.cookie and not isinstance(given, b.Cookie):
             raise PeerError("missing_extension", "the cookie", "none")
@@ -233,6 +232,8 @@ def _encrypted_extensions(end: Server, hello: Hello, early: bool) -> None:
     if checks.RECORD_LIMIT in hello.bodies:
         limit = (config.record_size_limit or 1 << 14) + 1
         extensions.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
+    elif checks.FRAGMENT in hello.bodies:
+        extensions.append((checks.FRAGMENT, hello.bodies[checks.FRAGMENT]))
     if early:
         extensions.append((checks.EARLY_DATA, b""))
     block = b"".join([n.to_bytes(2, "big") + len(x).to_bytes(2, "big") + x for n, x in extensions])
