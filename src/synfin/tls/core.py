@@ -29,6 +29,12 @@ from synfin.wire.tls.registry import HANDSHAKES, handshake_name
 
 CLOSE_NOTIFY, USER_CANCELED, NO_RENEGOTIATION = 0, 90, 100
 CERTIFICATE_MESSAGES = frozenset({11, 22, 25})
+FINISHED = 20
+#: Octets that some messages cannot exceed by their syntax in either version; who says more is refused at once.
+LONGEST = {
+    0: 0, 2: 72 + 0xFFFF, 4: 11 + 0xFF + 2 * 0xFFFF + 2, 5: 0, 8: 2 + 0xFFFF, 12: 4 * (2 + 0xFFFF) + 2,
+    13: 4 + 0xFF + 2 * 0xFFFF, 14: 0, 15: 4 + 0xFFFF, 16: 2 + 0xFFFF, 24: 1,
+}  # fmt: skip
 
 
 def parse_message(raw: bytes, version: int | None, kex: str | None = None) -> Any:
@@ -71,6 +77,7 @@ class Endpoint(Records):
         self._deadline = deadline
         self._events: deque[Event] = deque()
         self._warnings = self._updates = 0
+        self._half_alert = b""  # TLS 1.2 may cut alerts
         self._eof = False
 
     # ------------------------------------------------------------ the five verbs
@@ -204,19 +211,29 @@ class Endpoint(Records):
             raise PeerError("unexpected_message", "the rest of a message", "an alert")
         if not content:
             raise PeerError("empty_handshake_record", "an alert", "nothing")
+        if self.version == TLS12:  # fragments and several in one record are lawful (RFC 5246 6.2.1)
+            content = self._half_alert + content
+            while len(content) > 2 and not self._deaf:
+                self._one_alert(content[0], content[1])
+                content = content[2:]
+            self._half_alert = content if len(content) == 1 else b""
+            if self._deaf or len(content) == 1:
+                return
         if len(content) != 2:
             raise PeerError("bad_alert", "two octets", str(len(content)))
-        level, description = content
+        self._one_alert(content[0], content[1])
+
+    def _one_alert(self, level: int, description: int) -> None:
         if level not in (1, 2):
             raise PeerError("illegal_parameter", "level 1 or 2", str(level))
         if description == CLOSE_NOTIFY:
             self._deaf = True
             if self.facts is None:
                 self._events.append(PeerAlert(description, fatal=True))
-                self._mute = True
+                self.close()  # the answer that RFC 5246 7.2.1 demands
             self._events.append(Closed(clean=self.facts is not None))
             return
-        warning = description == USER_CANCELED or (level == 1 and self.version == TLS12)
+        warning = level == 1 if self.version == TLS12 else description == USER_CANCELED
         if warning or (level == 1 and self.version == 0 and description == 112):  # unrecognized_name: RFC 6066 3
             self._events.append(PeerAlert(description, fatal=False))
             self._warnings += 1
@@ -293,6 +310,10 @@ class Endpoint(Records):
             self._may_come(kind)
         limits = self.limits
         most = limits.certificate_message if kind in CERTIFICATE_MESSAGES else limits.handshake_message
+        if kind == FINISHED:
+            most = 12 if self.version == TLS12 else self.transcript.length
+        elif kind in LONGEST:
+            most = min(LONGEST[kind], most)
         if size > most:
             raise PeerError("message_too_long", f"at most {most} octets", str(size))
 

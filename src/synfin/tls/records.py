@@ -26,6 +26,7 @@ class Records:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.version = 0  # 0 until negotiated
+        self._new = False  # TLS 1.3 may still be negotiated
         # in
         self._opener: Protection | None = None
         self._held = bytearray()  # the beginning of a record
@@ -129,7 +130,7 @@ class Records:
             opener = self._opener
             usual = opener is not None and kind == APPLICATION_DATA and version == TLS12
             if not usual or length > MAX_PLAIN + 256:
-                self._header(kind, version >> 8, length, view, pos)
+                self._header(kind, version, length, view, pos)
             stop = pos + 5 + length
             if stop > end:
                 self._need = 5 + length
@@ -146,8 +147,13 @@ class Records:
         if pos < end:
             held += view[pos:]
 
-    def _header(self, kind: int, major: int, length: int, view: memoryview, pos: int) -> None:
-        """Refuse what no record of any version may look like."""
+    def _header(self, kind: int, version: int, length: int, view: memoryview, pos: int) -> None:
+        """Refuse what no record of any version may look like; TLS 1.3 ignores the version here (RFC 8446 5.1)."""
+        major = version >> 8
+        if self.version == TLS13 or (self._new and not self.version and kind == HANDSHAKE):
+            major = 3
+        elif self.version == TLS12 and version != TLS12:
+            raise PeerError("bad_record_version", "0x0303", f"0x{version:04x}")
         if not CCS <= kind <= APPLICATION_DATA or major != 3:
             if self._opened_any or self.version:
                 if major != 3:
@@ -163,11 +169,8 @@ class Records:
             raise PeerError("record_overflow", f"at most {most} octets", str(length))
 
     def _protected(self, opener: Protection, kind: int, version: int, fragment: memoryview) -> None:
-        if self.version != TLS13:
-            if version != TLS12:
-                raise PeerError("bad_record_version", "0x0303", f"0x{version:04x}")
-            if kind == CCS:
-                raise PeerError("bad_change_cipher_spec", "none any more", "one")
+        if kind == CCS and self.version != TLS13:
+            raise PeerError("bad_change_cipher_spec", "none any more", "one")
         try:
             inner, content = opener.open_record(kind, version, fragment)
         except BadRecord as error:
@@ -213,7 +216,7 @@ class Records:
             self._handshake(content)
         elif kind == ALERT:
             self._alert(content)
-        elif self._skip_early >= len(content):
+        elif self._skip_early and self._skip_early >= len(content):
             self._skip_early -= len(content)
         else:
             raise PeerError("unexpected_message", "a handshake", "application data")
