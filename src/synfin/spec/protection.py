@@ -23,7 +23,14 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 
 from synfin.spec import keys
 from synfin.spec.protection_aead import Aead12, Aead13, prf_hash
-from synfin.spec.protection_base import RESYNC_LIMIT, BadRecord, Protection, Unsupported, record_header
+from synfin.spec.protection_base import (
+    RESYNC_LIMIT,
+    BadRecord,
+    Protection,
+    Unsupported,
+    read_header,
+    record_header,
+)
 from synfin.spec.protection_mac import Cbc, Mac, Stream
 from synfin.wire.tls.suites import Suite, suite
 
@@ -36,6 +43,7 @@ __all__ = [
     "opener_13",
     "openers_12",
     "prf_hash",
+    "read_header",
     "record_header",
     "sealer_13",
     "sealers_12",

@@ -6,7 +6,14 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
 from synfin.spec import keys
-from synfin.spec.protection_base import BadRecord, Protection, Unsupported, mac_header, record_header
+from synfin.spec.protection_base import (
+    BadRecord,
+    Protection,
+    Unsupported,
+    mac_header,
+    read_header,
+    record_header,
+)
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.suites import Suite
 
@@ -71,18 +78,58 @@ class Aead13(Protection):
 
     def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
         """See ``Protection``."""
-        parts: list[bytes] = []
-        self.seal_parts(content_type, plaintext, parts, padding)
-        return b"".join(parts)
-
-    def seal_parts(self, content_type: int, plaintext: Buffer, out: list[bytes], padding: int = 0) -> None:
-        """See ``Protection``; the content is copied once, to stand before its type."""
-        tail = _TYPES[content_type]
-        inner = b"".join((plaintext, tail + bytes(padding) if padding else tail))
+        inner = b"".join((plaintext, _TYPES[content_type], bytes(padding)))
         header = record_header(APPLICATION_DATA, TLS12, len(inner) + self.expansion)
-        sequence = self.sequence
-        self.sequence = sequence + 1
-        out += header, self._encrypt((self._iv ^ sequence).to_bytes(12, "big"), inner, header)
+        nonce = (self._iv ^ self.sequence).to_bytes(12, "big")
+        self.sequence += 1
+        return header + self._encrypt(nonce, inner, header)
+
+    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes]) -> None:
+        """See ``Protection``; the content is copied once, to stand before its type."""
+        sequence, iv, encrypt = self.sequence, self._iv, self._encrypt
+        tail = _TYPES[content_type]
+        size = len(plaintext)
+        extra = 1 + self.expansion
+        if size <= limit:
+            header = record_header(APPLICATION_DATA, TLS12, size + extra)
+            self.sequence = sequence + 1
+            out += header, encrypt((iv ^ sequence).to_bytes(12, "big"), b"".join((plaintext, tail)), header)
+            return
+        view = memoryview(plaintext)
+        header = record_header(APPLICATION_DATA, TLS12, limit + extra)
+        for at in range(0, size, limit):
+            if size - at < limit:
+                header = record_header(APPLICATION_DATA, TLS12, size - at + extra)
+            inner = b"".join((view[at : at + limit], tail))
+            out += header, encrypt((iv ^ sequence).to_bytes(12, "big"), inner, header)
+            sequence += 1
+            self.sequence = sequence
+
+    def open_run(self, data: Buffer, pos: int, limit: int, found: list[Buffer]) -> int:
+        """See ``Protection``; a record that holds anything but application data is opened again by ``open_record``."""
+        sequence, iv, decrypt = self.sequence, self._iv, self._decrypt
+        end = len(data)
+        view = memoryview(data)
+        least, most = self.expansion + 2, self.expansion + 1 + limit
+        known, header = -1, b""
+        while end - pos > 5:
+            kind, version, length = read_header(data, pos)
+            start = pos + 5
+            if kind != APPLICATION_DATA or version != TLS12 or not least <= length <= most or start + length > end:
+                break
+            if length != known:
+                known, header = length, bytes(view[pos:start])
+            try:
+                inner = decrypt((iv ^ sequence).to_bytes(12, "big"), view[start : start + length], header)
+            except InvalidTag:
+                raise BadRecord("tag does not verify") from None
+            if inner[-1] != APPLICATION_DATA:
+                break
+            sequence += 1
+            self.sequence = sequence
+            found.append(memoryview(inner)[:-1])
+            pos = start + length
+        return pos
 
     @property
     def secret(self) -> bytes:
@@ -115,7 +162,7 @@ class Aead12(Protection):
         if size < 0:
             raise BadRecord("too short for its tag")
         if explicit:
-            nonce = b"%b%b" % (self._salt, fragment[:explicit])
+            nonce = b"".join((self._salt, fragment[:explicit]))
             fragment = fragment[explicit:]
         else:
             nonce = (self._iv ^ sequence).to_bytes(12, "big")
@@ -129,19 +176,53 @@ class Aead12(Protection):
     def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
         """See ``Protection``."""
         parts: list[bytes] = []
-        self.seal_parts(content_type, plaintext, parts)
+        self.seal_run(content_type, plaintext, len(plaintext) or 1, parts)
         return b"".join(parts)
 
-    def seal_parts(self, content_type: int, plaintext: Buffer, out: list[bytes], padding: int = 0) -> None:
+    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes]) -> None:
         """See ``Protection``; the explicit nonce is the sequence number."""
-        size = len(plaintext)
-        sequence = self.sequence
-        self.sequence = sequence + 1
-        covered = mac_header(sequence, content_type, TLS12, size)
-        if self._explicit:
-            nonce = self._salt + covered[:8]
-            head = record_header(content_type, TLS12, 8 + size + self._tag) + covered[:8]
-        else:
-            nonce = (self._iv ^ sequence).to_bytes(12, "big")
-            head = record_header(content_type, TLS12, size + self._tag)
-        out += head, self._encrypt(nonce, plaintext, covered)
+        total = len(plaintext)
+        explicit, tag, encrypt = self._explicit, self._tag, self._encrypt
+        part: Buffer = plaintext
+        size = total
+        view = memoryview(plaintext) if total > limit else None
+        for at in range(0, total or 1, limit):
+            if view is not None:
+                part = view[at : at + limit]
+                size = len(part)
+            sequence = self.sequence
+            self.sequence = sequence + 1
+            covered = mac_header(sequence, content_type, TLS12, size)
+            head = record_header(content_type, TLS12, explicit + size + tag)
+            if explicit:
+                number = covered[:8]
+                out += head, number, encrypt(self._salt + number, part, covered)
+            else:
+                out += head, encrypt((self._iv ^ sequence).to_bytes(12, "big"), part, covered)
+
+    def open_run(self, data: Buffer, pos: int, limit: int, found: list[Buffer]) -> int:
+        """See ``Protection``."""
+        explicit, decrypt, salt = self._explicit, self._decrypt, self._salt
+        end = len(data)
+        view = memoryview(data)
+        extra = explicit + self._tag
+        while end - pos > 5:
+            kind, version, length = read_header(data, pos)
+            start = pos + 5
+            stop = start + length
+            size = length - extra
+            if kind != APPLICATION_DATA or version != TLS12 or not 0 < size <= limit or stop > end:
+                break
+            sequence = self.sequence
+            if explicit:
+                nonce = b"".join((salt, view[start : start + 8]))
+            else:
+                nonce = (self._iv ^ sequence).to_bytes(12, "big")
+            try:
+                clear = decrypt(nonce, view[start + explicit : stop], mac_header(sequence, kind, version, size))
+            except InvalidTag:
+                raise BadRecord("tag does not verify") from None
+            self.sequence = sequence + 1
+            found.append(clear)
+            pos = stop
+        return pos

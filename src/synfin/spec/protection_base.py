@@ -9,6 +9,7 @@ from synfin.errors import WireError
 from synfin.wire.codec import Buffer
 
 record_header = Struct("!BHH").pack
+read_header = Struct("!BHH").unpack_from
 mac_header = Struct("!QBHH").pack
 
 #: How many records ``try_resync`` looks ahead when it is not told otherwise.
@@ -52,9 +53,22 @@ class Protection(ABC):
     def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
         """The whole protected record, header included.  ``padding`` is for TLS 1.3, in octets."""
 
-    def seal_parts(self, content_type: int, plaintext: Buffer, out: list[bytes], padding: int = 0) -> None:
-        """Append the record's octets to ``out`` in pieces, so that whoever sends many records joins them once."""
-        out.append(self.seal_record(content_type, bytes(plaintext), padding))
+    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes]) -> None:
+        """Records of at most ``limit`` octets of content each, appended to ``out`` in pieces to be joined once.
+
+        One record for an empty ``plaintext``.
+        """
+        for at in range(0, len(plaintext) or 1, limit):
+            out.append(self.seal_record(content_type, bytes(plaintext[at : at + limit])))
+
+    def open_run(self, data: Buffer, pos: int, limit: int, found: list[Buffer]) -> int:
+        """Open whole records of plain application data from ``pos`` on; their contents are appended to ``found``.
+
+        The position of the first record that is anything else, is not all there, is empty, or may have more than
+        ``limit`` octets of content; that one is untouched.  Raises BadRecord like ``open_record``, and then ``found``
+        has the records before.  Ways of protection that are rare open none.
+        """
+        return pos
 
     def skip(self, records: int) -> None:
         """Step over records that were not seen.  With RC4 or an implicit IV the next ones will still not open."""

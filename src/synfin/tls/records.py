@@ -7,17 +7,16 @@ wait in a flight until ``flush``, so that they share records; keys change betwee
 from __future__ import annotations
 
 from collections.abc import Callable
-from struct import Struct
 
 from synfin.errors import PeerError
-from synfin.spec.protection import Aead13, BadRecord, Protection, record_header
+from synfin.spec.protection import Aead13, BadRecord, Protection, read_header, record_header
 from synfin.tls.config import TLS12, TLS13, Limits
+from synfin.tls.events import Facts
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.registry import CONTENT_TYPES
 
 CCS, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 MAX_PLAIN = 1 << 14
-_read_header = Struct("!BHH").unpack_from
 
 
 class Records:
@@ -40,6 +39,7 @@ class Records:
         self._ccs_expected: Callable[[], None] | None = None  # TLS 1.2: what ChangeCipherSpec does
         self._skip_early = 0  # octets of refused early data that may still be thrown away
         self._early = False  # what comes is early data
+        self.facts: Facts | None = None  # set when the handshake is done
         self._deaf = False
         # out
         self._sealer: Protection | None = None
@@ -59,6 +59,16 @@ class Records:
     def _application(self, content: bytes) -> None:
         raise NotImplementedError
 
+    def _run(self, opener: Protection, data: Buffer, pos: int) -> int:
+        """Take the ordinary records of application data from ``pos`` on; what has been taken ends there."""
+        found: list[Buffer] = []
+        try:
+            return opener.open_run(data, pos, self._limit_in, found)
+        finally:
+            if found:
+                self._empty = 0
+                self._application(b"".join(found))
+
     # ------------------------------------------------------------ records out
 
     def say_later(self, raw: bytes) -> None:
@@ -69,25 +79,38 @@ class Records:
         """Put queued handshake messages into records."""
         flight = bytes(self._flight)
         self._flight.clear()
-        limit = self._limit_out
-        for at in range(0, len(flight), limit):
-            self.seal(HANDSHAKE, flight[at : at + limit])
+        if flight:
+            self.seal(HANDSHAKE, flight)
 
     def seal(self, kind: int, content: Buffer) -> None:
-        """One record out, under the keys that hold."""
+        """Content of any length out, in as many records as it takes, under the keys that hold."""
         sealer = self._sealer
-        if sealer is None:
-            size = len(content)
-            self._out += record_header(kind, self._record_version, size), bytes(content)
-            return
-        pad = self._padding
-        if pad is None:
-            sealer.seal_parts(kind, content, self._out)
-        else:
-            room = self._limit_out - len(content)
-            sealer.seal_parts(kind, content, self._out, max(0, min(pad(len(content)), room)))
-        if sealer.sequence >= self.limits.records_per_key and kind == APPLICATION_DATA:
+        limit = self._limit_out
+        if sealer is None or self._padding is not None:
+            self._seal_each(sealer, kind, content)
+        elif len(content) <= limit or kind != APPLICATION_DATA:
+            sealer.seal_run(kind, content, limit, self._out)
+        else:  # not beyond what these keys may protect
+            run = max(1, self.limits.records_per_key - sealer.sequence) * limit
+            sealer.seal_run(kind, content[:run] if run < len(content) else content, limit, self._out)
+            if run < len(content):
+                self.keys_used_up()
+                self.seal(kind, memoryview(content)[run:])
+                return
+        if kind == APPLICATION_DATA and sealer is not None and sealer.sequence >= self.limits.records_per_key:
             self.keys_used_up()
+
+    def _seal_each(self, sealer: Protection | None, kind: int, content: Buffer) -> None:
+        """In clear, or with padding: record for record."""
+        limit, pad = self._limit_out, self._padding
+        for at in range(0, len(content) or 1, limit):
+            part = bytes(content[at : at + limit])
+            size = len(part)
+            if sealer is None:
+                self._out += record_header(kind, self._record_version, size), part
+            else:
+                padding = max(0, min(pad(size), limit - size)) if pad else 0
+                self._out.append(sealer.seal_record(kind, part, padding))
 
     def keys_used_up(self) -> None:
         """The sending keys have protected as many records as they should; TLS 1.3 roles change them."""
@@ -126,16 +149,24 @@ class Records:
         view = memoryview(data)
         pos, end = 0, len(data)
         while end - pos >= 5:
-            kind, version, length = _read_header(data, pos)
+            if (
+                self.facts is not None
+                and (opener := self._opener) is not None
+                and not self._early
+                and not self._partial
+            ):
+                pos = self._run(opener, data, pos)
+                if end - pos < 5:
+                    self._need = 5
+                    break
+            kind, version, length = read_header(data, pos)
             opener = self._opener
-            usual = opener is not None and kind == APPLICATION_DATA and version == TLS12
-            if not usual or length > MAX_PLAIN + 256:
-                self._header(kind, version, length, view, pos)
+            self._header(kind, version, length, view, pos)
             stop = pos + 5 + length
             if stop > end:
                 self._need = 5 + length
                 break
-            if opener is not None and (usual or kind == APPLICATION_DATA or self.version != TLS13):
+            if opener is not None and (kind == APPLICATION_DATA or self.version != TLS13):
                 self._protected(opener, kind, version, view[pos + 5 : stop])
             else:
                 self._clear(kind, bytes(view[pos + 5 : stop]))
