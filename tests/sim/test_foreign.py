@@ -94,22 +94,28 @@ def test_the_observer_agrees_with_the_truth(tmp_path: Path, name: str, seed: int
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
-@pytest.mark.parametrize("name", ["loss", "everything"])
-def test_tshark_reads_it(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("name", RUNS)
+def test_tshark_reads_it(tmp_path: Path, name: str, seed: int) -> None:
     path = tmp_path / "run.pcapng"
-    network, _ = record(path, RUNS[name], 1)
+    network, _ = record(path, RUNS[name], seed)
     sent = sent_by_a(network)
     run = subprocess.run(
         ["tshark", "-n", "-r", path, "-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE", "-T", "fields",
-         "-e", "_ws.malformed", "-e", "tcp.checksum.status", "-e", "ip.checksum.status", "-e", "ip.src",
-         "-e", "tcp.analysis.retransmission"],
+         "-e", "_ws.malformed", "-e", "tcp.checksum.status", "-e", "ip.checksum.status", "-e", "tcp.srcport",
+         "-e", "tcp.analysis.retransmission", "-e", "tcp.analysis.out_of_order"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     lines = [line.split("\t") for line in run.stdout.splitlines()]
-    assert all(not line[0] and line[1:3] == ["1", "1"] for line in lines)
-    mine = [line for line in lines if line[3] == "10.0.0.1"]
+    assert all(not line[0] and line[1] == "1" and line[2] == ("1" if seed % 2 else "") for line in lines)
+    mine = [line for line in lines if line[3] != "443"]
     assert len(mine) == len(sent)
-    assert sum(bool(line[4]) for line in mine) >= sum(packet.again for packet in sent) * 0.9
+    named = [bool(line[4] or line[5]) for line in mine]
+    assert named == [packet.again for packet in sent]
+    # And `synfin read`'s marks are tshark's.
+    (connection,) = observe(path)
+    marks = [mark for mark, sender in zip(connection.tcp.marks, connection.rows.sender, strict=True) if not sender]
+    assert [bool(mark & (Mark.RETRANSMISSION | Mark.OUT_OF_ORDER)) for mark in marks] == named
 
 
 def test_the_same_seed_writes_the_same_octets(tmp_path: Path) -> None:

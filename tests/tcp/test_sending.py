@@ -154,8 +154,9 @@ def test_tail_loss_probe_before_the_timeout() -> None:
     said = d.wait(0.25)
     assert seqs(said) == [at(2)]  # the last segment, after two round trips
     d.now += 100 * MILLISECOND
-    # The probe shows what is missing, and RACK resends it without a timeout.
-    assert seqs(d.hear("ACK", 1, 1, options=block(d, at(2), at(3)))) == [at(0), at(1)]
+    # The probe shows what is missing, and RACK resends it without a timeout, as much as has arrived (RFC 9937).
+    assert seqs(d.hear("ACK", 1, 1, options=block(d, at(2), at(3)))) == [at(0)]
+    assert seqs(d.hear("ACK", 1, at(1), options=block(d, at(2), at(3)))) == [at(1)]
 
 
 def test_spurious_timeout_is_undone() -> None:
@@ -426,3 +427,99 @@ def test_bulk_data_is_not_copied() -> None:
     d.hear("ACK", 1, 1, payload=came)
     (got,) = d.host.recv_buffers(d.connection, d.now)
     assert got is came
+
+
+def stamp(d: Dialogue, echo: int) -> bytes:
+    """Timestamps with an echo; the value rises with the time."""
+    return b"\x01\x01\x08\x0a" + (d.now // MILLISECOND).to_bytes(4, "big") + (echo & 0xFFFFFFFF).to_bytes(4, "big")
+
+
+def sent_stamp(packet: Packet) -> int:
+    return int.from_bytes(packet.options[4:8], "big")
+
+
+def stamped(config: Config) -> Dialogue:
+    d = Dialogue(config)
+    d.connection = d.host.connect(THERE, PEER_PORT, d.now, local_port=PORT)
+    d.said()
+    d.now += 100 * MILLISECOND
+    permitted = SACK_PERMITTED if config.sack else b""
+    d.hear("SYN,ACK", 0, 1, options=MSS_OPTION + permitted + stamp(d, 0))
+    return d
+
+
+def test_eifel_takes_back_a_timeout() -> None:
+    """RFC 3522: the echo is of the original, so nothing was lost and nothing more goes again."""
+    d = stamped(replace(PLAIN, timestamps=True, frto=False))
+    d.send(bytes(30 * 1448))
+    first = sent_stamp(d.packets[0])
+    assert d.connection is not None
+    window = d.connection.congestion.cwnd
+    d.wait(1.1)
+    assert d.connection.congestion.cwnd < window
+    said = d.hear("ACK", 1, 1 + 1448, options=stamp(d, first))
+    assert all(not packet.again for packet in d.packets)
+    assert seqs(said)[0] == 1 + 10 * 1448
+    assert d.connection.congestion.cwnd >= window
+    assert d.connection.recovering == ""
+
+
+def test_eifel_leaves_a_true_timeout() -> None:
+    d = stamped(replace(PLAIN, timestamps=True, frto=False))
+    d.send(bytes(30 * 1448))
+    d.wait(1.1)
+    d.hear("ACK", 1, 1 + 1448, options=stamp(d, sent_stamp(d.packets[0]) if d.packets else d.now // MILLISECOND))
+    assert d.connection is not None
+    assert d.connection.recovering == "timeout"
+
+
+def test_dsack_takes_back_a_fast_recovery() -> None:
+    """RFC 3708: what was sent again had come already."""
+    d = opened(SACKED, sack=True)
+    d.send(bytes(20 * MSS))
+    assert d.connection is not None
+    window = d.connection.congestion.cwnd
+    d.now += 100 * MILLISECOND
+    assert at(0) in seqs(d.hear("ACK", 1, 1, options=block(d, at(1), at(5))))
+    assert d.connection.congestion.cwnd < window
+    d.hear("ACK", 1, at(10))
+    d.now += 100 * MILLISECOND
+    d.hear("ACK", 1, at(10), options=block(d, at(0), at(1)))
+    assert d.connection.congestion.cwnd >= window
+
+
+def test_dsack_widens_the_reordering_window_for_sixteen_recoveries() -> None:
+    """RFC 8985 6.2 step 4."""
+    d = opened(SACKED, sack=True)
+    d.send(bytes(10 * MSS))
+    assert d.connection is not None
+    board = d.connection.board
+    d.hear("ACK", 1, at(4), options=block(d, at(0), at(1)))
+    d.hear("ACK", 1, at(5), options=block(d, at(0), at(1)))
+    assert board.window_mult == 2  # once a round trip
+    d.send(bytes(10 * MSS))
+    d.hear("ACK", 1, at(12), options=block(d, at(0), at(1)))
+    assert board.window_mult == 3
+    for _ in range(15):
+        board.calm()
+    assert board.window_mult == 3
+    board.calm()
+    assert board.window_mult == 1
+
+
+def test_the_rate_falls_in_proportion() -> None:
+    """RFC 9937: in the round trip of recovery seven segments go for every ten that arrive (CUBIC), evenly."""
+    d = opened(SACKED, sack=True)
+    assert d.connection is not None
+    d.connection.congestion.cwnd = 40 * MSS
+    d.connection.snd_wscale, d.connection.snd_wnd = 7, 65535 << 7
+    d.send(bytes(100 * MSS))
+    d.now += 100 * MILLISECOND
+    sent = [len(d.hear("ACK", 1, 1, options=block(d, at(1), at(4))))]
+    for n in range(5, 41):
+        sent.append(len(d.hear("ACK", 1, 1, options=block(d, at(1), at(n)))))
+    assert max(sent) <= 3
+    assert 25 <= sum(sent) <= 29  # 0.7 of 39
+    assert all(sum(sent[n : n + 6]) >= 3 for n in range(30))
+    d.hear("ACK", 1, at(40))
+    assert d.connection.congestion.cwnd == d.connection.congestion.ssthresh

@@ -45,14 +45,15 @@ class Connection:
     """
 
     __slots__ = (
-        "ack_now", "ack_pending", "active", "board", "challenges", "challenges_at", "config", "congestion", "cwr_due",
-        "dsack", "due_syn", "ece_due", "ecn_on", "ecn_recover", "error", "events", "fin_at", "fin_wanted", "frto",
-        "heard_at", "history", "icmp_error", "irs", "iss", "last_ack_sent", "limited", "local", "max_snd_wnd", "mss",
-        "mtu", "mtu_probe", "mtu_range", "must_resend", "orphan", "out", "peer_mss", "persists", "probes",
-        "progress_at", "queue", "rcv_adv", "rcv_nxt", "rcv_up", "rcv_wscale", "received", "recover", "recovering",
-        "remote", "retries", "rtt", "sack_on", "saved", "sent_at", "snd_nxt", "snd_una", "snd_up", "snd_wl1",
-        "snd_wl2", "snd_wnd", "snd_wscale", "state", "timers", "tlp_again", "tlp_end", "ts_offset", "ts_on",
-        "ts_recent", "ts_recent_at", "user_timeout", "wait_room", "wscale_on",
+        "ack_now", "ack_pending", "active", "again_end", "again_left", "again_ts", "board", "challenges",
+        "challenges_at", "config", "congestion", "cwr_due", "dsack", "due_syn", "ece_due", "ecn_on", "ecn_recover",
+        "error", "events", "fin_at", "fin_wanted", "frto", "heard_at", "history", "icmp_error", "irs", "iss",
+        "last_ack_sent", "limited", "local", "max_snd_wnd", "mss", "mtu", "mtu_probe", "mtu_range", "must_resend",
+        "orphan", "out", "peer_mss", "persists", "probes", "progress_at", "prr_base", "prr_delivered", "prr_out",
+        "queue", "rcv_adv", "rcv_nxt", "rcv_up", "rcv_wscale", "received", "recover", "recovering", "remote",
+        "retries", "rtt", "sack_on", "saved", "sent_at", "snd_nxt", "snd_una", "snd_up", "snd_wl1", "snd_wl2",
+        "snd_wnd", "snd_wscale", "state", "timers", "tlp_again", "tlp_end", "ts_offset", "ts_on", "ts_recent",
+        "ts_recent_at", "user_timeout", "wait_room", "wscale_on",
     )  # fmt: skip
 
     def __init__(self, config: Config, local: Place, remote: Place, iss: int, *, clock_offset: int = 0) -> None:
@@ -108,6 +109,10 @@ class Connection:
         self.recovering = ""  # "", "fast" or "timeout"
         self.recover = iss
         self.saved: Saved | None = None
+        self.again_ts: int | None = None  # the timestamp clock at the first retransmission of a recovery
+        self.again_end = iss  # the highest number sent again in it
+        self.again_left = 0  # octets sent again that no D-SACK has named
+        self.prr_base = self.prr_delivered = self.prr_out = 0  # RFC 9937: RecoverFS, prr_delivered, prr_out
         self.retries = 0
         self.frto = 0  # RFC 5682: 1 after a timeout, 2 may send new data, 3 waits what becomes of it
         self.must_resend = False  # the first retransmission of a recovery does not wait for room

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synfin.spec.tcp_states import State
-from synfin.tcp import pathmtu, patience, segments
+from synfin.tcp import pathmtu, patience, segments, spurious
 from synfin.tcp.names import NEVER, Timer
 from synfin.tcp.scoreboard import Flight
 from synfin.tcp.segments import OPENING, SENDING
@@ -81,6 +81,7 @@ def _again(c: Connection, now: int) -> None:
 def resend(c: Connection, flight: Flight, now: int) -> None:
     """One flight once more."""
     c.board.resent(flight, now)
+    spurious.resent(c, flight.start, flight.end, now)
     c.timers[Timer.RETRANSMIT] = now + c.rtt.rto if c.timers[Timer.RETRANSMIT] == NEVER else c.timers[Timer.RETRANSMIT]
     segments.data(c, flight.start, flight.end, now, again=True)
 

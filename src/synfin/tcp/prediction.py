@@ -37,6 +37,7 @@ def in_order(c: Connection, packet: Packet, now: int) -> bool:
         or not 0 < size <= c.rcv_adv - nxt
         or packet.ack != c.snd_una & MASK
         or packet.window << c.snd_wscale != c.snd_wnd
+        or c.snd_wl1 > nxt
         or c.received
         or c.fin_at is not None
         or c.recovering

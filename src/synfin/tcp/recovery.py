@@ -3,7 +3,7 @@
 One arithmetic for all kinds of recovery: a loss found (by RACK, RFC 8985; by counting, RFC 6675; by three duplicate
 acknowledgments, RFC 6582) marks flights lost, the congestion controller lowers its window once a round trip, and
 ``output`` sends what is lost and what is new as far as window less pipe allows.  A timeout marks everything lost
-(RFC 5681 3.1) unless F-RTO (RFC 5682) shows it was spurious.
+(RFC 5681 3.1) unless it turns out to have been spurious (``spurious``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from synfin.spec.tcp_segments import unwrap
 from synfin.spec.tcp_states import Cause, State
-from synfin.tcp import pathmtu, patience, segments
+from synfin.tcp import pathmtu, patience, segments, spurious
 from synfin.tcp.config import MILLISECOND
 from synfin.tcp.congestion import NewReno, controller
 from synfin.tcp.names import NEVER, Kind, Timer
@@ -60,7 +60,7 @@ def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
     outstanding = c.snd_nxt - c.snd_una
     window_same = seg.window == c.snd_wnd
     delivered = fresh = sample = 0
-    dsack = False
+    repeat: tuple[int, int] | None = None
     if progress:
         delivered, sample, once = board.ack(ack, now)
         c.snd_una = ack
@@ -74,10 +74,12 @@ def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
         blocks = [(unwrap(left, c.snd_una), unwrap(right, c.snd_una)) for left, right in seg.opts.sack]
         left, right = blocks[0]
         if right <= c.snd_una or any(b0 <= left and right <= b1 for b0, b1 in blocks[1:]):
-            dsack = True  # RFC 2883 4
+            repeat = blocks[0]  # RFC 2883 4
             blocks = blocks[1:]
         fresh, sacked_sample = board.sack(blocks, c.snd_una, c.snd_nxt, now)
         sample = sample or sacked_sample
+        if repeat is not None:
+            board.widen(c.snd_una, c.snd_nxt)
     if sample:
         c.rtt.sample(sample)
         board.min_rtt = c.rtt.least
@@ -91,16 +93,19 @@ def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
         not progress and ack == c.snd_una and outstanding > 0 and not len(seg.payload) and not seg.flags & FIN
         and (window_same or fresh > 0) and c.timers[Timer.PERSIST] == NEVER
     )  # fmt: skip
+    spurious.detect(c, seg, progress, repeat)
     if progress:
         _progress(c, delivered, outstanding, now)
     if c.tlp_end is not None:
-        _probe_answered(c, ack, dsack, duplicate, now)
+        _probe_answered(c, ack, repeat is not None, duplicate, now)
     if duplicate and not c.sack_on:
         _departed(c)
     if c.frto:
-        _forward(c, progress, duplicate)
+        spurious.forward(c, progress, duplicate)
     if len(board):
-        _losses(c, now)
+        lost = _losses(c, now)
+        if c.recovering == "fast" and c.sack_on:
+            _proportional(c, delivered + fresh, progress and not lost)
     if progress:
         _restart(c, now)
     return True
@@ -160,9 +165,28 @@ def _progress(c: Connection, delivered: int, outstanding: int, now: int) -> None
 
 def _over(c: Connection) -> None:
     c.recovering = ""
-    c.saved = None
     c.frto = 0
     c.board.departed = 0
+    c.board.calm()
+
+
+def _proportional(c: Connection, delivered: int, safe: bool) -> None:
+    """Proportional rate reduction (RFC 9937): in recovery send as much less as the window is to be less at its end.
+
+    ``delivered`` octets were acknowledged or sacked by this acknowledgment; ``safe``: it moved SND.UNA and no more
+    was found lost.
+    """
+    window, mss = c.congestion, c.mss
+    pipe = c.board.pipe
+    c.prr_delivered += delivered
+    if pipe > window.ssthresh:
+        room = -(-c.prr_delivered * window.ssthresh // c.prr_base) - c.prr_out
+    else:
+        room = max(c.prr_delivered - c.prr_out, delivered) + (mss if safe else 0)
+        room = min(window.ssthresh - pipe, room)
+    if not c.prr_out:
+        room = max(room, mss)
+    window.cwnd = max(pipe + max(room, 0), mss)
 
 
 def _departed(c: Connection) -> None:
@@ -171,13 +195,13 @@ def _departed(c: Connection) -> None:
     board.departed = min(board.departed + c.mss, max(board.pipe - c.mss, 0) if board.pipe else 0)
 
 
-def _losses(c: Connection, now: int) -> None:
-    """Look for losses after an acknowledgment; begin recovery when there are any."""
+def _losses(c: Connection, now: int) -> int:
+    """Look for losses after an acknowledgment; begin recovery when there are any.  The octets found."""
     board = c.board
     lost = 0
     if c.sack_on:
         if not board.sacked and not c.recovering:
-            return
+            return 0
         if c.config.rack:
             lost, again = board.detect(now, _reorder_window(c))
             c.timers[Timer.REORDER] = again or NEVER
@@ -186,6 +210,7 @@ def _losses(c: Connection, now: int) -> None:
     elif not c.recovering and board.departed >= _duplicates(c) and c.snd_una > c.recover - 1:
         lost = _lose_first(c)
     _lost(c, lost, now)
+    return lost
 
 
 def _lose_first(c: Connection) -> int:
@@ -218,7 +243,9 @@ def _enter(c: Connection, now: int) -> None:
     """Fast recovery (RFC 6675 5 step 4)."""
     c.recovering = "fast"
     c.recover = c.snd_nxt
-    c.saved = c.congestion.save()
+    spurious.begin(c)
+    c.prr_base = max(c.snd_nxt - c.snd_una, 1)
+    c.prr_delivered = c.prr_out = 0
     c.congestion.on_loss(_flight(c), now)
     c.must_resend = True
     c.timers[Timer.PROBE] = NEVER
@@ -269,21 +296,6 @@ def _probe_answered(c: Connection, ack: int, dsack: bool, duplicate: bool, now: 
         c.tlp_end = None
 
 
-def _forward(c: Connection, progress: bool, duplicate: bool) -> None:
-    """F-RTO (RFC 5682 2.1), the steps after the timeout."""
-    if duplicate or (c.frto == 1 and c.snd_una >= c.recover):
-        c.frto = 0
-    elif progress and c.frto == 1:
-        c.frto = 2
-    elif progress and c.frto == 3:
-        # Octets that were sent once only are acknowledged: the timeout was spurious.
-        c.frto = 0
-        c.board.spared()
-        if c.saved is not None:
-            c.congestion.undo(c.saved)
-        _over(c)
-
-
 # ---------------------------------------------------------------- timers
 
 
@@ -300,7 +312,7 @@ def retransmission_timeout(c: Connection, now: int) -> None:
         return
     first = c.retries == 0
     if first and c.recovering != "timeout":
-        c.saved = c.congestion.save()
+        spurious.begin(c)
     c.retries += 1
     c.rtt.expired()
     if board.first.sacked:

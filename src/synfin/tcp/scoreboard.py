@@ -17,13 +17,17 @@ from bisect import bisect_right
 
 
 class Flight:
-    """Octets [start, end) in sequence space; ``sent_at`` is when they were sent last, ``times`` how often."""
+    """Octets [start, end) in sequence space; ``sent_at`` is when they were sent last, ``times`` how often.
 
-    __slots__ = ("end", "first_at", "lost", "sacked", "sent_at", "start", "times")
+    ``serial`` counts what was sent, so it tells the order of what was sent at the same time.
+    """
 
-    def __init__(self, start: int, end: int, now: int) -> None:
+    __slots__ = ("end", "lost", "sacked", "sent_at", "serial", "start", "times")
+
+    def __init__(self, start: int, end: int, now: int, serial: int) -> None:
         self.start, self.end = start, end
-        self.sent_at = self.first_at = now
+        self.sent_at = now
+        self.serial = serial
         self.times = 1
         self.sacked = self.lost = False
 
@@ -36,8 +40,9 @@ class Scoreboard:
     """All flights between SND.UNA and SND.NXT, in order."""
 
     __slots__ = (
-        "_counted", "_grown", "_head", "_list", "_lost", "_oldest", "_order", "departed", "highest_sacked", "min_rtt",
-        "pipe", "rack_at", "rack_end", "rack_rtt", "reordered", "sacked", "window_mult",
+        "_counted", "_grown", "_head", "_list", "_lost", "_oldest", "_order", "_serial", "departed", "highest_sacked",
+        "min_rtt", "pipe", "rack_end", "rack_rtt", "rack_serial", "reordered", "round_end", "sacked", "window_mult",
+        "window_persist",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -53,9 +58,11 @@ class Scoreboard:
         self.departed = 0  # octets that duplicate ACKs say have left the network (no SACK)
         self.highest_sacked = 0
         self.min_rtt = 0
-        self.rack_at = self.rack_end = self.rack_rtt = 0
+        self.rack_serial = self.rack_end = self.rack_rtt = self._serial = 0
         self.reordered = False
         self.window_mult = 1
+        self.window_persist = 0  # recoveries for which a wider window is kept
+        self.round_end: int | None = None  # until SND.UNA is there, D-SACKs belong to one round trip
 
     def __len__(self) -> int:
         return len(self._list) - self._head
@@ -72,7 +79,8 @@ class Scoreboard:
 
     def sent(self, start: int, end: int, now: int) -> Flight:
         """New octets went out."""
-        flight = Flight(start, end, now)
+        self._serial += 1
+        flight = Flight(start, end, now, self._serial)
         self._list.append(flight)
         self._order.append((flight, 1))
         self.pipe += end - start
@@ -85,6 +93,8 @@ class Scoreboard:
             self.pipe += flight.end - flight.start
         flight.times += 1
         flight.sent_at = now
+        self._serial += 1
+        flight.serial = self._serial
         self._order.append((flight, flight.times))
 
     def ack(self, una: int, now: int) -> tuple[int, int, bool]:
@@ -129,8 +139,8 @@ class Scoreboard:
     def _cut(self, at: int, middle: int) -> Flight:
         """Split the flight at index ``at``; the left part."""
         right = self._list[at]
-        left = Flight(right.start, middle, right.first_at)
-        left.sent_at, left.times, left.sacked, left.lost = right.sent_at, right.times, right.sacked, right.lost
+        left = Flight(right.start, middle, right.sent_at, right.serial)
+        left.times, left.sacked, left.lost = right.times, right.sacked, right.lost
         right.start = middle
         self._list.insert(at, left)
         if left.lost:
@@ -196,9 +206,9 @@ class Scoreboard:
         rtt = now - flight.sent_at
         if flight.times > 1 and rtt < self.min_rtt:
             return  # most likely the answer to an earlier transmission
-        sent_at = flight.sent_at
-        if sent_at > self.rack_at or (sent_at == self.rack_at and end > self.rack_end):
-            self.rack_at, self.rack_end, self.rack_rtt = sent_at, end, rtt
+        serial = flight.serial
+        if serial > self.rack_serial or (serial == self.rack_serial and end > self.rack_end):
+            self.rack_serial, self.rack_end, self.rack_rtt = serial, end, rtt
 
     def detect(self, now: int, reorder_window: int) -> tuple[int, int]:
         """RFC 8985 6.2 step 5: (octets newly marked lost, when to look again or 0)."""
@@ -207,7 +217,7 @@ class Scoreboard:
         while at < len(order):
             flight, times = order[at]
             if times == flight.times and not flight.sacked and not flight.lost:
-                if (flight.sent_at, flight.end) >= (self.rack_at, self.rack_end):
+                if (flight.serial, flight.end) >= (self.rack_serial, self.rack_end):
                     break
                 deadline = flight.sent_at + self.rack_rtt + reorder_window
                 if deadline > now:
@@ -218,6 +228,19 @@ class Scoreboard:
             at += 1
         self._past(at)
         return lost, again
+
+    def widen(self, una: int, nxt: int) -> None:
+        """A D-SACK: something was sent again in vain, so wait longer for the reordered (RFC 8985 6.2 step 4)."""
+        if self.round_end is None or una >= self.round_end:
+            self.round_end = nxt
+            self.window_mult += 1
+            self.window_persist = 16
+
+    def calm(self) -> None:
+        """A recovery is over: after sixteen without D-SACK the reordering window is as it was."""
+        self.window_persist = max(self.window_persist - 1, 0)
+        if not self.window_persist:
+            self.window_mult = 1
 
     def _past(self, at: int) -> None:
         """The order of sending was looked at up to this index."""
@@ -282,7 +305,7 @@ class Scoreboard:
                 flight.lost = False
                 self.pipe += flight.end - flight.start
         self._lost.clear()
-        self._order = [(flight, flight.times) for flight in sorted(alive, key=lambda f: (f.sent_at, f.end))]
+        self._order = [(flight, flight.times) for flight in sorted(alive, key=lambda f: (f.serial, f.end))]
         self._oldest = 0
 
     def next_lost(self) -> Flight | None:

@@ -96,6 +96,7 @@ def data(c: Connection, start: int, end: int, now: int, *, again: bool = False) 
         syn_ack(c, now, again)
         return
     last = c.queue.end
+    c.prr_out += end - start
     stop = min(end, last)
     payload = c.queue.slice(start, stop - start) if stop > start else b""
     flags = ACK | (PSH if stop == last and stop > start else 0) | (FIN if end > last and c.fin_wanted else 0)
