@@ -105,31 +105,35 @@ class Aead13(Protection):
             sequence += 1
             self.sequence = sequence
 
-    def open_run(self, data: Buffer, pos: int, limit: int, found: list[Buffer]) -> int:
-        """See ``Protection``; a record that holds anything but application data is opened again by ``open_record``."""
+    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes]:
+        """See ``Protection``."""
         sequence, iv, decrypt = self.sequence, self._iv, self._decrypt
-        end = len(data)
-        view = memoryview(data)
-        least, most = self.expansion + 2, self.expansion + 1 + limit
+        view, end = memoryview(data), len(data)
+        least = self.expansion + 2
+        most = least - 1 + limit
+        found: list[bytes] = []
         known, header = -1, b""
         while end - pos > 5:
             kind, version, length = read_header(data, pos)
             start = pos + 5
-            if kind != APPLICATION_DATA or version != TLS12 or not least <= length <= most or start + length > end:
+            stop = start + length
+            if kind != APPLICATION_DATA or version != TLS12 or not least <= length <= most or stop > end:
                 break
             if length != known:
-                known, header = length, bytes(view[pos:start])
+                known, header = length, record_header(kind, version, length)
             try:
-                inner = decrypt((iv ^ sequence).to_bytes(12, "big"), view[start : start + length], header)
+                inner = decrypt((iv ^ sequence).to_bytes(12, "big"), view[start:stop], header)
             except InvalidTag:
-                raise BadRecord("tag does not verify") from None
+                break
             if inner[-1] != APPLICATION_DATA:
                 break
             sequence += 1
-            self.sequence = sequence
-            found.append(memoryview(inner)[:-1])
-            pos = start + length
-        return pos
+            found.append(inner)
+            pos = stop
+        self.sequence = sequence
+        if len(found) == 1:
+            return pos, found[0][:-1]
+        return pos, b"".join([memoryview(inner)[:-1] for inner in found])
 
     @property
     def secret(self) -> bytes:
@@ -200,12 +204,12 @@ class Aead12(Protection):
             else:
                 out += head, encrypt((self._iv ^ sequence).to_bytes(12, "big"), part, covered)
 
-    def open_run(self, data: Buffer, pos: int, limit: int, found: list[Buffer]) -> int:
+    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes]:
         """See ``Protection``."""
-        explicit, decrypt, salt = self._explicit, self._decrypt, self._salt
-        end = len(data)
-        view = memoryview(data)
+        sequence, explicit, decrypt, salt = self.sequence, self._explicit, self._decrypt, self._salt
+        view, end = memoryview(data), len(data)
         extra = explicit + self._tag
+        found: list[bytes] = []
         while end - pos > 5:
             kind, version, length = read_header(data, pos)
             start = pos + 5
@@ -213,16 +217,16 @@ class Aead12(Protection):
             size = length - extra
             if kind != APPLICATION_DATA or version != TLS12 or not 0 < size <= limit or stop > end:
                 break
-            sequence = self.sequence
             if explicit:
                 nonce = b"".join((salt, view[start : start + 8]))
+                start += 8
             else:
                 nonce = (self._iv ^ sequence).to_bytes(12, "big")
             try:
-                clear = decrypt(nonce, view[start + explicit : stop], mac_header(sequence, kind, version, size))
+                found.append(decrypt(nonce, view[start:stop], mac_header(sequence, kind, version, size)))
             except InvalidTag:
-                raise BadRecord("tag does not verify") from None
-            self.sequence = sequence + 1
-            found.append(clear)
+                break
+            sequence += 1
             pos = stop
-        return pos
+        self.sequence = sequence
+        return pos, found[0] if len(found) == 1 else b"".join(found)

@@ -61,14 +61,14 @@ class Protection(ABC):
         for at in range(0, len(plaintext) or 1, limit):
             out.append(self.seal_record(content_type, bytes(plaintext[at : at + limit])))
 
-    def open_run(self, data: Buffer, pos: int, limit: int, found: list[Buffer]) -> int:
-        """Open whole records of plain application data from ``pos`` on; their contents are appended to ``found``.
+    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes]:
+        """Open ordinary records of application data from ``pos`` on: where they end, and what they hold together.
 
-        The position of the first record that is anything else, is not all there, is empty, or may have more than
-        ``limit`` octets of content; that one is untouched.  Raises BadRecord like ``open_record``, and then ``found``
-        has the records before.  Ways of protection that are rare open none.
+        They end before a record that is anything else, is not all there, is empty, is padded, may have more than
+        ``limit`` octets of content, or does not open: that one is left for ``open_record`` to judge.  Ways of
+        protection that are rare open none here.
         """
-        return pos
+        return pos, b""
 
     def skip(self, records: int) -> None:
         """Step over records that were not seen.  With RC4 or an implicit IV the next ones will still not open."""

@@ -59,16 +59,6 @@ class Records:
     def _application(self, content: bytes) -> None:
         raise NotImplementedError
 
-    def _run(self, opener: Protection, data: Buffer, pos: int) -> int:
-        """Take the ordinary records of application data from ``pos`` on; what has been taken ends there."""
-        found: list[Buffer] = []
-        try:
-            return opener.open_run(data, pos, self._limit_in, found)
-        finally:
-            if found:
-                self._empty = 0
-                self._application(b"".join(found))
-
     # ------------------------------------------------------------ records out
 
     def say_later(self, raw: bytes) -> None:
@@ -155,7 +145,9 @@ class Records:
                 and not self._early
                 and not self._partial
             ):
-                pos = self._run(opener, data, pos)
+                pos, content = opener.open_run(data, pos, self._limit_in)
+                if content:
+                    self._application(content)
                 if end - pos < 5:
                     self._need = 5
                     break
