@@ -19,12 +19,15 @@ from synfin import __version__
 from synfin.cli.terminal import complain, one_line
 from synfin.errors import UsageError
 
-#: Command -> its module; the function has the command's name.
+#: Command -> its module; the function, or the group of commands, has the command's name.
 COMMANDS = {
     "read": "synfin.cli.read",
     "check": "synfin.cli.check",
     "follow": "synfin.cli.follow",
     "rule": "synfin.cli.rule",
+    "trace": "synfin.cli.trace",
+    "wire": "synfin.cli.wire",
+    "ca": "synfin.cli.ca",
     "demo": "synfin.cli.demo",
 }
 
@@ -58,8 +61,11 @@ def build(names: list[str]) -> typer.Typer:
     )
     app.callback()(_top)
     for name in names:
-        function = getattr(import_module(COMMANDS[name]), name)
-        app.command(name)(function)
+        found = getattr(import_module(COMMANDS[name]), name)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=name)
+        else:
+            app.command(name)(found)
     return app
 
 
@@ -78,7 +84,8 @@ def main(arguments: list[str]) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             typer.echo(said)
             return 2
-        where = f"synfin {asked} --help" if asked else "synfin --help"
+        path = getattr(getattr(error, "ctx", None), "command_path", "")
+        where = f"{path or f'synfin {asked}'.strip()} --help"
         return complain(f"{one_line(said)} (see {where})")
     except typer.Abort:
         return 130

@@ -20,7 +20,7 @@ from synfin.drive import clock
 from synfin.drive.capture import LiveCapture, PduCapture, Tap
 from synfin.drive.eyeballs import Attempt, connect_socket, interleave, race
 from synfin.drive.lookup import Lookup, look_up, name_servers
-from synfin.drive.streams import AlertError, Pipe, TlsStream, TruncatedError
+from synfin.drive.streams import AlertError, Pipe, PlainStream, TlsStream, TruncatedError
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.drive.trace_ask import Ask, redirected
 from synfin.drive.trace_steps import (
@@ -42,7 +42,7 @@ from synfin.drive.trace_steps import (
 )
 from synfin.drive.trace_trust import Trust, Witness
 from synfin.errors import PeerError, UsageError
-from synfin.http.client import Body, Done, Exchange, Head, Http1, Http2, Request
+from synfin.http.client import Body, Done, Exchange, Fields, Head, Http1, Http2, Request
 from synfin.spec.certroots import RootSet
 from synfin.spec.violations import VIOLATIONS
 from synfin.wire.codec import Buffer
@@ -73,36 +73,6 @@ class Stream(Protocol):
 
     def abort(self) -> None:
         """Reset."""
-
-
-class PlainStream:
-    """A pipe as a stream without TLS."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self._pipe = pipe
-
-    async def read(self) -> bytes:
-        """The next octets, b"" at the end."""
-        return await self._pipe.receive()
-
-    async def write(self, data: Buffer) -> None:
-        """Send."""
-        await self._pipe.send(data)
-
-    async def close(self, *, drain: float) -> None:
-        """FIN, and ``drain`` seconds for the other's."""
-        try:
-            async with asyncio.timeout(drain):
-                await self._pipe.send_eof()
-                while await self._pipe.receive():
-                    pass
-        except (TimeoutError, OSError):
-            pass
-        await self._pipe.close()
-
-    def abort(self) -> None:
-        """Reset."""
-        self._pipe.abort()
 
 
 class TappedPipe:
@@ -178,11 +148,14 @@ class Run:
     hops: list[Hop] | None = None
     _step: str = "dns"
     _verifier: tls.PathVerifier | None = None
+    _roots: RootSet | None = None
     _clean: bool = False
 
     async def run(self) -> list[Hop]:
         """Do it.  UsageError for what cannot be asked; everything else is in the hops."""
         self.hops = []
+        if self.trust is not None:  # before the clock of a connection runs
+            self._verifier, self._roots = self.trust.verifier(), RootSet(self.trust.roots)
         try:
             async with asyncio.timeout(self.ask.max_seconds):
                 await self._follow()
@@ -303,11 +276,9 @@ class Run:
         if ask.url.scheme == "http":
             return PlainStream(pipe), None
         self._step = "tls"
-        if self.trust is None:
+        if self._verifier is None or self._roots is None:
             raise UsageError("nobody is trusted: give roots with --cacert FILE")
-        if self._verifier is None:
-            self._verifier = self.trust.verifier()
-        witness = Witness(self._verifier, RootSet(self.trust.roots), insecure=ask.insecure)
+        witness = Witness(self._verifier, self._roots, insecure=ask.insecure)
         name = ask.server_name or ask.url.host.partition("%")[0]
         config = tls.ClientConfig(
             verify=witness,
@@ -369,7 +340,7 @@ class Run:
         two = chosen == b"h2" or (secure is None and ask.prior_knowledge)
         request = Request(ask.method, ask.url.scheme, ask.url.authority, ask.url.target, ask.fields, ask.body)
         exchange: Exchange = Http2(request) if two else Http1(request)
-        self._tell(Sent(ask.method, ask.url.target, "2" if two else "1.1", ask.fields, len(ask.body)))
+        self._tell(Sent(ask.method, ask.url.target, "2" if two else "1.1", _shown(request, two), len(ask.body)))
         try:
             await self._answer(ask, exchange, stream)
         except (PeerError, OSError) as error:
@@ -452,6 +423,13 @@ class Run:
         return Cause("http", f"timed out {told}: the answer was not complete")
 
 
+def _shown(request: Request, two: bool) -> Fields:
+    """The fields as they go out, the host's first."""
+    if any(name.lower() == "host" for name, _ in request.fields):
+        return request.fields
+    return ((":authority" if two else "Host", request.authority), *request.fields)
+
+
 def _target(ask: Ask) -> Address:
     """Where to connect, by ``--connect-to``."""
     url = ask.url
@@ -496,7 +474,11 @@ def _broken(step: str, error: PeerError | OSError) -> Cause:
     if isinstance(error, PeerError):
         row = VIOLATIONS.get(error.violation)
         words = f"the server: {row.sentence}" if row is not None else error.violation
-        part = "certificate" if error.violation.startswith("certificate_") and step == "tls" else step
+        part = step
+        if error.violation.startswith("certificate_") and step == "tls" and row is not None:
+            part, words = "certificate", row.sentence
+        if error.violation == "certificate_refused":
+            words = "the server's certificate is not fit for use"
         return Cause(part, words, error.violation, error.expected, error.got)
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         where = "in the TLS handshake" if step == "tls" else "before the answer was complete"

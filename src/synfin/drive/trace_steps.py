@@ -32,6 +32,8 @@ class Cause:
     @property
     def rule(self) -> str:
         """The judge's code."""
+        if self.violation == "certificate_refused":  # of a server here
+            return "CRT401"
         return VIOLATIONS[self.violation].rule if self.violation in VIOLATIONS else ""
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from synfin.errors import PeerError, UsageError
 from synfin.pki.keys import load_key
-from synfin.spec.certcheck import ChainVerdict, check_chain
+from synfin.spec.certcheck import ChainVerdict, Severity, check_chain
+from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import RootSet, pem_certificates
 from synfin.tls import Credential, PathVerifier, Presented
 
@@ -37,6 +38,10 @@ class Trust:
 
     def verifier(self) -> PathVerifier:
         """A verifier of paths to these roots; certificates that cannot be used as roots are left out."""
+        try:
+            return PathVerifier(self.roots)
+        except (ValueError, PeerError):
+            pass
         usable = []
         for der in self.roots:
             try:
@@ -115,9 +120,24 @@ class Witness:
         try:
             self._inner(presented)
         except PeerError as error:
+            if self._pinned(presented):
+                return
             self.refusal = error
             if not self._insecure:
                 raise
+
+    def _pinned(self, presented: Presented) -> bool:
+        """Whether the leaf itself is trusted, and nothing else is wrong with it: a self-signed one that was given.
+
+        Path verification wants a CA above a leaf; OpenSSL and curl take a leaf that somebody trusts by name.
+        """
+        facts = certificate_facts(presented.chain[0])
+        if not (facts.parsed and facts.self_signed and self._roots.has(facts)):
+            return False
+        verdict = self.verdict()
+        return verdict is not None and not any(
+            problem.severity is Severity.ERROR and problem.name != "self_signed" for problem in verdict.problems
+        )
 
     def verdict(self) -> ChainVerdict | None:
         """All that is wrong with the chain, in order of gravity; None where none was presented."""

@@ -1,0 +1,437 @@
+"""How ``synfin trace`` runs: the request with its capture, every step told as it happens, then the judgement.
+
+The capture goes to a file of its own (a temporary one unless ``-w`` keeps it) and is read back by the observer like
+any other; what is printed after the steps is said by the same views as ``synfin read`` and ``synfin check``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO, Any
+
+from synfin.cli import inputs, terminal
+from synfin.cli.trace_json import hop_json
+from synfin.drive import trace_steps as t
+from synfin.drive.capture import LiveCapture, PduCapture, may_capture
+from synfin.drive.capture_file import private_file
+from synfin.drive.trace import Run
+from synfin.drive.trace_ask import Ask, parse_url
+from synfin.drive.trace_trust import Trust
+from synfin.errors import UsageError
+from synfin.judge.engine import Judgement
+from synfin.judge.model import Severity
+from synfin.observe import observe
+from synfin.observe.story import Connection
+from synfin.tls import Credential
+from synfin.views import trace as say
+from synfin.views.budget import budget_line
+from synfin.views.findings import finding_lines
+from synfin.views.paint import Paint
+from synfin.views.words import clean, count
+
+Told = list[tuple[Connection, Judgement, t.Hop | None]]
+#: First lines of a body that are shown.
+_LINES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Where things go and how much of them."""
+
+    room: int
+    paint: Paint
+    verbose: bool
+    silent: bool
+    json: bool
+    body: str  # "", a file, or "-"
+
+    @classmethod
+    def of(cls, width: int | None, *, no_color: bool, verbose: bool, silent: bool, json: bool, body: str) -> Page:
+        """From the options."""
+        if json and verbose:
+            raise UsageError("choose one of --json and -v")
+        if json and body == "-":
+            raise UsageError("--json and -o - both want stdout: give -o a file")
+        room = terminal.columns(width) or 110
+        return cls(room, Paint(terminal.colour(no_color)), verbose, silent, json, body)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the steps are kept to ourselves."""
+        return self.silent or self.json
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Print now; to stderr where the body has stdout."""
+        if self.body == "-":
+            with redirect_stdout(sys.stderr):
+                terminal.write_lines(lines)
+            sys.stderr.flush()
+        else:
+            terminal.write_lines(lines)
+            sys.stdout.flush()
+
+
+# ---------------------------------------------------------------- the commands
+
+
+def traced(
+    ask: Ask,
+    page: Page,
+    trust: Trust | None,
+    credentials: tuple[Credential, ...],
+    *,
+    write: Path | None,
+    keylog: Path | None,
+    fail: bool,
+) -> int:
+    """One trace; the exit code."""
+    done = run(ask, page, trust, credentials, write=write, keylog=keylog)
+    cause = done.hops[-1].cause if done.hops else None
+    if page.json:
+        page.say(_json(done, str(write) if write is not None else ""))
+    else:
+        _judged(done, page, write)
+    head = done.hops[-1].head if done.hops else None
+    if cause is not None and cause.step == "dns":
+        return terminal.complain(cause.words)
+    worst = max((j.worst for _, j, _ in done.told if j.worst is not None), default=Severity.INFO)
+    status = fail and head is not None and head.status >= 400
+    return 1 if cause is not None or status or worst >= Severity.WARNING else 0
+
+
+def compared(
+    ask: Ask,
+    page: Page,
+    trust: Trust | None,
+    credentials: tuple[Credential, ...],
+    http_url: str,
+    *,
+    write: Path | None,
+    keylog: Path | None,
+) -> int:
+    """http and https side by side; the exit code."""
+    from synfin.cli.trace_compare import both_urls, comparison
+
+    if write is not None or keylog is not None or page.body:
+        raise UsageError("--compare keeps nothing: leave out -w, --keylog and -o")
+    plain, secure = both_urls(ask.url, parse_url(http_url) if http_url else None)
+    quiet = replace(page, silent=True)
+    sides = []
+    for url in (plain, secure):
+        page.say(() if page.json else [f"{clean(str(url))} ..."])
+        with tempfile.TemporaryDirectory(prefix="synfin-") as folder:
+            kept = Path(folder) / "side.pcapng"
+            done = run(replace(ask, url=url, follow=0), quiet, trust, credentials, write=kept, keylog=None)
+            sides.append(comparison(url, done, kept))
+    from synfin.cli.trace_compare import both_json, side_by_side
+
+    page.say([both_json(sides)] if page.json else side_by_side(sides, page.room, page.paint))
+    return 1 if any(side.cause for side in sides) else 0
+
+
+# ---------------------------------------------------------------- one run with its capture
+
+
+@dataclass(slots=True)
+class Done:
+    """What came of a run: its hops, the judged connections of its capture, and how it was captured."""
+
+    hops: list[t.Hop]
+    told: Told
+    kind: str  # packets or pdu
+    why: str  # why not packets
+    packets: int
+    dropped: int
+    broken: str
+
+
+def run(
+    ask: Ask,
+    page: Page,
+    trust: Trust | None,
+    credentials: tuple[Credential, ...],
+    *,
+    write: Path | None,
+    keylog: Path | None,
+) -> Done:
+    """Do the run, and observe and judge its capture."""
+    with ExitStack() as stack:
+        path = write
+        if path is None:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synfin-"))
+            path = Path(folder) / "trace.pcapng"
+        logs = [stack.enter_context(_key_log(keylog))] if keylog is not None else []
+        sink = stack.enter_context(_body(page.body)) if page.body else None
+        why = may_capture()
+        file = private_file(path)
+        capture = LiveCapture(file) if not why else PduCapture(file)
+        teller = Teller(page)
+        trace = Run(
+            ask=ask,
+            told=teller,
+            body=sink,
+            trust=trust,
+            credentials=credentials,
+            capture=capture,
+            key_logs=tuple(logs),
+        )
+        try:
+            capture.start()
+            asyncio.run(trace.run())
+        finally:
+            capture.close(linger=_linger(trace.hops or []))
+        hops = trace.hops or []
+        return Done(
+            hops,
+            _observed(path, hops),
+            capture.kind,
+            why,
+            capture.packets,
+            capture.dropped,
+            capture.sink.broken,
+        )
+
+
+def _linger(hops: list[t.Hop]) -> float:
+    """Seconds until the last acknowledgement should have come: two round trips and a little."""
+    rtts = [step.info.rtt for hop in hops for step in hop.steps if isinstance(step, t.Connected) and step.info]
+    return min(0.02 + 2 * max(rtts, default=0.0), 0.5)
+
+
+@contextmanager
+def _key_log(path: Path) -> Iterator[Callable[[str], None]]:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise UsageError(f"--keylog {path}: {error.strerror}") from None
+    with os.fdopen(fd, "w", encoding="ascii") as file:
+
+        def log(line: str) -> None:
+            file.write(f"{line}\n")
+            file.flush()
+
+        yield log
+
+
+@contextmanager
+def _body(name: str) -> Iterator[Callable[[bytes], None]]:
+    """Where a body goes."""
+    file: IO[bytes]
+    if name == "-":
+        file = sys.stdout.buffer
+    else:
+        try:
+            file = Path(name).open("wb")  # noqa: SIM115  closed below
+        except OSError as error:
+            raise UsageError(f"-o {name}: {error.strerror}") from None
+
+    def take(data: bytes) -> None:
+        try:
+            file.write(data)
+        except OSError as error:
+            raise UsageError(f"-o {name}: {error.strerror}") from None
+
+    try:
+        yield take
+    finally:
+        file.flush()
+        if name != "-":
+            file.close()
+
+
+def _observed(path: Path, hops: list[t.Hop]) -> Told:
+    """The connections of the capture with their judgement and the hop they belong to."""
+    owner = {place: hop for hop in hops for place in hop.tried}
+    with observe(path) as seen:
+        found = []
+        for connection, judgement in inputs.judged(seen):
+            a, b = connection.a, connection.b
+            found.append((connection, judgement, owner.get((b.ip, b.port, a.port))))
+    return sorted(found, key=lambda one: one[0].id)
+
+
+# ---------------------------------------------------------------- telling
+
+
+class Teller:
+    """Prints every step as it is told."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._attempts = 0
+        self._media = self._coding = ""
+
+    def __call__(self, step: t.Step) -> None:
+        """One more step."""
+        if not self._page.quiet:
+            self._page.say(self._lines(step))
+
+    def _put(self, label: str, lines: Iterable[str], tone: str = "") -> Iterator[str]:
+        return say.labelled(label, lines, self._page.room, self._page.paint, tone)
+
+    def _lines(self, step: t.Step) -> Iterator[str]:
+        match step:
+            case t.Asking():
+                yield from [""] if step.number else []
+                yield self._page.paint("title", clean(f"{step.method} {step.url}"))
+            case t.LookedUp():
+                yield from self._put("DNS", self._names(step))
+            case t.Attempted():
+                attempt = step.attempt
+                if attempt.fate != "connected":
+                    where = say.where(attempt.address, attempt.port)
+                    why = f" ({attempt.why.lower()})" if attempt.fate in ("unreachable", "failed") else ""
+                    yield from self._put("TCP", [f"{where} {attempt.fate}{why} after {say.spent(attempt.seconds)}"])
+            case t.Connected():
+                yield from self._put("TCP", [self._connected(step)])
+            case t.Shook():
+                facts = step.facts
+                line = say.shook(
+                    facts.version,
+                    facts.suite,
+                    facts.group,
+                    facts.signature,
+                    facts.alpn,
+                    step.seconds,
+                    resumed=facts.resumed,
+                    retried=facts.retried,
+                )
+                yield from self._put("TLS", [line])
+            case t.Certified():
+                yield from self._certified(step)
+            case t.Sent():
+                lines = say.sent_lines(step.method, step.target, step.version, step.fields, step.body)
+                yield from self._put("HTTP", lines)
+            case t.Answered():
+                head = step.head
+                yield from self._put(
+                    "", say.head_lines(head.status, head.reason, head.version, head.fields, step.seconds)
+                )
+                names = {name.lower(): value for name, value in head.fields}
+                self._media, self._coding = names.get("content-type", ""), names.get("content-encoding", "")
+            case t.Received():
+                elsewhere = "stdout" if self._page.body == "-" else self._page.body
+                lines = say.body_lines(
+                    step.octets,
+                    step.seconds,
+                    step.start,
+                    self._media,
+                    self._coding,
+                    _LINES,
+                    complete=step.complete,
+                    stopped=step.stopped,
+                    elsewhere=elsewhere,
+                )
+                yield from self._put("Body", lines)
+                yield from self._put(
+                    "", [f"< {clean(name)}: {clean(value)} (trailer)" for name, value in step.trailers]
+                )
+            case t.Ended():
+                info = step.info
+                line = say.ended_line(
+                    step.clean, step.tickets, info.retransmits if info else None, info.rtt if info else None
+                )
+                yield from self._put("Close", [line])
+            case t.Pointed():
+                on = "" if step.followed else " (-L follows)"
+                yield from self._put("Goes to", [f"{clean(step.location)}{on}"])
+            case t.Failed():
+                cause = step.cause
+                if cause.step != "dns":
+                    line = say.failed_line(cause.step, cause.words, cause.rule, cause.expected, cause.got)
+                    yield from self._put("", [line], "bad")
+
+    def _names(self, step: t.LookedUp) -> Iterator[str]:
+        answers = [answer for answer in step.answers if answer.addresses]
+        if not answers:
+            failed = [answer.error for answer in step.answers]
+            seconds = max(answer.seconds for answer in step.answers)
+            yield say.looked_up(step.host, (), seconds, step.answers[0].source, failed)
+        for answer in answers:
+            yield say.looked_up(step.host, answer.addresses, answer.seconds, answer.source, ())
+
+    def _connected(self, step: t.Connected) -> str:
+        info = step.info
+        more = f"; RTT {say.spent(info.rtt)}, MSS {info.mss:,}" if info is not None else ""
+        if info is not None and info.retransmits:
+            more += f", {count(info.retransmits, 'retransmission')}"
+        return f"{say.where(*step.remote)} connected from port {step.local[1]} in {say.spent(step.seconds)}{more}"
+
+    def _certified(self, step: t.Certified) -> Iterator[str]:
+        now = int(step.now * 1e9)
+        if step.violation:
+            lines = say.untrusted_lines(step.verdict, now, step.name, step.violation, step.why, accepted=step.accepted)
+            yield from self._put("Cert", lines, "bad")
+        else:
+            yield from self._put("Cert", say.trusted_lines(step.verdict, now, step.source, step.name))
+
+
+def _judged(done: Done, page: Page, write: Path | None) -> None:
+    """Time, story and findings, out of the capture."""
+    from synfin.observe.tcpstates import States, follow
+    from synfin.views.connection import story
+
+    lines: list[str] = []
+    if not page.silent:
+        for connection, _, _ in done.told:
+            if time := budget_line(connection):
+                lines += say.labelled("Time", [time], page.room, page.paint)
+        lines += say.labelled("Capture", [_captured(done, write)], page.room, page.paint)
+    if page.verbose:
+        for connection, judgement, _ in done.told:
+            states: list[States] = []
+            follow(connection.rows, states)
+            lines.append("")
+            lines += story(connection, (), judgement.not_judged, states, page.room, page.paint)
+    found = [finding for _, judgement, _ in done.told for finding in judgement.findings]
+    if found:
+        lines += [] if page.silent else [""]
+        for finding in found:
+            lines += finding_lines(finding, page.room, page.paint)
+    elif not page.silent and done.told:
+        lines += say.labelled("Judged", ["no finding"], page.room, page.paint)
+    if page.silent:
+        for hop in done.hops:
+            cause = hop.cause
+            if cause is not None and cause.step != "dns":
+                lines.append(say.failed_line(cause.step, cause.words, cause.rule, cause.expected, cause.got))
+    page.say(lines)
+
+
+def _captured(done: Done, write: Path | None) -> str:
+    kept = f", kept in {write} with the TLS secrets" if write is not None else ""
+    lost = f", {count(done.dropped, 'packet')} lost by the kernel" if done.dropped else ""
+    broken = f"; it is not complete ({done.broken})" if done.broken else ""
+    if done.kind == "packets":
+        return f"{count(done.packets, 'packet')}{lost}{kept}{broken}"
+    return (
+        f"{count(done.packets, 'record')} of the streams, no packets, so TCP is not judged: capturing packets here "
+        f"{done.why}{kept}{broken}"
+    )
+
+
+def _json(done: Done, file: str) -> Iterator[str]:
+    """An object per connection; one without a connection for a hop that had none."""
+    from synfin.views.json import SCHEMA, connection_json, dumps
+
+    how: dict[str, Any] = {"kind": done.kind, "packets": done.packets, "dropped": done.dropped, "why": done.why}
+    shown: set[int] = set()
+    for hop in done.hops:
+        mine = [one for one in done.told if one[2] is hop]
+        for connection, judgement, _ in mine:
+            shown.add(connection.id)
+            said = connection_json(connection, judgement.findings, judgement.not_judged, file)
+            yield dumps({**said, "trace": hop_json(hop, how)})
+        if not mine:
+            yield dumps({"synfin": {"schema": SCHEMA}, "file": file, "id": None, "trace": hop_json(hop, how)})
+    for connection, judgement, _ in done.told:
+        if connection.id not in shown:
+            said = connection_json(connection, judgement.findings, judgement.not_judged, file)
+            yield dumps({**said, "trace": None})
