@@ -51,7 +51,7 @@ class Presented:
     """
 
     chain: tuple[bytes, ...]
-    key: PrivateKey
+    key: PrivateKey | None  # None where only the chain is at hand
     name: str | None
     roots: tuple[bytes, ...]
     stapled: bytes | None = None
@@ -87,7 +87,7 @@ def beyond(presented: Presented, now: datetime) -> list[str]:
     leaf = certificate_facts(presented.chain[0])
     if not leaf.parsed:
         return found
-    if spki(public_of(presented.key)) != leaf.spki:
+    if presented.key is not None and spki(public_of(presented.key)) != leaf.spki:
         found.append("key_mismatch")
     if leaf.key[0] not in COMMON_KEYS and not weak_key(leaf):
         found.append("uncommon_key")

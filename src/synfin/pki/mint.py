@@ -11,6 +11,7 @@ Validity starts an hour early so that a client whose clock is slow can already u
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -104,10 +105,25 @@ class Order:
 # ---------------------------------------------------------------- ordinary orders
 
 
-def root_order(common: str, now: datetime, *, life: timedelta = ROOT_LIFE, organisation: str = "synfin") -> Order:
-    """A root: CA, no limit on what is below."""
+def root_order(
+    common: str,
+    now: datetime,
+    *,
+    life: timedelta = ROOT_LIFE,
+    organisation: str = "synfin",
+    permitted: tuple[str, ...] = (),
+    excluded: tuple[str, ...] = (),
+) -> Order:
+    """A root: CA, no limit on how much is below, for ``permitted`` names only where some are given."""
     return Order(
-        common, now - SLACK, now + life, organisation, ca=True, key_usage=("keyCertSign", "cRLSign", "digitalSignature")
+        common,
+        now - SLACK,
+        now + life,
+        organisation,
+        ca=True,
+        key_usage=("keyCertSign", "cRLSign", "digitalSignature"),
+        permitted=permitted,
+        excluded=excluded,
     )
 
 
@@ -158,11 +174,14 @@ def leaf_order(
 
 def client_order(who: str, now: datetime, *, life: timedelta = LEAF_LIFE) -> Order:
     """A client's certificate for ``who``, a person or a program; an e-mail address becomes an rfc822Name too."""
-    if not who or len(who) > 64:
+    if not who or len(who) > 64 or not who.isprintable():
         raise UsageError("a client certificate needs a name of 1 to 64 characters")
     extra: tuple[tuple[x509.ExtensionType, bool], ...] = ()
     if "@" in who and who.isascii():
-        extra = ((x509.SubjectAlternativeName([x509.RFC822Name(who)]), False),)
+        try:
+            extra = ((x509.SubjectAlternativeName([x509.RFC822Name(who)]), False),)
+        except ValueError as error:
+            raise UsageError(f"{who!r} is no e-mail address") from error
     return Order(who, now - SLACK, now + life, ca=False, key_usage=("digitalSignature",), usages=(CLIENT,), extra=extra)
 
 
@@ -307,6 +326,11 @@ def _tree(name: str) -> x509.GeneralName:
     return x509.DNSName(plain_name(name.removeprefix(".")))
 
 
-def pem(*ders: bytes) -> bytes:
-    """Certificates in PEM, one after the other."""
-    return b"".join(x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM) for der in ders)
+def pem(*ders: bytes, label: str = "CERTIFICATE") -> bytes:
+    """Certificates in PEM (RFC 7468), one after the other; octets as they are, readable or not."""
+    blocks = []
+    for der in ders:
+        text = base64.b64encode(der).decode("ascii")
+        lines = [text[at : at + 64] for at in range(0, len(text), 64)]
+        blocks.append("\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""]))
+    return "".join(blocks).encode("ascii")

@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from synfin.errors import UsageError, WireError
 from synfin.pki import mint, revocation
-from synfin.pki.keys import PrivateKey, key_pem, load_key, make_key
+from synfin.pki.keys import PrivateKey, key_pem, load_key, make_key, spki
 from synfin.pki.mint import Credential, Order
 from synfin.pki.revocation import REASONS, Revoked
 from synfin.pki.walk import IssueWalk, apply, issue
 from synfin.spec.certificates import certificate_facts
+from synfin.spec.certnames import a_label
 from synfin.spec.certroots import pem_certificates
 
 README = """A small certificate authority, kept by synfin.
@@ -85,8 +86,11 @@ class Store:
     def __init__(self, folder: Path, password: bytes | None = None) -> None:
         self.folder = folder
         self.password = password
-        if not (folder / "root" / "certificate.pem").is_file():
-            raise UsageError(f"{folder} holds no certificate authority")
+        self._opened: dict[str, Credential] = {}
+        with _told():
+            found = (folder / "root" / "certificate.pem").is_file()
+        if not found:
+            raise UsageError(f"{folder} holds no certificate authority; synfin ca init {folder} makes one")
 
     @classmethod
     def create(cls, folder: Path, order: Order, *, kind: str = "p256", password: bytes | None = None) -> Store:
@@ -120,10 +124,19 @@ class Store:
         return found[0]
 
     def authority(self, name: str = "root") -> Credential:
-        """An authority with its key.  Raises UsageError for a wrong password."""
-        der = self.certificate(name)
-        path = self.folder / name / "key.pem"
-        return Credential(der, load_key(_read(path), self.password, where=str(path)))
+        """An authority with its key, opened once: passwords are slow on purpose.  UsageError for a wrong password."""
+        if name not in self._opened:
+            der = self.certificate(name)
+            path = self.folder / name / "key.pem"
+            key = load_key(_read(path), self.password, where=str(path))
+            if spki(mint.public_of(key)) != certificate_facts(der).spki:
+                raise UsageError(f"{path} is not the key of the certificate beside it")
+            self._opened[name] = Credential(der, key)
+        return self._opened[name]
+
+    def locked(self, name: str = "root") -> bool:
+        """Whether an authority's key wants a password."""
+        return b"ENCRYPTED" in _read(self.folder / name / "key.pem")
 
     def above(self, name: str) -> tuple[bytes, ...]:
         """``name``'s certificate and those above it, to the root (DER)."""
@@ -150,17 +163,25 @@ class Store:
     # ---------------------------------------------------------------- issuing
 
     def issue(
-        self, order: Order, now: datetime, *, by: str = "root", kind: str = "p256", request: bytes | None = None
+        self,
+        order: Order,
+        now: datetime,
+        *,
+        by: str = "root",
+        kind: str = "p256",
+        request: bytes | None = None,
+        key_password: bytes | None = None,
     ) -> Issued:
         """A certificate by ``order``: for the key of ``request`` (PKCS#10), or for a key made here and kept beside it.
 
-        The walk's checks decide; what they refuse is a UsageError, and nothing is written.
+        ``key_password`` closes that key.  The walk's checks decide; what they refuse is a UsageError, and nothing is
+        written.
         """
         key: PrivateKey | None = None
         if request is None:
             key = make_key(kind)
             request = apply(order, key)
-        return self._issue(order, request, now, by, self._folder_of, key)
+        return self._issue(order, request, now, by, self._folder_of, key, key_password)
 
     def _issue(
         self,
@@ -170,6 +191,7 @@ class Store:
         by: str,
         place: Callable[[IssueWalk], Path],
         key: PrivateKey | None = None,
+        key_password: bytes | None = None,
     ) -> Issued:
         ca, above, about = self.authority(by), self.above(by), self._about(by)
         order = replace(
@@ -192,7 +214,7 @@ class Store:
         with self._locked(), _told():
             folder.mkdir()
             if key is not None:
-                _write(folder / "key.pem", key_pem(key), 0o600)
+                _write(folder / "key.pem", key_pem(key, key_password), 0o600)
             _write(folder / "certificate.pem", mint.pem(walk.certificate))
             _write(folder / "chain.pem", mint.pem(walk.certificate, *above[:-1]))
             self._keep(by, [*self.ledger(by), entry])
@@ -220,6 +242,34 @@ class Store:
 
     # ---------------------------------------------------------------- taking back
 
+    def find(self, what: str) -> tuple[str, Entry]:
+        """The authority and ledger line of a certificate, by serial number, folder, or a name it is for.
+
+        Raises UsageError where there is none, or several stand under that name.
+        """
+        number = what.upper().replace(":", "").lstrip("0")
+        place = str(Path(what).parent if what.endswith(".pem") else what).rstrip("/")
+        every = [(name, entry) for name in self.authorities() for entry in self.ledger(name)]
+        found = [one for one in every if one[1].serial == number]
+        if not found:
+            folders = {place, str(Path(place).absolute())}
+            found = [
+                (name, entry)
+                for name, entry in every
+                if folders & {entry.folder, Path(entry.folder).name, str((self.folder / entry.folder).absolute())}
+            ]
+        if not found:
+            plain = a_label(what)
+            named = [one for one in every if plain in (*one[1].names, common_name(one[1].subject).lower())]
+            standing = [one for one in named if not one[1].revoked]
+            found = standing or named
+        if len(found) > 1:
+            serials = ", ".join(entry.serial for _, entry in found[-5:])
+            raise UsageError(f"{len(found)} certificates are for {what}: say which by its serial number: {serials}")
+        if not found:
+            raise UsageError(f"{what}: no certificate with that serial number, folder or name was issued here")
+        return found[0]
+
     def revoke(self, serial: str, now: datetime, reason: str = "unspecified") -> Entry:
         """Revoke the certificate with that number (hex), by whichever authority issued it, and make its new CRL."""
         if reason not in REASONS or reason == "removeFromCRL":
@@ -240,21 +290,21 @@ class Store:
             return entries[place]
         raise UsageError(f"no certificate with the serial number {serial} was issued here")
 
-    def make_crl(self, authority: str, now: datetime) -> bytes:
-        """A new CRL (DER) of ``authority``, written as its crl.pem."""
+    def make_crl(self, authority: str, now: datetime, *, life: timedelta = revocation.CRL_LIFE) -> bytes:
+        """A new CRL (DER) of ``authority``, good for ``life``, written as its crl.pem."""
         ca = self.authority(authority)
         with self._locked():
             about = self._about(authority)
             number = about.get("crls", 0) + 1
             taken = [entry.taken for entry in self.ledger(authority)]
-            crl = revocation.make_crl(ca, [one for one in taken if one], number, now)
+            crl = revocation.make_crl(ca, [one for one in taken if one], number, now, life=life)
             with _told():
                 _write(self.folder / authority / "authority.json", _json({**about, "crls": number}))
                 text = x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM)
                 _write(self.folder / authority / "crl.pem", text)
         return crl
 
-    def answer(self, request: bytes, now: datetime) -> bytes:
+    def answer(self, request: bytes, now: datetime, *, life: timedelta = revocation.OCSP_LIFE) -> bytes:
         """The OCSP response (DER) to ``request``, by the authority it is about; whatever a client sent is answered."""
         name = self._asked(request) or "root"
         entries = {int(entry.serial, 16): entry for entry in self.ledger(name)}
@@ -263,7 +313,7 @@ class Store:
             entry = entries.get(serial)
             return (entry.taken or True) if entry else False
 
-        return revocation.answer(request, self.authority(name), look, now)
+        return revocation.answer(request, self.authority(name), look, now, life=life)
 
     def _asked(self, request: bytes) -> str | None:
         try:
@@ -310,6 +360,11 @@ class Store:
             yield
         finally:
             os.close(handle)
+
+
+def common_name(subject: str) -> str:
+    """The common name in a subject as a ledger writes it; "" where it has none."""
+    return next((part[3:] for part in re.split(r",\s*(?=[A-Z]+=)", subject) if part.startswith("CN=")), "")
 
 
 def _authority(folder: Path, credential: Credential, above: str, password: bytes | None) -> None:

@@ -103,7 +103,7 @@ def issue(ca: Credential, order: Order, request: bytes, now: datetime, above: It
     public, checks = check_request(ca, order, request, now, above)
     failed = next((check for check in checks if not check.held), None)
     if failed is not None:
-        raise UsageError(f"the CA refuses: {failed.name}: {failed.seen}")
+        raise UsageError(f"the CA refuses; the check that failed: {failed.name}: {failed.seen}")
     certificate = mint(order, public, ca.key, ca.der)
     facts = certificate_facts(certificate)
     return IssueWalk(
@@ -205,9 +205,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class PathWalk:
-    """The path from the leaf upwards, and the verdict on all of it."""
+    """The path from the leaf upwards, the trusted root it ends in (None: in none), and the verdict on all of it."""
 
     links: tuple[Link, ...]
+    anchor: CertificateFacts | None
     verdict: ChainVerdict
 
 
@@ -231,7 +232,9 @@ def walk_path(
         above = sent or (facts if facts.self_issued else known.issuer(facts))
         problems = tuple(problem.sentence for problem in verdict.problems if problem.index == place)
         links.append(_link(place, facts, above, problems))
-    return PathWalk(tuple(links), verdict)
+    top = verdict.certificates[path[-1]] if path else None
+    anchor = (top if known.has(top) else known.issuer(top)) if top is not None and verdict.anchor else None
+    return PathWalk(tuple(links), anchor, verdict)
 
 
 def _link(place: int, facts: CertificateFacts, above: CertificateFacts | None, problems: tuple[str, ...]) -> Link:

@@ -1,0 +1,34 @@
+"""``synfin ca``: a small certificate authority in a folder, and everything one does with it.
+
+Each command stands in a ``ca_*.py`` beside this file.  None of them ever reads or writes a system trust store to change
+it: who trusts this CA is decided per program, with ``synfin ca run``.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from synfin.cli.ca_faults import faults
+from synfin.cli.ca_look import show, verify
+from synfin.cli.ca_make import init, issue
+from synfin.cli.ca_revoke import crl, ocsp, revoke
+from synfin.cli.ca_trust import doctor, run
+
+ca = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run a small certificate authority in a folder: make, issue, revoke, verify, and trust it in one program.",
+)
+
+
+@ca.callback()
+def _group() -> None:
+    """Certificates with odd serial numbers are judged here, not grumbled about by the library that reads them."""
+    import warnings
+
+    warnings.filterwarnings("ignore", message="Parsed a serial number")
+
+
+for _command in (init, issue, show, verify, revoke, crl, ocsp, doctor, faults):
+    ca.command(_command.__name__)(_command)
+ca.command("run", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)

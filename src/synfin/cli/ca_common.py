@@ -1,0 +1,154 @@
+"""What the commands of ``synfin ca`` share: where the CA is, how its keys are opened, times as people say them.
+
+A password never stands on the command line, where every process of the machine can read it: it is typed, or read from a
+file, or handed over in the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synfin.errors import UsageError
+
+if TYPE_CHECKING:
+    from synfin.pki.store import Store
+
+CaFolder = Annotated[
+    Path, typer.Option("--ca", metavar="DIR", help="The folder of the CA.", envvar="SYNFIN_CA", show_envvar=True)
+]
+AskPassword = Annotated[
+    bool, typer.Option("--password", help="Ask for the password of the CA's keys (or set SYNFIN_CA_PASSWORD).")
+]
+PasswordFile = Annotated[
+    Path | None, typer.Option("--password-file", metavar="FILE", help="Read that password from the first line of FILE.")
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+DEFAULT = Path("ca")
+ENVIRONMENT = "SYNFIN_CA_PASSWORD"
+
+
+def now() -> datetime:
+    """The time, by this machine's clock."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def when(text: str) -> datetime:
+    """``--at``: an ISO 8601 date or time (UTC unless it says otherwise), or seconds since 1970; "" is now."""
+    if not text:
+        return now()
+    try:
+        if text.isdecimal() and len(text) != 8:
+            return datetime.fromtimestamp(int(text), UTC)
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError) as error:
+        raise UsageError(f"--at {text}: neither a time like 2027-03-01T12:00 nor seconds since 1970") from error
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def life(**spans: float | None) -> timedelta | None:
+    """How long: from the one of ``years``, ``days``, ``hours`` that is given; None for none of them."""
+    given = {name: value for name, value in spans.items() if value is not None}
+    if len(given) > 1:
+        raise UsageError(f"choose one of {' and '.join(f'--{name}' for name in given)}")
+    for name, value in given.items():
+        hours = value * {"years": 365 * 24, "days": 24, "hours": 1}[name]
+        if not 0 < hours <= 1000 * 365 * 24:
+            raise UsageError(f"--{name} {value:g}: nothing can live that long")
+        return timedelta(hours=hours)
+    return None
+
+
+def password(ask: bool, file: Path | None, what: str = "password of the CA", twice: bool = False) -> bytes | None:
+    """The password of the CA's keys; None where none was given."""
+    if ask and file is not None:
+        raise UsageError("choose one of --password and --password-file")
+    if file is not None:
+        return password_file(file, "--password-file")
+    if ask:
+        return prompt(what, twice)
+    found = os.environ.get(ENVIRONMENT, "")
+    return found.encode() or None
+
+
+def prompt(what: str, twice: bool) -> bytes:
+    """Type it; a new one twice."""
+    from getpass import getpass
+
+    try:
+        typed = getpass(f"{what}: ")
+        if not typed:
+            raise UsageError(f"the {what} cannot be empty")
+        if twice and getpass(f"{what}, again: ") != typed:
+            raise UsageError("the two are not the same")
+    except EOFError as error:
+        raise UsageError(f"nobody is there to type the {what}: use --password-file or {ENVIRONMENT}") from error
+    return typed.encode()
+
+
+def password_file(path: Path, option: str) -> bytes:
+    """The first line of a file."""
+    found = read(path, option).split(b"\n", 1)[0].rstrip(b"\r")
+    if not found:
+        raise UsageError(f"{option} {path}: its first line is empty")
+    return found
+
+
+def opened(folder: Path, ask: bool = False, file: Path | None = None) -> Store:
+    """The CA in ``folder``; where its keys are closed and somebody sits there, the password is asked for."""
+    import sys
+
+    from synfin.pki.store import Store
+
+    store = Store(folder, password(ask, file))
+    if store.password is None and sys.stdin.isatty() and store.locked():
+        store.password = prompt("password of the CA", False)
+    elif store.password is not None and not store.locked():
+        store.password = None  # it may be meant for another CA; these keys need none
+    return store
+
+
+def unopened(folder: Path) -> Store:
+    """The CA in ``folder``, its keys left alone."""
+    from synfin.pki.store import Store
+
+    return Store(folder)
+
+
+def read(path: Path, option: str = "") -> bytes:
+    """The octets of a file (``-`` is standard input); UsageError, with the option, where that fails."""
+    import sys
+
+    try:
+        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{f'{option} ' if option else ''}{path}: {os.strerror(error.errno or 0)}") from error
+
+
+def write(path: Path, content: bytes, *, secret: bool = False, replace: bool = True) -> None:
+    """Write a file; a secret one is never readable for others.  UsageError where that fails."""
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
+        if secret and replace:
+            path.unlink(missing_ok=True)
+        handle = os.open(path, flags, 0o600 if secret else 0o644)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+    except FileExistsError as error:
+        raise UsageError(f"{path} exists already; --force replaces it") from error
+    except OSError as error:
+        raise UsageError(f"{path}: {os.strerror(error.errno or 0)}") from error
+
+
+def issuing(store: Store, by: str) -> str:
+    """The authority that issues: as asked, else the only intermediate, else the root."""
+    if by:
+        return by
+    lower = [name for name in store.authorities() if name != "root"]
+    if len(lower) > 1:
+        raise UsageError(f"say which authority issues: {', '.join(f'--by {name}' for name in lower)}, or --by root")
+    return lower[0] if lower else "root"

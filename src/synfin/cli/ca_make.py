@@ -1,0 +1,386 @@
+"""``synfin ca init`` and ``synfin ca issue``: a new authority, and what it signs."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synfin.cli.ca_common import DEFAULT, AskPassword, CaFolder, Json, PasswordFile
+from synfin.cli.options import Color
+from synfin.errors import UsageError
+
+if TYPE_CHECKING:
+    from synfin.pki.mint import Order
+    from synfin.pki.store import Issued, Store
+    from synfin.views.paint import Paint
+
+_KINDS = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519, ed448, ml-dsa-44, ml-dsa-65 or ml-dsa-87"
+KeyKind = Annotated[str, typer.Option("--key-kind", metavar="KIND", help=f"The key: {_KINDS}.")]
+
+
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="A new folder for the CA.", envvar="SYNFIN_CA", show_envvar=True)
+    ] = DEFAULT,
+    name: Annotated[str, typer.Option("--name", help="The root's name, as people will see it.")] = "synfin root",
+    organisation: Annotated[str, typer.Option("--organisation", "--organization", help="Whose CA it is.")] = "synfin",
+    key_kind: KeyKind = "p256",
+    years: Annotated[float | None, typer.Option("--years", help="How long the root lives; 10 unless told.")] = None,
+    intermediate: Annotated[
+        list[str], typer.Option("--intermediate", metavar="NAME", help="Also an intermediate CA; repeatable.")
+    ] = [],  # noqa: B006  typer copies defaults
+    permit: Annotated[
+        list[str], typer.Option("--permit", metavar="NAME", help="Only for this domain or network; repeatable.")
+    ] = [],  # noqa: B006
+    exclude: Annotated[
+        list[str], typer.Option("--exclude", metavar="NAME", help="Never for this domain or network; repeatable.")
+    ] = [],  # noqa: B006
+    ocsp_url: Annotated[str, typer.Option("--ocsp-url", help="Goes into all that is issued: where OCSP is.")] = "",
+    crl_url: Annotated[str, typer.Option("--crl-url", help="Goes into all that is issued: where the CRL is.")] = "",
+    ask: AskPassword = False,
+    password_file: PasswordFile = None,
+    json: Json = False,
+    no_color: Color = False,
+) -> None:
+    """Make a certificate authority: a root, and intermediates where wanted, in a new folder.
+
+    --permit and --exclude are name constraints of the root: clients refuse whatever it signs outside of them.
+    """
+    from synfin.cli import ca_common, ca_words, terminal
+    from synfin.pki import mint
+    from synfin.pki.store import Store
+    from synfin.spec.certificates import certificate_facts
+    from synfin.views.paint import Paint
+    from synfin.views.words import clean
+
+    now = ca_common.now()
+    life = ca_common.life(years=years) or mint.ROOT_LIFE
+    _fits(name, "--name")
+    _fits(organisation, "--organisation", least=0)
+    order = mint.root_order(
+        name, now, life=life, organisation=organisation, permitted=tuple(permit), excluded=tuple(exclude)
+    )
+    _constraints(order)
+    labels = [_label(one) for one in intermediate]
+    if len(set(labels)) < len(labels) or "root" in labels:
+        raise UsageError(f"--intermediate: each needs its own name, and not 'root': {', '.join(intermediate)}")
+    secret = ca_common.password(ask, password_file, "password for the CA's keys", twice=True)
+    store = Store.create(folder, order, kind=key_kind, password=secret)
+    for given, label in zip(intermediate, labels, strict=True):
+        _intermediate(store, label, given, organisation, now, key_kind)
+    if ocsp_url or crl_url:
+        for authority in store.authorities():
+            store.set_urls(authority, ocsp_url=ocsp_url, crl_url=crl_url)
+    root = certificate_facts(store.certificate())
+    if json:
+        from synfin.views.json import dumps
+
+        made = [{"name": one, **_about(store, one)} for one in store.authorities()]
+        terminal.write_lines([dumps({"synfin": {"schema": 1}, "folder": str(folder), "authorities": made})])
+        return
+    paint = Paint(terminal.colour(no_color))
+    lines = [paint("title", f"A certificate authority in {folder}/"), ""]
+    for authority in store.authorities():
+        facts = certificate_facts(store.certificate(authority))
+        told = f"{clean(facts.label)}, {facts.key_text}, until {facts.not_after_text[:10]}"
+        lines.append(ca_words.line(authority, told, paint))
+    bounds = [f"only {', '.join(permit)}"] * bool(permit) + [f"never {', '.join(exclude)}"] * bool(exclude)
+    if bounds:
+        lines.append(ca_words.line("signs for", "; ".join(bounds), paint))
+    lines.append(ca_words.line("SHA-256", ca_words.fingerprint(root.sha256), paint))
+    kept = "encrypted with your password" if secret else "not encrypted"
+    lines.append(ca_words.line("secret", f"{folder}/*/key.pem, readable for you only, {kept}", paint))
+    option = _option(folder)
+    lines += ["", "Nobody trusts it yet. Issue a certificate, and trust the root in one program:"]
+    lines += [
+        f"  synfin ca issue {option}{_example(permit)}",
+        f"  synfin ca run {option}-- curl https://{_example(permit)}/",
+    ]
+    terminal.write_lines(lines)
+
+
+def issue(
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Hosts, addresses, *.wildcards; with --client, the user.")
+    ] = [],  # noqa: B006
+    ca: CaFolder = DEFAULT,
+    by: Annotated[str, typer.Option("--by", metavar="AUTHORITY", help="Who signs: root or an intermediate.")] = "",
+    client: Annotated[bool, typer.Option("--client", help="A TLS client's certificate, for a user or e-mail.")] = False,
+    intermediate: Annotated[bool, typer.Option("--intermediate", help="A CA below, with this name.")] = False,
+    permit: Annotated[
+        list[str], typer.Option("--permit", metavar="NAME", help="For --intermediate: only this domain or network.")
+    ] = [],  # noqa: B006
+    exclude: Annotated[
+        list[str], typer.Option("--exclude", metavar="NAME", help="For --intermediate: never this domain or network.")
+    ] = [],  # noqa: B006
+    path_length: Annotated[
+        int, typer.Option("--path-length", min=0, help="For --intermediate: how many CAs may stand below it.")
+    ] = 0,
+    days: Annotated[float | None, typer.Option("--days", help="How long it lives; 47 days unless told.")] = None,
+    hours: Annotated[float | None, typer.Option("--hours", help="How long it lives, in hours.")] = None,
+    key_kind: KeyKind = "p256",
+    csr: Annotated[Path | None, typer.Option("--csr", metavar="FILE", help="For this request's key and names.")] = None,
+    must_staple: Annotated[bool, typer.Option("--must-staple", help="Demand a stapled OCSP response.")] = False,
+    ocsp_url: Annotated[str, typer.Option("--ocsp-url", help="Where the OCSP responder is.")] = "",
+    crl_url: Annotated[str, typer.Option("--crl-url", help="Where the CRL is.")] = "",
+    key_password: Annotated[bool, typer.Option("--key-password", help="Ask for a password for the new key.")] = False,
+    key_password_file: Annotated[
+        Path | None, typer.Option("--key-password-file", metavar="FILE", help="Read that password from FILE.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Also write chain.pem and key.pem there.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --out: replace what is there.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every step with its octets.")] = False,
+    ask: AskPassword = False,
+    password_file: PasswordFile = None,
+    json: Json = False,
+    no_color: Color = False,
+) -> None:
+    """Issue a certificate: for a server, with --client for a client, with --intermediate for a CA below.
+
+    Shows the walk: the applicant's key and identity, the CA's checks, the digest, the signature, the certificate.
+    """
+    from synfin.cli import ca_common, ca_words, terminal
+    from synfin.pki import mint
+    from synfin.views.paint import Paint
+
+    _exclude(client, intermediate, csr, key_kind, key_password or key_password_file is not None)
+    if not intermediate and (permit or exclude or path_length):
+        raise UsageError("--permit, --exclude and --path-length are for --intermediate")
+    now = ca_common.now()
+    request = _request(csr) if csr is not None else None
+    if request is not None and not names:
+        from synfin.pki.walk import requested_names
+
+        names = list(requested_names(request))
+        if not names:
+            raise UsageError(f"--csr {csr}: it asks for no name; give the names to issue it for")
+    if not names:
+        raise UsageError("say for whom: synfin ca issue NAME..., such as www.example.com or 127.0.0.1")
+    if (client or intermediate) and len(names) > 1:
+        raise UsageError(
+            f"one name for {'a client' if client else 'an intermediate'}, not {len(names)}: {', '.join(names)}"
+        )
+    secret = None
+    if key_password_file is not None:
+        secret = ca_common.password_file(key_password_file, "--key-password-file")
+    _ready(out, force, key=request is None)
+    store = ca_common.opened(ca, ask, password_file)
+    signer = "root" if intermediate and not by else ca_common.issuing(store, by)
+    wanted = ca_common.life(days=days, hours=hours)
+    if key_password:
+        secret = ca_common.prompt("password for the new key", twice=True)
+    if intermediate:
+        life = _life(store, signer, now, wanted, mint.INTERMEDIATE_LIFE)
+        bounds = (tuple(permit), tuple(exclude))
+        done = _intermediate(store, _label(names[0]), names[0], "", now, key_kind, signer, life, path_length, bounds)
+    else:
+        life = _life(store, signer, now, wanted, mint.LEAF_LIFE)
+        order = _order(names, now, life, client, must_staple, ocsp_url, crl_url)
+        done = store.issue(order, now, by=signer, kind=key_kind, request=request, key_password=secret)
+    copied = _copy(done.folder, out, force) if out is not None else []
+    if json:
+        from synfin.views.json import dumps
+
+        terminal.write_lines([dumps({"synfin": {"schema": 1}, **_issued_json(done, signer)})])
+        return
+    paint = Paint(terminal.colour(no_color))
+    lines = list(ca_words.issued(done.walk, paint, verbose))
+    lines += _files(done, now, paint, copied, intermediate)
+    terminal.write_lines(lines)
+
+
+# ---------------------------------------------------------------- what is asked
+
+
+def _exclude(client: bool, intermediate: bool, csr: Path | None, kind: str, secret: bool) -> None:
+    if client and intermediate:
+        raise UsageError("choose one of --client and --intermediate")
+    if csr is not None and (kind != "p256" or secret or intermediate):
+        raise UsageError("--csr brings its own key: it goes with no --key-kind, --key-password or --intermediate")
+    if intermediate and secret:
+        raise UsageError("an intermediate's key is closed with the CA's password, not with --key-password")
+
+
+def _request(path: Path) -> bytes:
+    from synfin.cli.ca_common import read
+    from synfin.pki.walk import read_request
+
+    data = read(path, "--csr")
+    try:
+        read_request(data)
+    except UsageError as error:
+        raise UsageError(f"--csr {path}: no certificate request (PKCS#10) in PEM or DER") from error
+    return data
+
+
+def _fits(text: str, option: str, least: int = 1) -> None:
+    """Names in certificates have at most 64 characters (RFC 5280 A.1)."""
+    if not least <= len(text) <= 64 or not (text.isprintable() or not text):
+        raise UsageError(f"{option} {text!r}: 1 to 64 printable characters")
+
+
+def _constraints(order: Order) -> None:
+    """Refuse what is no domain or network before anything is made."""
+    from synfin.pki.keys import make_key
+    from synfin.pki.mint import extensions, public_of
+
+    extensions(order, public_of(make_key("p256")), None)
+
+
+def _label(name: str) -> str:
+    """The folder of an authority called ``name``."""
+    import re
+
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "ca"
+
+
+def _life(store: Store, by: str, now: datetime, wanted: timedelta | None, usual: timedelta) -> timedelta:
+    """As wanted; else the usual life, but no longer than the issuer's."""
+    if wanted is not None:
+        return wanted
+    from synfin.spec.certificates import certificate_facts
+
+    text = certificate_facts(store.certificate(by)).not_after_text
+    rest = datetime.fromisoformat(text) - now if text else usual
+    return min(usual, rest) if rest > timedelta() else usual
+
+
+def _order(
+    names: list[str], now: datetime, life: timedelta, client: bool, must_staple: bool, ocsp_url: str, crl_url: str
+) -> Order:
+    from dataclasses import replace
+
+    from synfin.pki import mint
+
+    if client:
+        order = mint.client_order(names[0], now, life=life)
+        order = replace(order, must_staple=must_staple)
+    else:
+        order = mint.leaf_order(tuple(dict.fromkeys(names)), now, life=life, must_staple=must_staple)
+    return replace(order, ocsp_url=ocsp_url, crl_url=crl_url)
+
+
+def _intermediate(
+    store: Store,
+    label: str,
+    name: str,
+    organisation: str,
+    now: datetime,
+    kind: str,
+    by: str = "root",
+    life: timedelta | None = None,
+    path_length: int = 0,
+    bounds: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+) -> Issued:
+    """Make one, called ``name``; the organisation is the issuer's unless told."""
+    from synfin.pki import mint
+    from synfin.spec import oids
+    from synfin.spec.certificates import certificate_facts
+
+    _fits(name, "--intermediate")
+    above = certificate_facts(store.certificate(by))
+    inherited = next((value for kind_, value in above.subject if oids.ATTRIBUTES.get(kind_) == "O"), "")
+    order = mint.intermediate_order(
+        name,
+        now,
+        life=life or _life(store, by, now, None, mint.INTERMEDIATE_LIFE),
+        path_length=path_length,
+        permitted=bounds[0],
+        excluded=bounds[1],
+        organisation=organisation or inherited,
+    )
+    _constraints(order)
+    return store.add_authority(label, order, now, by=by, kind=kind)
+
+
+# ---------------------------------------------------------------- what came of it
+
+
+def _option(folder: Path) -> str:
+    """The option that names the CA in the next commands."""
+    import shlex
+
+    return "" if folder == DEFAULT else f"--ca {shlex.quote(str(folder))} "
+
+
+def _example(permit: list[str]) -> str:
+    """A name the CA may sign for."""
+    return next((f"www.{one.lstrip('.')}" for one in permit if "/" not in one), "www.example.com")
+
+
+def _ready(out: Path | None, force: bool, key: bool) -> None:
+    """Refuse before anything is signed where the output could not be written."""
+    if out is None:
+        return
+    if not out.is_dir():
+        raise UsageError(f"--out {out}: no such folder")
+    there = [out / name for name in ("chain.pem", *["key.pem"] * key) if (out / name).exists()]
+    if there and not force:
+        raise UsageError(f"{there[0]} exists already; --force replaces it")
+
+
+def _copy(folder: Path, out: Path, force: bool) -> list[Path]:
+    from synfin.cli.ca_common import read, write
+
+    copied = []
+    for name in ("chain.pem", "key.pem"):
+        if (folder / name).exists():
+            write(out / name, read(folder / name), secret=name == "key.pem", replace=force)
+            copied.append(out / name)
+    return copied
+
+
+def _files(done: Issued, now: datetime, paint: Paint, copied: list[Path], intermediate: bool) -> list[str]:
+    from synfin.cli import ca_words
+    from synfin.spec.certificates import certificate_facts
+
+    facts = certificate_facts(done.walk.certificate)
+    rest = ca_words.left(facts.not_after_text, now).removesuffix(" left")
+    lines = [ca_words.line("certificate", f"serial {facts.serial_hex}, until {facts.not_after_text} ({rest})", paint)]
+    if intermediate:
+        return [*lines, "", f"It signs with: synfin ca issue NAME --by {done.folder.name}"]
+    notes = {
+        "chain.pem": "the certificate and those above it",
+        "key.pem": "its private key: secret, readable for you only",
+    }
+    files = copied or [path for path in (done.folder / name for name in notes) if path.exists()]
+    width = max(len(str(path)) for path in files)
+    lines.append("")
+    return lines + [f"  {path!s:{width}}  {paint('dim', notes[path.name])}" for path in files]
+
+
+def _about(store: Store, authority: str) -> dict[str, object]:
+    from synfin.spec.certificates import certificate_facts
+
+    facts = certificate_facts(store.certificate(authority))
+    return {
+        "subject": facts.subject_text,
+        "key": facts.key_text,
+        "not_after": facts.not_after_text,
+        "sha256": facts.sha256,
+        "certificate": str(store.folder / authority / "certificate.pem"),
+    }
+
+
+def _issued_json(done: Issued, by: str) -> dict[str, object]:
+    from synfin.spec.certificates import certificate_facts
+
+    walk, facts = done.walk, certificate_facts(done.walk.certificate)
+    files = {name: str(done.folder / f"{name}.pem") for name in ("certificate", "chain", "key")}
+    return {
+        "by": by,
+        "applicant": {"identity": list(walk.identity), "key": walk.applicant_key, "key_sha256": walk.key_id},
+        "checks": [{"name": check.name, "held": check.held, "seen": check.seen} for check in walk.checks],
+        "digest": {"algorithm": walk.digest_name, "value": walk.digest.hex(), "octets": len(walk.tbs)},
+        "signature": {"algorithm": walk.algorithm, "value": walk.signature.hex()},
+        "serial": facts.serial_hex,
+        "not_before": facts.not_before_text,
+        "not_after": facts.not_after_text,
+        "sha256": facts.sha256,
+        "files": {name: path for name, path in files.items() if Path(path).exists()},
+    }
