@@ -90,3 +90,28 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         assert words in done.stderr
         assert done.stderr.count("\n") == 1
         assert not done.stdout
+
+
+def test_scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo", "--list"]) == 0
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert len(names) >= 10
+    for name in names:
+        assert main(["demo", "--scene", name, "--width", "100"]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) < 60
+        assert all(len(line) <= 120 for line in lines)
+        assert any("What really happened" in line for line in lines)
+        assert main(["demo", "--scene", name, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["scene"] == name
+        assert told["connections"]
+    assert main(["demo", "--list", "--json"]) == 0
+    assert [scene["name"] for scene in json.loads(capsys.readouterr().out)["scenes"]] == names
+
+
+def test_a_scene_there_is_not(tmp_path: Path) -> None:
+    done = run(tmp_path, "--scene", "nix")
+    assert done.returncode == 2
+    assert "there is no scene 'nix'; there are stale-syn" in done.stderr

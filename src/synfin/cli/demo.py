@@ -30,6 +30,10 @@ def demo(
         bool, typer.Option("--rsa", help="With TLS 1.2 and the classic PreMasterSecret, encrypted to Bob's RSA key.")
     ] = False,
     http: Annotated[bool, typer.Option("--http", help="The plain visit first: HTTP without TLS.")] = False,
+    scene: Annotated[
+        str, typer.Option("--scene", metavar="NAME", help="A classic lesson about TCP instead; --list has their names.")
+    ] = "",
+    list_: Annotated[bool, typer.Option("--list", help="The names of the scenes.")] = False,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another run: other keys and numbers.")] = 1,
     write: Annotated[Path, typer.Option("-w", "--write", metavar="FILE", help="Where the capture goes.")] = Path(
         "demo.pcapng"
@@ -43,23 +47,32 @@ def demo(
     Alice opens a page of Bob's in a simulated network: undisturbed, overheard, tampered with, and answered by an
     impostor, over HTTPS and over HTTP.  No privileges, no network; the same seed gives the same octets.
     """
-    from synfin.cli import terminal
+    from synfin.cli import lessons, terminal
     from synfin.errors import UsageError
-    from synfin.lab.visits import Kind, visits
+    from synfin.views.json import dumps
     from synfin.views.paint import Paint
 
-    if sum((tls12, rsa, http)) > 1:
-        raise UsageError("--tls1.2, --rsa and --http are different demos: give one of them")
-    kind = Kind.TLS12 if tls12 else Kind.RSA if rsa else Kind.TLS13
-    scene = visits(seed, kind, secure_first=not http)
-    told = Told(scene, write, kind, terminal.columns(width) or 120, Paint(terminal.colour(no_color) and not json))
-    _write(write, scene.capture)
-    if json:
-        from synfin.views.json import dumps
+    room, paint = terminal.columns(width) or 120, Paint(terminal.colour(no_color) and not json)
+    if sum((tls12, rsa, http, bool(scene))) > 1:
+        raise UsageError("--tls1.2, --rsa, --http and --scene are different demos: give one of them")
+    if list_:
+        names = [{"name": name, "title": words.title} for name, words in lessons.WORDS.items()]
+        terminal.write_lines([dumps({"scenes": names})] if json else lessons.listing(paint))
+    elif scene:
+        from synfin.lab.lessons import lesson
 
-        terminal.write_lines([dumps(told.json())])
+        played = lesson(scene, seed)
+        _write(write, played.capture)
+        shown = lessons.lesson_lines(played, write, room, paint)
+        terminal.write_lines([dumps(lessons.lesson_json(played, write))] if json else shown)
     else:
-        terminal.write_lines(told.lines(http))
+        from synfin.lab.visits import Kind, visits
+
+        kind = Kind.TLS12 if tls12 else Kind.RSA if rsa else Kind.TLS13
+        made = visits(seed, kind, secure_first=not http)
+        told = Told(made, write, kind, room, paint)
+        _write(write, made.capture)
+        terminal.write_lines([dumps(told.json())] if json else told.lines(http))
     return 0
 
 
@@ -277,6 +290,7 @@ class Told:
             (f"synfin check {file}", "who must act, and the proof"),
             (f"wireshark {file}", "opens decrypted: the secrets stand in the file"),
             (f"synfin demo {' | '.join(others)} | --seed 2", "the same with another handshake; other numbers"),
+            ("synfin demo --list", "TCP's classic lessons: a stale SYN, a lost last ACK ..."),
         )
         room = max(len(command) for command, _ in pairs)
         for command, what in pairs:
