@@ -20,7 +20,8 @@ from synfin.errors import UsageError
 
 NEWNS, NEWUSER, NEWPID, NEWNET = 0x00020000, 0x10000000, 0x20000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
-_PR_SET_PDEATHSIG = 1
+_MNT_DETACH = 2
+_PR_SET_TIMERSLACK = 29
 _CAP_NET_ADMIN, _CAP_SYS_ADMIN = 12, 21
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -42,13 +43,14 @@ def may_make_networks() -> bool:
 def become_admin() -> None:
     """Get the right to make networks, by a user namespace where this process has it not; UsageError when neither is.
 
-    User and group stay what they are.  Must be called before any thread is started.
+    User and group stay what they are; in a user namespace the network is an empty new one, for there is no way back
+    into one that belongs to others.  Must be called before any thread is started.
     """
     if may_make_networks():
         return
     user, group = os.geteuid(), os.getegid()
     try:
-        unshare(NEWUSER)
+        unshare(NEWUSER | NEWNET)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")
         Path("/proc/self/gid_map").write_text(f"{group} {group} 1")
@@ -74,9 +76,14 @@ def mount(source: str, target: str, kind: str, flags: int) -> None:
     _checked(_libc.mount(source.encode(), target.encode(), kind.encode(), ctypes.c_ulong(flags), None))
 
 
-def die_with_parent(signal: int) -> None:
-    """Have the kernel send this process ``signal`` when its parent ends."""
-    _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0))
+def unmount(target: str) -> None:
+    """umount2(2), at once for the name and in time for who still uses it; OSError when the kernel refuses."""
+    _checked(_libc.umount2(target.encode(), _MNT_DETACH))
+
+
+def exact_timers() -> None:
+    """Have this process woken when it asked to be, and not up to 50 microseconds later (PR_SET_TIMERSLACK)."""
+    _libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
 
 
 def _checked(result: int) -> None:
