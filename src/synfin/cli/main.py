@@ -28,6 +28,7 @@ COMMANDS = {
     "trace": "synfin.cli.trace",
     "wire": "synfin.cli.wire",
     "ca": "synfin.cli.ca",
+    "serve": "synfin.cli.serve",
     "demo": "synfin.cli.demo",
 }
 

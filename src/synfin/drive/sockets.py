@@ -344,25 +344,48 @@ class SocketListener:
             self._acceptor.set_result(None)
 
 
-async def listen(host: str, port: int, *, backlog: int = 4096) -> SocketListener:
-    """Listen on every address of ``host`` at ``port`` (0: the kernel chooses).  OSError when it cannot be had."""
+#: What says that an address family is not there.
+_NO_FAMILY = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+
+
+async def listen(hosts: str | Iterable[str], port: int, *, backlog: int = 4096) -> SocketListener:
+    """Listen on every address of ``hosts`` at ``port`` (0: the kernel chooses).  OSError when it cannot be had.
+
+    An address of a family this machine does not have is left out, unless it is the first.
+    """
     loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found: list[tuple[int, Any]] = []
+    for host in (hosts,) if isinstance(hosts, str) else hosts:
+        infos = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found += [(info[0], info[4]) for info in infos]
     sockets: list[socket.socket] = []
     try:
-        for family, address in dict.fromkeys((info[0], info[4]) for info in infos):
-            sock = socket.socket(family, socket.SOCK_STREAM)
-            sockets.append(sock)
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if port == 0 and len(sockets) > 1:
-                address = (address[0], sockets[0].getsockname()[1], *address[2:])
-            sock.bind(address)
-            sock.listen(backlog)
+        for family, address in dict.fromkeys(found):
+            try:
+                _listen_at(sockets, family, address, backlog)
+            except OSError as error:
+                if error.errno not in _NO_FAMILY or not sockets:
+                    raise
     except OSError:
         for sock in sockets:
             sock.close()
         raise
     return SocketListener(sockets)
+
+
+def _listen_at(sockets: list[socket.socket], family: int, address: Any, backlog: int) -> None:
+    """One more listening socket, at the port of the first where any would do."""
+    if address[1] == 0 and sockets:
+        address = (address[0], sockets[0].getsockname()[1], *address[2:])
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    sockets.append(sock)

@@ -31,6 +31,7 @@ from synfin.wire.tls.registry import ALERTS
 __all__ = [
     "AlertError",
     "Pipe",
+    "PlainStream",
     "SocketListener",
     "SocketPipe",
     "Source",
@@ -45,6 +46,8 @@ __all__ = [
 PORTION = 1 << 17
 #: How long and how much is read after our end, so that the peer can read ours.
 DRAIN_SECONDS, DRAIN_OCTETS = 2.0, 1 << 22
+#: Octets of a peer's beginning that are kept.
+OPENING = 1 << 14
 
 
 class Pipe(Protocol):
@@ -124,7 +127,8 @@ class TruncatedError(PeerError):
 class TlsStream:
     """TLS over ``pipe``; ``endpoint`` is a fresh Client or Server.  ``clock`` gives seconds since 1970.
 
-    ``tickets`` gathers the sessions a server hands out; ``on_event`` sees every event of the endpoint.
+    ``tickets`` gathers the sessions a server hands out; ``on_event`` sees every event of the endpoint; ``opening``
+    holds the first octets that came, up to the peer's hello.
     """
 
     def __init__(
@@ -140,6 +144,7 @@ class TlsStream:
         self.clock = clock
         self.on_event = on_event
         self.tickets: list[tls.Session] = []
+        self.opening = b""
         self._data: deque[bytes] = deque()
         self._end: Exception | None = None
         self._clean = False
@@ -220,6 +225,8 @@ class TlsStream:
                     endpoint.timer_fired(max(timer, self.clock()))
                 self._events()
             else:
+                if not endpoint.version and len(self.opening) < OPENING:
+                    self.opening += data
                 self._take(data)
 
     async def read(self) -> bytes:
@@ -302,6 +309,45 @@ class TlsStream:
             left -= len(data)
             self._take(data)
             self._data.clear()
+
+    def abort(self) -> None:
+        """Reset the connection at once."""
+        self._closing = True
+        self.pipe.abort()
+
+
+class PlainStream:
+    """A pipe without TLS, used as a ``TlsStream`` is."""
+
+    def __init__(self, pipe: Pipe) -> None:
+        self.pipe = pipe
+        self._closing = False
+
+    async def read(self) -> bytes:
+        """The next octets; b"" at the end; OSError when the connection broke."""
+        return await self.pipe.receive()
+
+    async def write(self, data: Buffer) -> None:
+        """Send; waits while the peer is slow."""
+        await self.pipe.send(data)
+
+    async def close(self, *, drain: float = DRAIN_SECONDS) -> None:
+        """FIN, a bounded wait for the peer's, and the end.  Repeatable; cancelled, it resets."""
+        if self._closing:
+            return
+        self._closing = True
+        left = DRAIN_OCTETS
+        try:
+            async with asyncio.timeout(drain):
+                await self.pipe.send_eof()
+                while left > 0 and (data := await self.pipe.receive()):
+                    left -= len(data)
+        except OSError:  # TimeoutError is one
+            pass
+        except BaseException:
+            self.pipe.abort()
+            raise
+        await self.pipe.close()
 
     def abort(self) -> None:
         """Reset the connection at once."""

@@ -1,0 +1,318 @@
+"""Running ``synfin serve``: sockets, secrets, the first lines, signals, the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from synfin import tls
+from synfin.cli.serve_tls import Made, Wanted, configured
+from synfin.cli.terminal import one_line
+from synfin.drive.capture import LiveCapture, PduCapture, may_capture
+from synfin.drive.server import Bounds, Patience, WebServer
+from synfin.drive.server_files import Files
+from synfin.drive.server_log import AccessLog, address
+from synfin.drive.server_tap import TappedPipe
+from synfin.drive.sockets import SocketListener, listen
+from synfin.drive.streams import Pipe
+from synfin.errors import UsageError
+from synfin.http.app import App
+from synfin.http.app_echo import echo
+
+_LOOPBACK = ("127.0.0.1", "::1")
+_ANY = frozenset({"0.0.0.0", "::"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the command line asked for; ``mode`` is "files", "echo" or "raw"."""
+
+    mode: str
+    directory: Path
+    port: int
+    http_port: int | None
+    bind: tuple[str, ...]
+    names: tuple[str, ...]
+    wanted: Wanted
+    keylog: Path | None
+    write: Path | None
+    patience: Patience
+    bounds: Bounds
+    quiet: bool
+    json: bool
+
+
+def run(plan: Plan) -> int:
+    """Serve until somebody stops it."""
+    app: App | None = None
+    if plan.mode == "files":
+        if not plan.directory.is_dir():
+            raise UsageError(f"{plan.directory}: no such folder")
+        if not os.access(plan.directory, os.R_OK | os.X_OK):
+            raise UsageError(f"{plan.directory}: Permission denied")
+        app = Files(plan.directory)
+    elif plan.mode == "echo":
+        app = echo
+    _allow_files(plan.bounds.connections + 64)
+    with ExitStack() as stack:
+        return asyncio.run(_serve(plan, app, stack))
+
+
+def _allow_files(count: int) -> None:
+    """As many open files as ``count``, where we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
+    hosts = plan.bind or _LOOPBACK
+    sinks: list[Callable[[str], None]] = []
+    if plan.keylog is not None:
+        sinks.append(stack.enter_context(_lines(plan.keylog)))
+    source = await _listening(hosts, plan.port, "--port")
+    stack.callback(source.close)
+    clear = None
+    if plan.http_port is not None:
+        clear = await _listening(hosts, plan.http_port, "--http-port")
+        stack.callback(clear.close)
+    capture = _capture(plan, stack)
+    if capture is not None:
+        for one in (source, clear):
+            if isinstance(capture, LiveCapture) and one is not None:
+                for host, port in one.addresses:
+                    capture.watch(None if host in _ANY else host, port)
+        capture.start()
+        sinks.append(capture.key_log)
+    plan.wanted.names = _names(plan, source)
+    made = configured(plan.wanted, _all(sinks), raw=plan.mode == "raw")
+    log = AccessLog(_write, as_json=plan.json, quiet=plan.quiet)
+    tap = _tap(capture) if isinstance(capture, PduCapture) else None
+    server = WebServer(app, log, patience=plan.patience, bounds=plan.bounds, on_pipe=tap)
+    root = _root(made, stack)
+    for warning in made.warnings:
+        sys.stderr.write(f"synfin: warning: {one_line(warning)}\n")
+    server.serve(source, made.config)
+    if clear is not None:
+        server.serve(clear, None)
+    _announce(plan, made, source, clear, root, capture)
+    await _until_stopped()
+    if not plan.quiet and not plan.json:
+        _write("stopping: no new connections; requests under way may finish\n")
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.remove_signal_handler(number)  # a second one ends us at once
+    await server.stop()
+    if capture is not None:
+        await asyncio.to_thread(capture.close, 0.1)
+    _farewell(plan, log, capture)
+    return 0
+
+
+async def _until_stopped() -> None:
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+# ---------------------------------------------------------------- what it needs
+
+
+async def _listening(hosts: tuple[str, ...], port: int, option: str) -> SocketListener:
+    try:
+        return await listen(hosts, port)
+    except socket.gaierror as error:
+        raise UsageError(f"--bind {', '.join(hosts)}: {error.strerror}") from error
+    except OSError as error:
+        told = os.strerror(error.errno or 0)
+        where = ", ".join(hosts)
+        raise UsageError(f"{option} {port} on {where}: {told}; choose another, or 0 for any free one") from error
+
+
+def _names(plan: Plan, source: SocketListener) -> tuple[str, ...]:
+    """The names a certificate made here is for."""
+    found = ["localhost", *_LOOPBACK]
+    for host, _ in source.addresses:
+        if host in _ANY:
+            found.append(socket.gethostname())
+        else:
+            found.append(host.partition("%")[0])
+    return tuple(dict.fromkeys([*found, *plan.names]))
+
+
+@contextmanager
+def _lines(path: Path) -> Iterator[Callable[[str], None]]:
+    """A file that secrets are appended to, line by line, readable by nobody else."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UsageError(f"--keylog {path}: {os.strerror(error.errno or 0)}") from error
+
+    def append(line: str) -> None:
+        os.write(fd, line.encode() + b"\n")
+
+    try:
+        yield append
+    finally:
+        os.close(fd)
+
+
+def _all(sinks: list[Callable[[str], None]]) -> Callable[[str], None] | None:
+    if not sinks:
+        return None
+
+    def each(line: str) -> None:
+        for sink in sinks:
+            sink(line)
+
+    return each
+
+
+def _capture(plan: Plan, stack: ExitStack) -> LiveCapture | PduCapture | None:
+    if plan.write is None:
+        return None
+    try:
+        fd = os.open(plan.write, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UsageError(f"-w {plan.write}: {os.strerror(error.errno or 0)}") from error
+    file: IO[bytes] = os.fdopen(fd, "wb")
+    stack.callback(file.close)
+    capture = PduCapture(file) if may_capture() else LiveCapture(file)
+    stack.callback(capture.close)
+    return capture
+
+
+def _tap(capture: PduCapture) -> Callable[[Pipe, bool], Pipe]:
+    return lambda pipe, secure: TappedPipe(pipe, capture.tap(pipe.local, pipe.remote, tls=secure))
+
+
+def _root(made: Made, stack: ExitStack) -> Path | None:
+    """The root's file, in a folder of its own that goes when we go."""
+    if made.root is None:
+        return None
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synfin-serve-"))
+    path = Path(folder) / "root.pem"
+    path.write_bytes(made.root)
+    return path
+
+
+# ---------------------------------------------------------------- what it says
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def _url(scheme: str, source: SocketListener, plan: Plan, made: Made) -> str:
+    host, port = source.addresses[0]
+    if host in _ANY or host in _LOOPBACK:
+        host = "localhost"
+    if scheme == "https" and plan.wanted.certs and not made.config.credentials[0].names(host):
+        names = [n for n in _certified(made.config) if "*" not in n]
+        host = names[0] if names else host
+    return f"{scheme}://{address((host, port))}/"
+
+
+def _certified(config: tls.ServerConfig) -> list[str]:
+    from synfin.spec.certificates import certificate_facts
+
+    facts = certificate_facts(config.credentials[0].chain[0])
+    return [*(facts.san_dns or ()), *(facts.san_ip or ())]
+
+
+def _curl(plan: Plan, url: str, root: Path | None, source: SocketListener) -> str:
+    if plan.mode == "raw":
+        host, port = source.addresses[0]
+        return f"openssl s_client -connect {address((host, port))}" + (f" -CAfile {root}" if root else "")
+    words = ["curl"]
+    if root is not None:
+        words.append(f"--cacert {root}")
+    elif "//localhost" not in url and address(source.addresses[0]) not in url:
+        host = url.split("//")[1].rpartition(":")[0]
+        words.append(f"--resolve {host}:{source.addresses[0][1]}:{source.addresses[0][0]}")
+    return " ".join([*words, url])
+
+
+def _announce(
+    plan: Plan,
+    made: Made,
+    source: SocketListener,
+    clear: SocketListener | None,
+    root: Path | None,
+    capture: LiveCapture | PduCapture | None,
+) -> None:
+    url = _url("https", source, plan, made)
+    plain = None if clear is None else _url("http", clear, plan, made)
+    curl = _curl(plan, url, root, source)
+    listening = [address(one) for one in source.addresses]
+    taken = (
+        "" if capture is None else "packets" if isinstance(capture, LiveCapture) else f"TLS records ({may_capture()})"
+    )
+    if plan.json:
+        _write(
+            json.dumps(
+                {
+                    "event": "listening",
+                    "url": url,
+                    "http_url": plain,
+                    "listening": listening,
+                    "root": None if root is None else str(root),
+                    "try": curl,
+                    "serving": str(plan.directory) if plan.mode == "files" else plan.mode,
+                    "capture": taken or None,
+                }
+            )
+            + "\n"
+        )
+        return
+    serving = {
+        "files": f"files of {plan.directory.resolve()}",
+        "echo": "an echo of each request",
+        "raw": "an echo of each octet, without HTTP",
+    }[plan.mode]
+    lines = [
+        f"synfin serve: {url if plan.mode != 'raw' else 'TLS'} on {', '.join(listening)}",
+        f"  serving      {serving}",
+        f"  certificate  {made.certificate}",
+    ]
+    if root is not None:
+        lines.append(f"  its root     {root} (removed when this ends)")
+    if made.config.client_auth:
+        lines.append(f"  clients      certificate {made.config.client_auth}")
+    if plain is not None:
+        lines.append(f"  in clear     {plain}")
+    if plan.keylog is not None:
+        lines.append(f"  secrets      appended to {plan.keylog}: whoever reads it reads the connections")
+    if capture is not None:
+        lines.append(f"  capture      {taken} to {plan.write}, with the TLS secrets inside")
+    lines.append(f"  try          {curl}")
+    if any(host in _ANY or host not in _LOOPBACK for host, _ in source.addresses):
+        lines.append("  note         others on the network can reach this")
+    _write("\n".join([*lines, "Ctrl-C stops it.", ""]))
+
+
+def _farewell(plan: Plan, log: AccessLog, capture: LiveCapture | PduCapture | None) -> None:
+    dropped = 0 if capture is None else capture.dropped
+    if plan.json:
+        _write(json.dumps({"event": "stopped", "requests": log.requests, "failures": log.failures}) + "\n")
+    else:
+        failed = f", {log.failures} failed connection{'s' * (log.failures != 1)}" if log.failures else ""
+        _write(f"stopped: {log.requests} request{'s' * (log.requests != 1)}{failed}\n")
+    if capture is not None and not plan.json:
+        lost = f", {dropped} lost" if dropped else ""
+        _write(f"{plan.write}: {capture.packets} packets{lost}; `synfin read {plan.write}` tells the story\n")

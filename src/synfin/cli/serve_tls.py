@@ -1,0 +1,290 @@
+"""From the options of ``synfin serve`` to a TLS configuration: certificates, versions, suites, groups, client CAs."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from synfin import tls
+from synfin.cli.ca_common import opened, password_file
+from synfin.errors import PeerError, UsageError
+from synfin.pki import mint
+from synfin.pki.keys import KINDS, load_key, make_key
+from synfin.spec.certificates import certificate_facts
+from synfin.spec.certroots import pem_certificates
+from synfin.tls.config import GROUPS, OPTIONAL_SUITES, SUITES_12, SUITES_13, TLS12, TLS13
+from synfin.wire.tls.registry import cipher_name, group_name
+
+_GROUP_ALIASES = {"P256": "SECP256R1", "PRIME256V1": "SECP256R1", "P384": "SECP384R1", "P521": "SECP521R1"}
+_KEY_BLOCK = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+#: How long a certificate lives that is made for one run.
+LIFE = timedelta(days=7)
+
+
+@dataclass(slots=True)
+class Wanted:
+    """What the command line asked for."""
+
+    certs: list[Path] = field(default_factory=list)
+    keys: list[Path] = field(default_factory=list)
+    password_file: Path | None = None
+    ca_store: Path | None = None
+    names: tuple[str, ...] = ()
+    key_types: str = "p256"
+    client_ca: Path | None = None
+    client_cert: str = ""
+    tls_min: str = "1.2"
+    tls_max: str = "1.3"
+    ciphers: str = ""
+    groups: str = ""
+    alpn: str = ""
+    tickets: int = 2
+    strict_sni: bool = False
+    ocsp: Path | None = None
+    handshake: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A configuration, what to say of its certificate, what to warn of, and the root that clients have to be given."""
+
+    config: tls.ServerConfig
+    certificate: str
+    warnings: tuple[str, ...]
+    root: bytes | None  # PEM; None where the user brought certificates
+
+
+def read(path: Path, option: str) -> bytes:
+    """A file's content, or UsageError in one line."""
+    try:
+        with path.open("rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"{option} {path}: not a file")
+            found = file.read((1 << 22) + 1)
+    except OSError as error:
+        raise UsageError(f"{option} {path}: {os.strerror(error.errno or 0)}") from error
+    if len(found) > 1 << 22:
+        raise UsageError(f"{option} {path}: too large for what it should be")
+    return found
+
+
+def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bool) -> Made:
+    """The configuration for ``wanted``.  Raises UsageError with the option that cannot be had."""
+    warnings: list[str] = []
+    root: bytes | None = None
+    if wanted.certs:
+        if wanted.ca_store is not None:
+            raise UsageError("choose one of --cert and --ca-store")
+        credentials = _brought(wanted, warnings)
+        told = "; ".join(_told(credential) for credential in credentials)
+    else:
+        if wanted.keys:
+            raise UsageError("--key without --cert: a key needs its certificate")
+        credentials, root, by = _issued(wanted)
+        names = ", ".join(wanted.names)
+        told = f"made for this run, for {names}; {by}"
+    low, high = (
+        _version(text, option) for text, option in ((wanted.tls_min, "--tls-min"), (wanted.tls_max, "--tls-max"))
+    )
+    if low > high:
+        raise UsageError(f"--tls-min {wanted.tls_min} is above --tls-max {wanted.tls_max}")
+    protocols = wanted.alpn or ("" if raw else "h2,http/1.1,http/1.0")
+    alpn = tuple(word.strip().encode() for word in protocols.split(",") if word.strip() and wanted.alpn != "none")
+    if any(len(word) > 255 for word in alpn):
+        raise UsageError("--alpn: a protocol's name has at most 255 characters")
+    mode, verify, authorities = _clients(wanted)
+    if not 0 <= wanted.tickets <= 32:
+        raise UsageError(f"--tickets {wanted.tickets}: 0 to 32")
+    tickets = tls.TicketKeys(os.urandom(32)) if wanted.tickets else None
+    try:
+        config = tls.ServerConfig(
+            credentials=tuple(credentials),
+            min_version=low,
+            max_version=high,
+            suites=suites(wanted.ciphers, "--ciphers") or SUITES_13 + SUITES_12,
+            groups=groups(wanted.groups, "--groups") or GROUPS,
+            alpn=alpn,
+            client_auth=mode,
+            verify=verify,
+            client_authorities=authorities,
+            strict_sni=wanted.strict_sni,
+            ticket_keys=tickets,
+            tickets=wanted.tickets,
+            session_cache=tls.SessionCache() if wanted.tickets else None,
+            handshake_seconds=wanted.handshake,
+            key_log=key_log,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if not config.suites_13 and not config.suites_12:
+        raise UsageError("--ciphers leaves no cipher suite for the versions allowed")
+    if low <= TLS13 == high and not config.suites_13:
+        config = tls.ServerConfig(**{**config.__dict__, "max_version": TLS12})
+        warnings.append("--ciphers has no suite for TLS 1.3: only TLS 1.2 is served")
+    return Made(config, told, tuple(warnings), root)
+
+
+# ---------------------------------------------------------------- certificates
+
+
+def _brought(wanted: Wanted, warnings: list[str]) -> list[tls.Credential]:
+    if len(wanted.keys) > len(wanted.certs):
+        raise UsageError("more --key than --cert: give them in pairs, in the same order")
+    password = None if wanted.password_file is None else password_file(wanted.password_file, "--password-file")
+    staple = None if wanted.ocsp is None else read(wanted.ocsp, "--ocsp")
+    found = []
+    for place, path in enumerate(wanted.certs):
+        data = read(path, "--cert")
+        chain = pem_certificates(data)
+        if not chain:
+            raise UsageError(f"--cert {path}: no certificate in PEM")
+        where, pem = path, data
+        if place < len(wanted.keys):
+            where = wanted.keys[place]
+            pem = read(where, "--key")
+        elif not _KEY_BLOCK.search(data):
+            raise UsageError(f"--cert {path}: no private key in it, and no --key given for it")
+        block = _KEY_BLOCK.search(pem)
+        if block is None:
+            raise UsageError(f"--key {where}: no private key in PEM")
+        encrypted = b"ENCRYPTED" in pem[block.start() :]
+        if encrypted and password is None:
+            raise UsageError(f"--key {where} is encrypted: give its password by --password-file")
+        key = load_key(pem[block.start() :], password if encrypted else None, where=f"--key {where}")
+        try:
+            credential = tls.Credential(tuple(chain), key, ocsp=staple if place == 0 else None)
+        except PeerError as error:
+            raise UsageError(f"--cert {path}: {error.got or error}") from error
+        except ValueError as error:
+            raise UsageError(f"--cert {path} and --key {where}: {error}") from error
+        found.append(credential)
+        warnings += _lifetime(path, chain)
+    return found
+
+
+def _lifetime(path: Path, chain: tuple[bytes, ...]) -> list[str]:
+    """Warnings of certificates outside of their time."""
+    now = datetime.now(UTC).timestamp() * 1e9
+    told = []
+    for place, der in enumerate(chain):
+        facts = certificate_facts(der)
+        which = "the certificate" if place == 0 else f"issuer {place}"
+        if facts.not_after is not None and facts.not_after < now:
+            told.append(f"--cert {path}: {which} expired on {_day(facts.not_after)}; clients will refuse it")
+        elif facts.not_before is not None and facts.not_before > now:
+            told.append(f"--cert {path}: {which} is valid only from {_day(facts.not_before)}; clients will refuse it")
+    return told
+
+
+def _day(nanoseconds: int) -> str:
+    return datetime.fromtimestamp(nanoseconds / 1e9, UTC).strftime("%Y-%m-%d")
+
+
+def _told(credential: tls.Credential) -> str:
+    """What a certificate is for, and how long."""
+    facts = certificate_facts(credential.chain[0])
+    names = [*(facts.san_dns or ()), *(facts.san_ip or ())]
+    shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    until = "" if facts.not_after is None else f", until {_day(facts.not_after)}"
+    return f"{credential.kind.kind} for {shown or 'no name'}{until}"
+
+
+def _issued(wanted: Wanted) -> tuple[list[tls.Credential], bytes, str]:
+    """Credentials made now: by the CA in a folder, or by a root of this run."""
+    kinds = [word.strip() for word in wanted.key_types.split(",") if word.strip()]
+    unknown = next((kind for kind in kinds if kind not in KINDS), None)
+    if unknown is not None or not kinds:
+        raise UsageError(f"--key-type {unknown or wanted.key_types}: choose from {', '.join(KINDS)}")
+    now = datetime.now(UTC).replace(microsecond=0)
+    found = []
+    order = mint.leaf_order(wanted.names, now, life=LIFE)
+    if wanted.ca_store is not None:
+        store = opened(wanted.ca_store, file=wanted.password_file)
+        by = next((name for name in store.authorities() if name != "root"), "root")
+        above = store.above(by)
+        for kind in kinds:
+            issued = store.issue(order, now, by=by, kind=kind)
+            key = load_key((issued.folder / "key.pem").read_bytes())
+            found.append(tls.Credential((issued.walk.certificate, *above[:-1]), key))
+        return found, mint.pem(above[-1]), f"issued by {by} of {wanted.ca_store}"
+    if wanted.password_file is not None:
+        raise UsageError("--password-file without --cert or --ca-store: there is nothing to open")
+    root = mint.self_signed(mint.root_order("synfin serve, for this run only", now, life=LIFE), make_key("p256"))
+    for kind in kinds:
+        leaf = mint.signed(order, make_key(kind), root)
+        found.append(tls.Credential((leaf.der,), leaf.key))
+    return found, root.pem, "by a root that nobody trusts yet"
+
+
+def _clients(wanted: Wanted) -> tuple[str | None, tls.PathVerifier | None, tuple[bytes, ...]]:
+    """Whether clients need certificates, who judges them, and the names of their CAs."""
+    mode = wanted.client_cert
+    if mode not in ("", "optional", "required"):
+        raise UsageError(f"--client-cert {mode}: choose optional or required")
+    if wanted.client_ca is None:
+        if mode:
+            raise UsageError("--client-cert needs --client-ca FILE: the CAs whose clients are let in")
+        return None, None, ()
+    roots = pem_certificates(read(wanted.client_ca, "--client-ca"))
+    facts = [certificate_facts(der) for der in roots]
+    try:
+        verify = tls.PathVerifier(roots)
+    except (ValueError, PeerError) as error:
+        raise UsageError(f"--client-ca {wanted.client_ca}: {error}") from error
+    return mode or "required", verify, tuple(one.subject_der for one in facts)
+
+
+# ---------------------------------------------------------------- names of numbers
+
+
+def _version(text: str, option: str) -> int:
+    found = {"1.2": TLS12, "1.3": TLS13}.get(text.lower().removeprefix("tls").removeprefix("v"))
+    if found is None:
+        raise UsageError(f"{option} {text}: choose 1.2 or 1.3")
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[:,\s]+", text) if word]
+
+
+def _bare(name: str) -> str:
+    """A suite's name so that IANA's and OpenSSL's ways of writing it are the same."""
+    bare = re.sub(r"[^A-Z0-9]", "", name.upper().replace("_WITH_", "_").replace("_CBC_", "_"))
+    return bare.removeprefix("TLS").replace("POLY1305SHA256", "POLY1305")
+
+
+def suites(text: str, option: str) -> tuple[int, ...]:
+    """The suites in a list of names, IANA's or OpenSSL's, separated by colons or commas."""
+    known: dict[str, int] = {}
+    for code in (*SUITES_13, *SUITES_12, *OPTIONAL_SUITES):
+        bare = _bare(cipher_name(code))
+        known[bare] = code
+        if bare.startswith("RSAAES"):
+            known[bare.removeprefix("RSA")] = code  # OpenSSL's name of static RSA
+    found = []
+    for word in _words(text):
+        number = known.get(_bare(word))
+        if number is None:
+            listed = ", ".join(cipher_name(code) for code in SUITES_13 + SUITES_12)
+            raise UsageError(f"{option} {word}: no such cipher suite here; usual ones are {listed}")
+        found.append(number)
+    return tuple(dict.fromkeys(found))
+
+
+def groups(text: str, option: str) -> tuple[int, ...]:
+    """The groups in a list of names, separated by colons or commas."""
+    known = {group_name(code).upper(): code for code in GROUPS}
+    found = []
+    for word in _words(text):
+        plain = word.upper().replace("-", "")
+        number = known.get(_GROUP_ALIASES.get(plain, plain))
+        if number is None:
+            raise UsageError(f"{option} {word}: no such group here; there are {', '.join(map(group_name, GROUPS))}")
+        found.append(number)
+    return tuple(dict.fromkeys(found))

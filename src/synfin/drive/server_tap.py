@@ -1,0 +1,48 @@
+"""A pipe that tells a capture what passes, for when packets cannot be captured."""
+
+from __future__ import annotations
+
+from synfin.drive.capture import Tap
+from synfin.drive.streams import Pipe
+from synfin.drive.tcpinfo import TcpInfo
+from synfin.wire.codec import Buffer
+
+
+class TappedPipe:
+    """``pipe`` with ``tap`` beside it."""
+
+    def __init__(self, pipe: Pipe, tap: Tap) -> None:
+        self._pipe = pipe
+        self._tap = tap
+        self.local = pipe.local
+        self.remote = pipe.remote
+
+    async def receive(self) -> bytes:
+        """See ``Pipe``."""
+        data = await self._pipe.receive()
+        if data:
+            self._tap.received(data)
+        return data
+
+    async def send(self, data: Buffer) -> None:
+        """See ``Pipe``."""
+        self._tap.sent(bytes(data))
+        await self._pipe.send(data)
+
+    async def send_eof(self) -> None:
+        """See ``Pipe``."""
+        await self._pipe.send_eof()
+
+    async def close(self) -> None:
+        """See ``Pipe``."""
+        self._tap.close()
+        await self._pipe.close()
+
+    def abort(self) -> None:
+        """See ``Pipe``."""
+        self._tap.close()
+        self._pipe.abort()
+
+    def info(self) -> TcpInfo | None:
+        """See ``Pipe``."""
+        return self._pipe.info()

@@ -1,0 +1,274 @@
+"""The server's side of HTTP/1.0 and HTTP/1.1 (RFC 9112): octets in, requests and refusals out; heads of answers.
+
+h11 reads every head and every body.  Around it stand limits (head, body), and what real clients need beyond it: lines
+that end in a bare LF, empty lines before a request (RFC 9112 2.2), pipelining.  A head without a body is read once and
+remembered by its octets, because clients repeat themselves.
+
+Both Content-Length and Transfer-Encoding in a request are refused: that is how requests are smuggled (RFC 9112 6.3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+import h11
+
+from synfin.http.app import Answer, Budget, Refusal, Request, reason, split_target
+
+_BLANK = re.compile(rb"\n\r?\n")
+_SPELLED = {"etag": "ETag", "x-content-type-options": "X-Content-Type-Options"}
+#: Heads longer than this are not remembered.
+_SMALL = 2048
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+#: The beginning of HTTP/2 where nobody negotiated it (RFC 9113 3.4).
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+#: The empty line that some clients send before a request, and no flood of them.
+_EMPTY_LINES = 64
+
+
+class Http1:
+    """One connection.  ``max_head`` and ``max_body`` in octets; ``budget`` bounds the bodies of all connections."""
+
+    def __init__(self, max_head: int = 32_768, max_body: int = 16 << 20, budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
+        self.max_head = max_head
+        self.max_body = max_body
+        self._held = bytearray()
+        self._body: h11.Connection | None = None  # while a body is read
+        self._head: tuple[Request, bool] | None = None
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._empty = 0
+        self._eof = False
+        self._dead = False
+        self.received = 0  # octets of the body being read
+
+    @property
+    def in_head(self) -> bool:
+        """Whether a request has begun whose head is not complete."""
+        return bool(self._held) and self._body is None
+
+    @property
+    def in_body(self) -> bool:
+        """Whether the rest of a body is awaited."""
+        return self._body is not None
+
+    @property
+    def begins(self) -> bytes:
+        """The first octets not yet understood."""
+        return bytes(self._held[: len(PREFACE)])
+
+    def receive(self, data: bytes) -> None:
+        """Octets from the client."""
+        self._held += data
+
+    def receive_eof(self) -> None:
+        """The client will say no more."""
+        self._eof = True
+
+    def take_rest(self) -> bytes:
+        """What came and was not understood: for another protocol."""
+        rest = bytes(self._held)
+        self._held.clear()
+        return rest
+
+    def next(self) -> Request | Refusal | bytes | None:
+        """A whole request; octets to be sent at once (100 Continue); a refusal, after which all is over; or None."""
+        if self._dead:
+            return None
+        if self._size and self._body is None:
+            self.forget()
+        found = self._next_body() if self._body is not None else self._next_head()
+        if isinstance(found, Refusal):
+            self._dead = True
+            self._held.clear()
+            self.forget()
+        return found
+
+    def forget(self) -> None:
+        """Let go of the body that is being read or was handed out last."""
+        self._parts.clear()
+        self.budget.give(self._size)
+        self._size = 0
+
+    # ------------------------------------------------------------ heads
+
+    def _next_head(self) -> Request | Refusal | bytes | None:
+        held = self._held
+        while held and held[0] in b"\r\n":
+            cut = 1 if held[0] == 10 else 2
+            if len(held) < cut:
+                return None
+            if not held.startswith((b"\n", b"\r\n")):
+                return Refusal(400, "http_bad_start_line", "a lone carriage return")
+            del held[:cut]
+            self._empty += 1
+            if self._empty > _EMPTY_LINES:
+                return Refusal(400, "http_bad_start_line", "empty lines without end")
+        if not held:
+            return None
+        end = _BLANK.search(held, 0, self.max_head + 4)
+        if end is None:
+            if len(held) > self.max_head:
+                return Refusal(431, "http_bad_field", f"a head of more than {self.max_head} octets")
+            if held[0] < 0x21 or held[0] > 0x7E:
+                return Refusal(400, "http_bad_start_line", "no HTTP")
+            if self._eof:
+                return Refusal(400, "http_bad_start_line", "the end inside a request's head")
+            return None
+        self._empty = 0
+        head = bytes(held[: end.end()])
+        del held[: end.end()]
+        found = _remembered(head) if len(head) <= _SMALL else _read_head(head)
+        if isinstance(found, Refusal):
+            return found
+        request, length, chunked = found
+        if not length and not chunked:
+            return request
+        if length > self.max_body:
+            return Refusal(413, "http_bad_length", f"a body of {length} octets; {self.max_body} are allowed")
+        self._body = _connection(head)
+        self._body.next_event()
+        self._head = request, False
+        self.received = 0
+        expect = request.header("expect")
+        if expect and request.version == "1.1":
+            if expect.lower() != "100-continue":
+                return Refusal(417, "http_bad_field", f"the expectation {expect[:40]}")
+            if not held:
+                return CONTINUE
+        return self._next_body()
+
+    # ------------------------------------------------------------ bodies
+
+    def _next_body(self) -> Request | Refusal | None:
+        conn, head = self._body, self._head
+        if conn is None or head is None:
+            return None
+        if self._held:
+            conn.receive_data(bytes(self._held))
+            self._held.clear()
+        try:
+            while True:
+                event = conn.next_event()
+                if isinstance(event, h11.Data):
+                    self._size += len(event.data)
+                    self.received = self._size
+                    if self._size > self.max_body:
+                        self._size -= len(event.data)
+                        return Refusal(413, "http_bad_length", f"a body of more than {self.max_body} octets")
+                    if not self.budget.take(len(event.data)):
+                        self._size -= len(event.data)
+                        return Refusal(503, "http_bad_length", "too many bodies at a time")
+                    self._parts.append(bytes(event.data))
+                elif isinstance(event, h11.EndOfMessage):
+                    break
+                else:
+                    if self._eof:
+                        return Refusal(400, "http_short_body", "the end inside a request's body")
+                    return None
+        except h11.RemoteProtocolError as error:
+            return Refusal(error.error_status_hint, "http_bad_chunk", str(error))
+        self._held += conn.trailing_data[0]
+        request = head[0]
+        body = b"".join(self._parts)
+        self._parts.clear()
+        self._body = self._head = None
+        return Request(
+            request.method,
+            request.target,
+            request.path,
+            request.query,
+            request.version,
+            request.headers,
+            body,
+            request.keep,
+        )
+
+
+def _connection(head: bytes) -> h11.Connection:
+    conn = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
+    conn.receive_data(head)
+    return conn
+
+
+def _read_head(head: bytes) -> tuple[Request, int, bool] | Refusal:
+    """Request without body, its Content-Length, whether it is chunked; or why it is refused."""
+    try:
+        event = _connection(head).next_event()
+    except h11.RemoteProtocolError as error:
+        said = str(error)
+        violation = "http_bad_field"
+        if "Host" in said:
+            violation = "http_missing_host"
+        elif "request line" in said:
+            violation = "http_bad_start_line"
+        elif "Content-Length" in said:
+            violation = "http_bad_length"
+        return Refusal(error.error_status_hint, violation, said)
+    if not isinstance(event, h11.Request):
+        return Refusal(400, "http_bad_start_line", "no request")
+    version = event.http_version.decode()
+    if version not in ("1.0", "1.1"):
+        return Refusal(505 if version[:1] not in "1" else 400, "http_bad_start_line", f"HTTP/{version}")
+    headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers])
+    names = [name for name, _ in headers]
+    if "transfer-encoding" in names and "content-length" in names:
+        return Refusal(400, "http_conflicting_lengths", "Content-Length and Transfer-Encoding")
+    if "transfer-encoding" in names and version == "1.0":
+        return Refusal(400, "http_conflicting_lengths", "Transfer-Encoding in HTTP/1.0")
+    target = event.target.decode("latin-1")
+    path, query = split_target(target)
+    request = Request(event.method.decode(), target, path, query, version, headers)
+    words = {word.strip().lower() for word in request.header("connection").split(",")}
+    keep = "close" not in words and (version == "1.1" or "keep-alive" in words)
+    length = int(request.header("content-length") or 0)
+    done = Request(request.method, target, path, query, version, headers, b"", keep)
+    return done, length, "transfer-encoding" in names
+
+
+_remembered = lru_cache(maxsize=512)(_read_head)
+
+
+@lru_cache(maxsize=512)
+def _head_lines(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+    lines = [f"HTTP/1.1 {status} {reason(status)}"]
+    lines += [f"{_SPELLED.get(name) or name.title()}: {value}" for name, value in headers]
+    return "\r\n".join(lines).encode("latin-1", "replace")
+
+
+def answer_head(answer: Answer, request: Request | None, date: str, keep: bool) -> bytes:
+    """The octets before an answer's body.  ``keep`` says that the connection stays open after it."""
+    head = _head_lines(answer.status, answer.headers)
+    length = answer.size if answer.length is None else answer.length
+    lines = f"\r\nDate: {date}\r\nServer: synfin\r\n"
+    if answer.status >= 200 and answer.status not in (204, 304):
+        lines += f"Content-Length: {length}\r\n"
+    if not keep:
+        lines += "Connection: close\r\n"
+    elif request is not None and request.version == "1.0":
+        lines += "Connection: keep-alive\r\n"
+    return head + lines.encode("latin-1") + b"\r\n"
+
+
+def bodiless(answer: Answer, request: Request | None) -> bool:
+    """Whether the answer has no body on the wire (RFC 9112 6.3)."""
+    return (request is not None and request.method == "HEAD") or answer.status in (204, 304)
+
+
+def pieces(answer: Answer, size: int) -> Iterator[bytes]:
+    """The body, ``size`` octets at a time; it ends early where a file has become shorter."""
+    body = answer.body
+    if isinstance(body, bytes):
+        for at in range(0, len(body), size):
+            yield body[at : at + size]
+        return
+    at, whole = 0, body.size
+    while at < whole:
+        part = body.read(at, min(size, whole - at))
+        if not part:
+            return
+        at += len(part)
+        yield part

@@ -1,0 +1,292 @@
+"""The server's side of HTTP/2 (RFC 9113): octets in, requests out; answers in, octets out.
+
+h2 reads and writes the frames.  Here are whole requests, the sending of many bodies side by side within the peer's
+flow-control windows, one frame each in turn, and what a peer may ask: bodies, header lists, resets (RFC 9113 10.5).
+
+``output`` gives a bounded piece at a time, so that whoever writes it out can wait; until it was written, no more is
+read from the peer, which bounds what answers to its PINGs and SETTINGS can pile up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import h2.settings
+from hpack.exceptions import HPACKError
+from hyperframe.exceptions import HyperframeError
+
+from synfin.errors import PeerError
+from synfin.http.app import Answer, Body, Budget, Refusal, Request, split_target
+
+#: Error codes of RFC 9113 7.
+NO_ERROR, INTERNAL_ERROR, ENHANCE_YOUR_CALM = 0, 2, 11
+#: What the peer may send before it hears of us, per stream and in all.
+WINDOW = 1 << 20
+MAX_STREAMS = 128
+#: Streams a peer may open and reset again beyond those it lets us answer.
+RESETS = 200
+_FRAME = 1 << 14
+
+_VIOLATIONS: tuple[tuple[type[Exception], str], ...] = (
+    (h2.exceptions.FrameTooLargeError, "h2_bad_frame_size"),
+    (h2.exceptions.FrameDataMissingError, "h2_bad_frame_size"),
+    (h2.exceptions.FlowControlError, "h2_flow_control"),
+    (h2.exceptions.InvalidSettingsValueError, "h2_bad_settings"),
+    (h2.exceptions.DenialOfServiceError, "h2_bad_header_block"),
+    (HPACKError, "h2_bad_header_block"),
+    (HyperframeError, "h2_bad_frame_size"),
+)
+
+
+def violation_of(error: Exception) -> PeerError:
+    """What h2 found, by its name in our vocabulary."""
+    said = str(error)
+    for kind, name in _VIOLATIONS:
+        if isinstance(error, kind):
+            return PeerError(name, "", said)
+    lower = said.lower()
+    if "preamble" in lower:
+        return PeerError("h2_bad_preface", "the preface", said)
+    if "header" in lower:
+        return PeerError("h2_bad_header_block", "", said)
+    return PeerError("h2_stream_state", "", said)
+
+
+@dataclass(slots=True)
+class _Coming:
+    """A request whose body still comes."""
+
+    request: Request
+    parts: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+
+@dataclass(slots=True)
+class _Going:
+    """A body on its way out."""
+
+    body: bytes | Body
+    size: int
+    at: int = 0
+
+    def take(self, count: int) -> bytes:
+        """The next octets."""
+        body = self.body
+        part = body[self.at : self.at + count] if isinstance(body, bytes) else body.read(self.at, count)
+        self.at += len(part)
+        return part
+
+    def close(self) -> None:
+        """Let go of it."""
+        if not isinstance(self.body, bytes):
+            self.body.close()
+
+
+class Http2:
+    """One connection."""
+
+    def __init__(self, max_body: int = 16 << 20, budget: Budget | None = None) -> None:
+        config = h2.config.H2Configuration(
+            client_side=False,
+            header_encoding=None,
+            validate_outbound_headers=False,
+            normalize_outbound_headers=False,
+        )
+        self._conn = h2.connection.H2Connection(config)
+        codes = h2.settings.SettingCodes
+        self._conn.local_settings = h2.settings.Settings(
+            client=False,
+            initial_values={
+                codes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
+                codes.INITIAL_WINDOW_SIZE: WINDOW,
+                codes.MAX_HEADER_LIST_SIZE: 1 << 16,
+            },
+        )
+        self._conn.initiate_connection()
+        self._conn.increment_flow_control_window(WINDOW)
+        self.max_body = max_body
+        self.budget = budget or Budget()
+        self._coming: dict[int, _Coming] = {}
+        self._going: dict[int, _Going] = {}
+        self._turns: deque[int] = deque()
+        self._held: dict[int, int] = {}  # stream -> octets of its body out of the budget
+        self._resets = 0
+        self.closed = False
+        self.finished: list[tuple[int, int]] = []  # streams answered or given up, with the octets of body that left
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is coming in or being answered."""
+        return not self._coming and not self._going
+
+    @property
+    def sending(self) -> bool:
+        """Whether answers wait, be it for the peer's window."""
+        return bool(self._going)
+
+    # ------------------------------------------------------------ in
+
+    def receive(self, data: bytes) -> list[tuple[int, Request | Refusal]]:
+        """Whole requests, by stream.  PeerError when the connection is over; ``output`` then has the GOAWAY."""
+        try:
+            found = self._conn.receive_data(data)
+        except (h2.exceptions.H2Error, HPACKError, HyperframeError) as error:
+            self.closed = True
+            raise violation_of(error) from None
+        ready: dict[int, Request | Refusal] = {}
+        for event in found:
+            if isinstance(event, h2.events.RequestReceived):
+                self._request(event, ready)
+            elif isinstance(event, h2.events.DataReceived):
+                self._data(event, ready)
+            elif isinstance(event, h2.events.StreamEnded):
+                coming = self._coming.pop(event.stream_id or 0, None)
+                if coming is not None:
+                    self._held[event.stream_id or 0] = coming.size
+                    ready[event.stream_id or 0] = replace(coming.request, body=b"".join(coming.parts))
+            elif isinstance(event, h2.events.StreamReset):
+                self._reset(event.stream_id or 0, bool(event.remote_reset), ready)
+            elif isinstance(event, h2.events.ConnectionTerminated):
+                self.closed = True
+        return list(ready.items())
+
+    def _request(self, event: h2.events.RequestReceived, ready: dict[int, Request | Refusal]) -> None:
+        stream = event.stream_id or 0
+        special: dict[str, str] = {}
+        headers: list[tuple[str, str]] = []
+        for raw_name, raw_value in event.headers or ():
+            name, value = bytes(raw_name).decode("latin-1"), bytes(raw_value).decode("latin-1")
+            if name.startswith(":"):
+                special[name] = value
+            else:
+                headers.append((name, value))
+        if ":authority" in special and not any(name == "host" for name, _ in headers):
+            headers.insert(0, ("host", special[":authority"]))
+        target = special.get(":path", "*")
+        path, query = split_target(target)
+        request = Request(special.get(":method", ""), target, path, query, "2", tuple(headers))
+        if event.stream_ended is not None:
+            ready[stream] = request
+            return
+        length = request.header("content-length")
+        if length.isdigit() and int(length[:19]) > self.max_body:
+            ready[stream] = Refusal(413, "http_bad_length", f"a body of more than {self.max_body} octets")
+            return
+        self._coming[stream] = _Coming(request)
+
+    def _data(self, event: h2.events.DataReceived, ready: dict[int, Request | Refusal]) -> None:
+        stream, data = event.stream_id or 0, event.data or b""
+        if event.flow_controlled_length:
+            self._conn.acknowledge_received_data(event.flow_controlled_length, stream)
+        coming = self._coming.get(stream)
+        if coming is None:
+            return
+        room = coming.size + len(data) <= self.max_body
+        if not room or not self.budget.take(len(data)):
+            del self._coming[stream]
+            self.budget.give(coming.size)
+            status, why = (503, "too many bodies at a time") if room else (413, f"more than {self.max_body} octets")
+            ready[stream] = Refusal(status, "http_bad_length", why)
+            return
+        coming.parts.append(data)
+        coming.size += len(data)
+
+    def _reset(self, stream: int, theirs: bool, ready: dict[int, Request | Refusal]) -> None:
+        ready.pop(stream, None)
+        coming = self._coming.pop(stream, None)
+        if coming is not None:
+            self.budget.give(coming.size)
+        self._drop(stream)
+        if theirs:
+            self._resets += 1
+            if self._resets > RESETS:
+                self._conn.close_connection(ENHANCE_YOUR_CALM)
+                self.closed = True
+                raise PeerError("h2_rapid_reset", f"at most {RESETS} more than finished", "another")
+
+    def _drop(self, stream: int) -> None:
+        going = self._going.pop(stream, None)
+        if going is not None:
+            going.close()
+            self.finished.append((stream, going.at))
+        self.budget.give(self._held.pop(stream, 0))
+
+    # ------------------------------------------------------------ out
+
+    def answer(self, stream: int, answer: Answer, head: bool, date: str) -> None:
+        """Answer a request; ``head`` says that it was HEAD.  Nothing happens where the peer has reset the stream."""
+        length = answer.size if answer.length is None else answer.length
+        headers = [(b":status", b"%d" % answer.status), (b"date", date.encode()), (b"server", b"synfin")]
+        headers += [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in answer.headers]
+        if answer.status not in (204, 304):
+            headers.append((b"content-length", b"%d" % length))
+        bare = head or not answer.size or answer.status in (204, 304)
+        going = _Going(answer.body, answer.size)
+        try:
+            self._conn.send_headers(stream, headers, end_stream=bare)
+        except h2.exceptions.H2Error:
+            bare = True
+        if bare:
+            going.close()
+            self.finished.append((stream, 0))
+            self._drop(stream)
+        else:
+            self._going[stream] = going
+            self._turns.append(stream)
+
+    def output(self, most: int) -> bytes:
+        """What can be sent now, about ``most`` octets; b"" where nothing can."""
+        conn, turns = self._conn, self._turns
+        sent, blocked = 0, 0
+        while turns and blocked < len(turns) and sent < most:
+            stream = turns[0]
+            going = self._going.get(stream)
+            if going is None:
+                turns.popleft()
+                continue
+            try:
+                room = min(conn.local_flow_control_window(stream), conn.max_outbound_frame_size, _FRAME)
+                if room <= 0:
+                    turns.rotate(-1)
+                    blocked += 1
+                    continue
+                part = going.take(min(room, going.size - going.at))
+                if not part:  # a file that became shorter
+                    conn.reset_stream(stream, INTERNAL_ERROR)
+                    self._drop(stream)
+                    continue
+                end = going.at >= going.size
+                conn.send_data(stream, part, end_stream=end)
+            except h2.exceptions.H2Error:
+                self._drop(stream)
+                continue
+            sent += len(part)
+            blocked = 0
+            if end:
+                turns.popleft()
+                self._drop(stream)
+                self._resets = max(0, self._resets - 1)
+            else:
+                turns.rotate(-1)
+        return conn.data_to_send()
+
+    def close(self) -> None:
+        """Say GOAWAY; what is being answered may be finished."""
+        if not self.closed:
+            self.closed = True
+            self._conn.close_connection(NO_ERROR)
+
+    def forget(self) -> None:
+        """Let go of everything: the connection is gone."""
+        for stream in list(self._going):
+            self._drop(stream)
+        for stream in list(self._held):
+            self._drop(stream)
+        for coming in self._coming.values():
+            self.budget.give(coming.size)
+        self._coming.clear()
