@@ -366,7 +366,9 @@ class Run:
 
     async def _answer(self, ask: Ask, exchange: Exchange, stream: Stream) -> None:
         """Send the request and take the answer; both at once, as a server may answer before it has read."""
-        writing = asyncio.create_task(stream.write(exchange.output()))
+        queue: asyncio.Queue[bytes] = asyncio.Queue()
+        queue.put_nowait(exchange.output())
+        writing = asyncio.create_task(_written(stream, queue))
         begun = time.monotonic()
         octets, start, first = 0, b"", begun
         final: Head | None = None
@@ -399,7 +401,7 @@ class Run:
                     return
                 out = exchange.output()
                 if out:
-                    await stream.write(out)
+                    queue.put_nowait(out)
         except BaseException:
             if final is not None:
                 self._tell(Received(octets, time.monotonic() - first, start, complete=False))
@@ -444,6 +446,16 @@ def _no_address(answers: list[Lookup]) -> str:
     if "no such host" in reasons:  # the other family's answer says no more
         return "no such host"
     return "; ".join(reasons) or "no address"
+
+
+async def _written(stream: Stream, queue: asyncio.Queue[bytes]) -> None:
+    """Write what is queued, in order; what goes wrong with it shows where the answer is read."""
+    while True:
+        data = await queue.get()
+        try:
+            await stream.write(data)
+        except (OSError, PeerError):
+            return
 
 
 async def _goodbye(exchange: Exchange, stream: Stream) -> None:
