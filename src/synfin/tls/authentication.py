@@ -116,10 +116,6 @@ def read_chain(message: Certificate, context: bytes, offered: frozenset[int]) ->
     return PeerChain(message.certificates, stapled, scts)
 
 
-#: What the entries of a Certificate message may answer.
-ANSWERED = checks.PLACES_13["certificate"]
-
-
 def server_chain(raw: bytes, offered: frozenset[int], algorithms: tuple[int, ...], limits: Limits) -> PeerChain:
     """What a server's Certificate or CompressedCertificate says; the same octets are read once.  PeerError as below."""
     read = _server_chain if len(raw) <= SMALL else _server_chain.__wrapped__
@@ -148,14 +144,3 @@ def check_verify(message: CertificateVerify, leaf: bytes, side: str, digest: byt
     data = signing.context_13(side, digest)
     signing.verify(key, code, message.signature, data, version=TLS13, offered=offered)
     return code
-
-
-def pick(
-    credentials: tuple[Credential, ...], offered: tuple[int, ...], ours: tuple[int, ...], version: int
-) -> tuple[Credential, int] | None:
-    """The first credential that can sign with a scheme both have, and that scheme."""
-    for credential in credentials:
-        code = signing.choose(credential.kind, offered, version, ours)
-        if code is not None:
-            return credential, code
-    return None

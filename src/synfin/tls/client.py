@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from synfin.errors import PeerError, UsageError
 from synfin.spec.protection import opener_13
-from synfin.tls import checks, client12, client13, master, offer
+from synfin.tls import both13, checks, client12, client13, master, offer
 from synfin.tls.config import TLS12, TLS13, ClientConfig
 from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
 from synfin.tls.offer import Offer
@@ -53,7 +53,7 @@ class Client(Endpoint):
         self._new = self._ccs_allowed = bool(config.suites_13)
         self._early_left = 0
         self._tickets = 0
-        self.keys13: client13.Keys | None = None
+        self.keys13: both13.Keys | None = None
         self.keys12: master.Keys | None = None
         if config.record_size_limit is not None:
             self._limit_in = config.record_size_limit
@@ -105,7 +105,7 @@ class Client(Endpoint):
 
     def _start_early(self, made: Offer, psk: Session) -> None:
         name = suite_hash(psk.suite)
-        digest = client13.hash_of(name, made.raw)
+        digest = both13.hash_of(name, made.raw)
         secret = early_traffic(name, psk.secret, digest)
         self.log("CLIENT_EARLY_TRAFFIC_SECRET", made.random, secret, self.config.key_log)
         self.compatible_ccs()
@@ -146,12 +146,12 @@ class Client(Endpoint):
 
     def update_keys(self, request: bool = False) -> None:
         """Change our sending keys, and with ``request`` ask the server to do so (RFC 8446 4.6.3)."""
-        client13.update_keys(self, request)
+        both13.update_keys(self, request)
 
     def keys_used_up(self) -> None:
         """See ``Endpoint``."""
         if self.version == TLS13:
-            client13.update_keys(self, False)
+            both13.update_keys(self, False)
 
     def _may_come(self, kind: int) -> None:
         if kind == 0 and (self.version == TLS12 or not self.config.suites_13):  # HelloRequest (RFC 5246 7.4.1.1)

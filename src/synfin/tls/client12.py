@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
-from synfin.tls import authentication as auth
 from synfin.tls import checks, groups, signing
 from synfin.tls.config import TLS12, Credential
 from synfin.tls.core import State
+from synfin.tls.credentials import Wanted, pick
 from synfin.tls.events import Facts, HandshakeDone, Ticket
 from synfin.tls.master import AUTHENTICATION, CERTIFICATE_TYPES, Keys, check_finished, derive, finished, message
 from synfin.tls.offer import Offer
@@ -253,8 +253,8 @@ class WaitDone:
         """CertificateRequest, or ServerHelloDone, which our second flight answers."""
         if kind == 13:
             request: CertificateRequest = end.parse(raw)
-            if not request.types or not request.signature_algorithms:
-                raise PeerError("empty_list", "certificate types and schemes", "none")
+            if not request.types or not request.signature_algorithms or not all(request.authorities or ()):
+                raise PeerError("empty_list", "certificate types, schemes, names", "an empty one")
             end.transcript.add(raw)
             return replace(self, request=request)
         if len(raw) != 4:
@@ -298,7 +298,9 @@ def _rsa(end: Client, leaf: bytes) -> tuple[bytes, bytes]:
 def _credential(end: Client, request: CertificateRequest) -> tuple[Credential, int] | None:
     kinds = {kind for number in request.types or () for kind in CERTIFICATE_TYPES.get(number, ())}
     fitting = tuple(c for c in end.config.credentials if c.kind.kind in kinds)
-    return auth.pick(fitting, request.signature_algorithms or (), end.config.schemes, TLS12)
+    schemes = request.signature_algorithms or ()
+    wanted = Wanted(request.authorities or (), (), schemes)
+    return pick(wanted.choose(fitting), schemes, end.config.schemes, TLS12)
 
 
 def _certificate(chain: tuple[bytes, ...]) -> bytes:

@@ -5,44 +5,29 @@ WAIT_EE, WAIT_CERT_CR, WAIT_CERT, WAIT_CV, WAIT_FINISHED and CONNECTED; WAIT_SH 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
-from hmac import compare_digest
 from typing import TYPE_CHECKING, ClassVar
 
-from synfin.errors import PeerError, UsageError
-from synfin.spec import keys
-from synfin.spec.protection import Aead13
-from synfin.spec.transcript import Transcript
+from synfin.errors import PeerError
 from synfin.tls import authentication as auth
 from synfin.tls import checks, groups
-from synfin.tls.config import TLS13, Credential
-from synfin.tls.core import Endpoint, State
-from synfin.tls.events import Facts, HandshakeDone, Ticket
+from synfin.tls.answers13 import CONNECTED, Connected, Request, authenticate, read_request
+from synfin.tls.both13 import Keys, check_finished, finished
+from synfin.tls.config import TLS13
+from synfin.tls.core import State
+from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.offer import Offer
 from synfin.tls.schedule import Schedule, suite_hash
-from synfin.tls.session import WEEK, Session
 from synfin.tls.verify import Presented
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
-    CertificateRequest,
     CertificateVerify,
     EncryptedExtensions,
-    KeyUpdate,
-    NewSessionTicket,
     ServerHello,
 )
 
 if TYPE_CHECKING:
     from synfin.tls.client import Client
-
-
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """What stays of a handshake when it is done: the schedule, and the transcript up to the client's Finished."""
-
-    schedule: Schedule
-    transcript: Transcript
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +38,6 @@ class Progress:
     schedule: Schedule
     facts: Facts
     psk: bool
-
-
-def hash_of(name: str, data: bytes) -> bytes:
-    """One hash."""
-    return hashlib.new(name, data).digest()
 
 
 def server_hello(end: Client, offer: Offer, hello: ServerHello, raw: bytes, retry: ServerHello | None) -> State:
@@ -175,40 +155,6 @@ class WaitCertificateOrRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What a CertificateRequest asks for."""
-
-    context: bytes
-    schemes: tuple[int, ...]
-    staple: bool
-    scts: bool
-    compression: tuple[int, ...]
-
-
-def read_request(end: Client, raw: bytes) -> Request:
-    """Check a CertificateRequest (RFC 8446 4.3.2)."""
-    message: CertificateRequest = end.parse(raw)
-    found = checks.unique(message.extensions or ())
-    allowed = checks.PLACES_13["certificate_request"]
-    decoded = {}
-    for number, body in found.items():
-        if number in checks.KNOWN and number not in allowed:
-            raise PeerError("misplaced_extension", "another message", str(number))
-        decoded[number] = checks.decode(number, body, "certificate_request")
-    schemes = decoded.get(checks.SCHEMES)
-    if not isinstance(schemes, b.SignatureAlgorithms):
-        raise PeerError("missing_extension", "signature_algorithms", "none")
-    compress = decoded.get(checks.COMPRESS)
-    return Request(
-        message.context or b"",
-        schemes.codes,
-        checks.STATUS_REQUEST in found,
-        checks.SCT in found,
-        compress.codes if isinstance(compress, b.CompressCertificate) else (),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class WaitCertificate:
     """WAIT_CERT."""
 
@@ -222,7 +168,7 @@ class WaitCertificate:
         offered = self.progress.offer.extensions
         if kind == 25 and checks.COMPRESS not in offered:
             raise PeerError("unexpected_message", "certificate", "compressed_certificate")
-        found = auth.server_chain(raw, offered & auth.ANSWERED, end.config.certificate_compression, end.limits)
+        found = auth.server_chain(raw, offered & checks.KNOWN, end.config.certificate_compression, end.limits)
         if not found.chain:
             raise PeerError("certificate_missing", "a certificate", "none")
         end.config.verify(Presented(found.chain, end.server_name, "server", end.now, found.stapled))
@@ -293,146 +239,3 @@ class WaitFinished:
         end.facts = facts
         end.emit(HandshakeDone(facts))
         return Connected() if end.config.post_handshake_auth else CONNECTED
-
-
-def finished(verify_data: bytes) -> bytes:
-    """A Finished message."""
-    return b"\x14\0\0" + bytes([len(verify_data)]) + verify_data
-
-
-def check_finished(schedule: Schedule, secret: bytes, raw: bytes, transcript: Transcript) -> None:
-    """PeerError decode_error for a wrong length, wrong_finished for wrong octets."""
-    data = raw[4:]
-    if len(data) != keys.hash_length(schedule.hash):
-        raise PeerError("decode_error", f"{keys.hash_length(schedule.hash)} octets", str(len(data)))
-    if not compare_digest(data, schedule.verify_data(secret, transcript.digest())):
-        raise PeerError("wrong_finished", "the transcript's verify_data", "another")
-
-
-def authenticate(end: Client, request: Request, transcript: Transcript, fresh: bool = True) -> int | None:
-    """Send Certificate and, where there is one, CertificateVerify; returns the scheme.
-
-    ``transcript`` grows with what is said; ``fresh`` tells whether it is the handshake's own.
-    """
-    chosen = auth.pick(end.config.credentials, request.schemes, end.config.schemes, TLS13)
-    credential: Credential | None = chosen[0] if chosen else None
-    compression = next((c for c in end.config.certificate_compression if c in request.compression), None)
-    say = end.say_raw if fresh else end.say_later
-    raw = auth.our_certificate(credential, request.context, request.staple, request.scts, compression)
-    if not fresh:
-        transcript.add(raw)
-    say(raw)
-    if chosen is None or credential is None:
-        return None
-    raw = auth.our_verify(credential, chosen[1], "client", transcript.digest())
-    if not fresh:
-        transcript.add(raw)
-    say(raw)
-    return chosen[1]
-
-
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """CONNECTED, for a client that answers CertificateRequest after the handshake (RFC 8446 4.6.2)."""
-
-    EXPECTS: ClassVar[tuple[int, ...]] = (4, 24, 13)
-
-    def on(self, end: Client, kind: int, raw: bytes) -> State:
-        """NewSessionTicket, KeyUpdate or CertificateRequest."""
-        if kind == 4:
-            ticket(end, raw)
-        elif kind == 24:
-            key_update(end, raw)
-        else:
-            _late_request(end, raw)
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectedPlain(Connected):
-    """CONNECTED, for a client that did not offer post_handshake_auth."""
-
-    EXPECTS: ClassVar[tuple[int, ...]] = (4, 24)
-
-
-CONNECTED = ConnectedPlain()
-
-
-def _late_request(end: Client, raw: bytes) -> None:
-    if end.keys13 is None:
-        return
-    request = read_request(end, raw)
-    if not request.context:
-        raise PeerError("illegal_parameter", "a context", "an empty one")
-    schedule, transcript = end.keys13.schedule, end.keys13.transcript.fork()
-    transcript.add(raw)
-    if end._mute:
-        return
-    authenticate(end, request, transcript, fresh=False)
-    sealer = end._sealer
-    if isinstance(sealer, Aead13):  # the base key is that of the present keys (RFC 8446 4.4)
-        end.say_later(finished(schedule.verify_data(sealer.secret, transcript.digest())))
-
-
-def ticket(end: Client, raw: bytes) -> None:
-    """NewSessionTicket (RFC 8446 4.6.1)."""
-    message: NewSessionTicket = end.parse(raw)
-    found = checks.unique(message.extensions or ())
-    if not checks.KNOWN_13.isdisjoint(found.keys() - {checks.EARLY_DATA}):
-        raise PeerError("misplaced_extension", "another message", "in new_session_ticket")
-    end._tickets += 1
-    if end._tickets > end.limits.tickets:
-        raise PeerError("too_many_tickets", f"at most {end.limits.tickets}", "more")
-    if message.lifetime > WEEK:
-        raise PeerError("ticket_lives_too_long", "at most a week", f"{message.lifetime} s")
-    if not message.ticket:
-        raise PeerError("decode_error", "a ticket", "nothing")
-    early = 0
-    if checks.EARLY_DATA in found:
-        body = checks.decode(checks.EARLY_DATA, found[checks.EARLY_DATA], "new_session_ticket")
-        early = body.value if isinstance(body, b.MaxEarlyData) else 0
-    if end.keys13 is None or end.facts is None or not message.lifetime:
-        return
-    facts = end.facts
-    secret = end.keys13.schedule.ticket_psk(message.nonce or b"")
-    end.emit(
-        Ticket(
-            Session(
-                TLS13,
-                facts.suite,
-                secret,
-                message.ticket,
-                end.now,
-                message.lifetime,
-                end.server_name,
-                facts.alpn,
-                message.age_add or 0,
-                early,
-                peer_chain=facts.peer_chain,
-            )
-        )
-    )
-
-
-def key_update(end: Endpoint, raw: bytes) -> None:
-    """The peer's KeyUpdate (RFC 8446 4.6.3)."""
-    message: KeyUpdate = end.parse(raw)
-    if message.request_update not in (0, 1):
-        raise PeerError("bad_key_update", "0 or 1", str(message.request_update))
-    opener = end._opener
-    if not isinstance(opener, Aead13):
-        raise PeerError("unexpected_message", "TLS 1.3 keys", "key_update")
-    end.read_keys(opener.updated())
-    requested = bool(message.request_update)
-    end.updated(requested)
-    if requested and not end._mute:
-        update_keys(end, False)
-
-
-def update_keys(end: Endpoint, request: bool) -> None:
-    """Send a KeyUpdate and seal with the next keys.  UsageError where there are none."""
-    sealer = end._sealer
-    if end.facts is None or not isinstance(sealer, Aead13) or end._mute:
-        raise UsageError("keys are updated on an open TLS 1.3 connection only")
-    end.say_later(b"\x18\0\0\1" + (b"\1" if request else b"\0"))
-    end.write_keys(sealer.updated())

@@ -13,7 +13,7 @@ from synfin.spec.protection import Aead13
 from synfin.spec.transcript import Transcript
 from synfin.tls import authentication as auth
 from synfin.tls import checks, signing
-from synfin.tls.client13 import check_finished, key_update
+from synfin.tls.both13 import check_finished, key_update
 from synfin.tls.config import ServerConfig
 from synfin.tls.core import State
 from synfin.tls.events import PeerAuthenticated

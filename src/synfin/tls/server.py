@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from synfin.errors import PeerError, UsageError
-from synfin.tls import checks, client13, late13, master, server12, server13
-from synfin.tls.config import TLS12, TLS13, Credential, ServerConfig
+from synfin.tls import both13, checks, late13, master, server12, server13
+from synfin.tls.config import TLS12, TLS13, ServerConfig
 from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
 from synfin.tls.hello import read_hello
 from synfin.wire.tls.registry import handshake_name
@@ -29,7 +29,7 @@ class Server(Endpoint):
         self.now = now
         self.state = WaitClientHello()
         self._new = bool(config.suites_13)
-        self.keys13: client13.Keys | None = None
+        self.keys13: both13.Keys | None = None
         self.keys12: master.Keys | None = None
         self._ccs_sent = False
         self._early_left = 0
@@ -48,7 +48,7 @@ class Server(Endpoint):
 
     def update_keys(self, request: bool = False) -> None:
         """Change our sending keys, and with ``request`` ask the client to do so (RFC 8446 4.6.3)."""
-        client13.update_keys(self, request)
+        both13.update_keys(self, request)
 
     def request_certificate(self) -> None:
         """Ask for the client's certificate now (RFC 8446 4.6.2).  UsageError when the client did not offer that."""
@@ -57,7 +57,7 @@ class Server(Endpoint):
     def keys_used_up(self) -> None:
         """See ``Endpoint``."""
         if self.version == TLS13:
-            client13.update_keys(self, False)
+            both13.update_keys(self, False)
 
     def compatible_ccs(self, session_id: bytes) -> None:
         """The ChangeCipherSpec that looks like TLS 1.2, once, to clients that look so too (RFC 8446 D.4)."""
@@ -90,16 +90,6 @@ class Server(Endpoint):
         self._warnings += 1
         if self._warnings > self.limits.warnings:
             raise PeerError("renegotiation_refused", "no more attempts", "another")
-
-    def candidates(self, name: str) -> tuple[Credential, ...]:
-        """Our credentials for ``name``; all of them where none is for it, unless names are strict."""
-        credentials = self.config.credentials
-        if not name:
-            return credentials
-        fitting = tuple(c for c in credentials if c.names(name))
-        if not fitting and self.config.strict_sni:
-            raise PeerError("unrecognized_name", "a name we serve", name)
-        return fitting or credentials
 
 
 @dataclass(frozen=True, slots=True)

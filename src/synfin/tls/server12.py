@@ -15,12 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups, signing
-from synfin.tls.config import TLS12, Credential
+from synfin.tls.choices12 import Chosen, choose, common_answers, known_session
+from synfin.tls.config import TLS12
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.hello import limit_records
 from synfin.tls.master import (
-    AUTHENTICATION,
     Keys,
     check_finished,
     derive,
@@ -29,29 +29,15 @@ from synfin.tls.master import (
     message,
 )
 from synfin.tls.schedule import suite_facts, suite_hash
-from synfin.tls.session import TicketState, parse_state
+from synfin.tls.session import TicketState
 from synfin.tls.verify import Presented
 from synfin.wire.tls.messages import Certificate, CertificateVerify, ClientKeyExchange
-from synfin.wire.tls.suites import Suite
 
 if TYPE_CHECKING:
     from synfin.tls.hello import Hello
     from synfin.tls.server import Server
 
-RENEGOTIATION_SCSV = 0x00FF
 SENTINEL = b"DOWNGRD\1"
-_FFDHE = range(0x0100, 0x0200)  # finite-field groups, known or not (RFC 7919 4)
-_CURVES = {"secp256r1": groups.SECP256R1, "secp384r1": groups.SECP384R1, "secp521r1": groups.SECP521R1}
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A suite with what it needs: credential, signature scheme and group, 0 where it has none."""
-
-    suite: Suite
-    credential: Credential
-    scheme: int
-    group: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +72,10 @@ def client_hello(end: Server, hello: Hello) -> State:
     random = end.entropy(32)
     if config.suites_13:
         random = random[:24] + SENTINEL
-    state = _known(end, hello)
+    state = known_session(end, hello)
     if state is not None:
         return _resume(end, hello, state, random)
-    chosen = _choose(end, hello)
+    chosen = choose(end, hello)
     suite, credential = chosen.suite, chosen.credential
     transcript = Transcript(keep=True)
     transcript.add(hello.raw)
@@ -109,7 +95,7 @@ def client_hello(end: Server, hello: Hello) -> State:
         extended_master_secret=checks.EMS in found,
         encrypt_then_mac=etm,
     )
-    extensions = _answers(end, hello, etm, ticket)
+    extensions = common_answers(end, hello, etm, ticket)
     if hello.server_name:  # not in an abbreviated handshake (RFC 6066 3)
         extensions.append((checks.SERVER_NAME, b""))
     if staple:
@@ -129,78 +115,6 @@ def client_hello(end: Server, hello: Hello) -> State:
     offered = hello.message.legacy_version
     progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, offered, private)
     return WaitCertificate(progress) if config.client_auth else WaitKeyExchange(progress)
-
-
-# ---------------------------------------------------------------- choices
-
-
-def _choose(end: Server, hello: Hello) -> Chosen:
-    """The first of our suites for which everything is there."""
-    offered = hello.message.cipher_suites
-    schemes = hello.codes(checks.SCHEMES)
-    listed = hello.codes(checks.GROUPS) if checks.GROUPS in hello.bodies else None
-    candidates = end.candidates(hello.server_name)
-    shared = [code for code in end.config.suites_12 if code in offered]
-    missing, finite = "no_common_cipher", False
-    for code in shared:
-        suite = suite_facts(code)
-        group = _group(end, suite.kex, listed)
-        if group is None:
-            missing = "no_common_group"
-            finite = finite or (suite.kex.startswith("DHE") and any(code in _FFDHE for code in listed or ()))
-            continue
-        for credential in candidates:
-            key = credential.kind
-            if key.kind not in AUTHENTICATION[suite.kex]:
-                continue
-            if suite.kex == "RSA":
-                return Chosen(suite, credential, 0, 0)
-            if key.curve and listed is not None and _CURVES.get(key.curve) not in listed:
-                continue
-            scheme = signing.choose(key, schemes, TLS12, end.config.schemes)
-            if scheme is not None:
-                return Chosen(suite, credential, scheme, group)
-            missing = "no_common_signature"
-    if finite:
-        missing = "no_common_ffdhe_group"
-    raise PeerError(missing, "what one of our suites needs", "nothing of it")
-
-
-def _group(end: Server, kex: str, listed: tuple[int, ...] | None) -> int | None:
-    """A group for the key exchange, 0 where it needs none (RFC 8422 4, RFC 7919 4)."""
-    if kex == "RSA":
-        return 0
-    ours = end.config.groups
-    if kex.startswith("ECDHE"):
-        if listed is None:
-            return groups.SECP256R1 if groups.SECP256R1 in ours else None
-        return next((g for g in ours if g in groups.ELLIPTIC and g in listed), None)
-    fields = [g for g in ours if g in groups.FINITE]
-    if listed is None or not any(g in _FFDHE for g in listed):
-        return fields[0] if fields else None
-    return next((g for g in fields if g in listed), None)
-
-
-def _answers(end: Server, hello: Hello, etm: bool, ticket: bool) -> list[tuple[int, bytes]]:
-    """The extensions that full and abbreviated handshakes have in common."""
-    found = hello.bodies
-    extensions: list[tuple[int, bytes]] = []
-    if checks.RENEGOTIATION in found or RENEGOTIATION_SCSV in hello.message.cipher_suites:
-        extensions.append((checks.RENEGOTIATION, b"\0"))
-    if checks.EMS in found:
-        extensions.append((checks.EMS, b""))
-    if etm:
-        extensions.append((checks.ETM, b""))
-    if hello.alpn is not None:
-        extensions.append((checks.ALPN, checks.protocols((hello.alpn,))))
-    if ticket:
-        extensions.append((checks.TICKET, b""))
-    if checks.RECORD_LIMIT in found:
-        limit = end.config.record_size_limit or 1 << 14
-        extensions.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
-    elif checks.FRAGMENT in found:
-        extensions.append((checks.FRAGMENT, found[checks.FRAGMENT]))
-    return extensions
 
 
 def _server_hello(random: bytes, session_id: bytes, suite: int, extensions: list[tuple[int, bytes]]) -> bytes:
@@ -244,28 +158,6 @@ def _request(end: Server) -> bytes:
 # ---------------------------------------------------------------- resumption
 
 
-def _known(end: Server, hello: Hello) -> TicketState | None:
-    """The session this hello may resume (RFC 5077 3.1, RFC 5246 7.3, RFC 7627 5.3)."""
-    config, found = end.config, hello.bodies
-    state: TicketState | None = None
-    if found.get(checks.TICKET) and config.ticket_keys is not None:
-        state = parse_state(config.ticket_keys.open(found[checks.TICKET], end.now))
-    elif hello.message.session_id and config.session_cache is not None:
-        state = config.session_cache.get(hello.message.session_id)
-    if state is None or state.version != TLS12:
-        return None
-    age = end.now - state.issued / 1000
-    if not -60 <= age <= config.ticket_lifetime or state.server_name != hello.server_name:
-        return None
-    if state.suite not in hello.message.cipher_suites or state.suite not in config.suites_12:
-        return None
-    if config.client_auth and not state.peer_chain:
-        return None
-    if state.extended_master_secret and checks.EMS not in found:
-        raise PeerError("master_secret_not_extended", "extended_master_secret, as in the session", "none")
-    return state if state.extended_master_secret == (checks.EMS in found) else None
-
-
 def _resume(end: Server, hello: Hello, state: TicketState, random: bytes) -> State:
     """The abbreviated handshake."""
     suite = suite_facts(state.suite)
@@ -275,7 +167,7 @@ def _resume(end: Server, hello: Hello, state: TicketState, random: bytes) -> Sta
     transcript.choose(suite_hash(state.suite))
     session_id = hello.message.session_id
     ticket = checks.TICKET in hello.bodies and end.config.ticket_keys is not None
-    end.say_raw(_server_hello(random, session_id, state.suite, _answers(end, hello, etm, ticket)))
+    end.say_raw(_server_hello(random, session_id, state.suite, common_answers(end, hello, etm, ticket)))
     facts = Facts(
         TLS12,
         state.suite,

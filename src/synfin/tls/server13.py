@@ -14,6 +14,7 @@ from synfin.spec.protection import opener_13
 from synfin.spec.transcript import Transcript
 from synfin.tls import authentication as auth
 from synfin.tls import checks, groups
+from synfin.tls.both13 import Keys, check_finished, finished
 from synfin.tls.choices13 import (
     choose_group,
     choose_suite,
@@ -23,9 +24,9 @@ from synfin.tls.choices13 import (
     resumed_session,
     truncated_hello,
 )
-from synfin.tls.client13 import Keys, check_finished, finished
 from synfin.tls.config import TLS13, Credential, ServerConfig
 from synfin.tls.core import State
+from synfin.tls.credentials import candidates, pick
 from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.hello import Hello, limit_records, read_hello
 from synfin.tls.late13 import CONNECTED, certificate_request, read_certificate
@@ -244,7 +245,7 @@ def _signer(end: Server, hello: Hello) -> tuple[Credential, int]:
     """The credential for this client and the scheme it signs with."""
     if checks.SCHEMES not in hello.bodies:
         raise PeerError("missing_extension", "signature_algorithms", "none")
-    chosen = auth.pick(end.candidates(hello.server_name), hello.codes(checks.SCHEMES), end.config.schemes, TLS13)
+    chosen = pick(candidates(end, hello), hello.codes(checks.SCHEMES), end.config.schemes, TLS13)
     if chosen is None:
         raise PeerError("no_common_signature", "a scheme of our keys", "none")
     return chosen
