@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from synfin.sim import Conditions, Network, Talk, Talks
@@ -11,6 +13,8 @@ from synfin.tcp.config import MINUTE
 
 UP, DOWN = bytes(range(256)) * 256, bytes(range(255, -1, -1)) * 128
 
+#: More of them: SYNFIN_SEEDS=2000 python -m pytest tests/sim/test_transfers.py
+SEEDS = int(os.environ.get("SYNFIN_SEEDS", "24"))
 PROFILES: dict[str, dict[str, object]] = {
     "default": {},
     "no sack": {"sack": False},
@@ -42,7 +46,7 @@ def exchange(seed: int, conditions: Conditions, **choices: object) -> tuple[Netw
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(SEEDS))
 def test_intact_or_both_learn(profile: str, seed: int) -> None:
     fault = (0.0, 0.01, 0.05, 0.1, 0.2, 0.3)[seed % 6]
     conditions = Conditions(loss=fault, reorder=fault, duplicate=fault / 2, corrupt=fault / 4, jitter=3_000_000)

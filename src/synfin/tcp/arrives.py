@@ -123,6 +123,8 @@ def learn(c: Connection, packet: Packet, opts: options.Options, now: int) -> Non
         c.ecn_on = granted and config.ecn == "ask"
     else:
         c.ecn_on = asked and config.ecn != "off"
+    if opts.user_timeout is not None:
+        c.adopt_timeout(opts.user_timeout)
     c.size_segments()
     c.congestion = recovery.fresh_controller(c)
 
@@ -196,6 +198,10 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
         seg.seq += 1
         flags = seg.flags = flags & ~SYN
         seg.window = seg.packet.window  # never scaled beside a SYN (RFC 7323 2.2)
+    if flags & RST:
+        seg.payload = (
+            b""  # SHLD-2: it may say why, in words we do not need; it counts though no window is open (MUST-66)
+        )
     size = len(seg.payload)
     length = size + (flags & FIN) + (flags >> 1 & 1)
     window = c.rcv_wnd
@@ -211,6 +217,8 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
         return False
     c.heard_at = now
     c.probes = 0
+    if seg.opts.user_timeout is not None:
+        c.adopt_timeout(seg.opts.user_timeout)
     if ts is not None and c.ts_on and seg.seq <= c.last_ack_sent and distance(c.ts_recent, ts[0]) >= 0:
         c.ts_recent, c.ts_recent_at = ts[0], now
     if length:

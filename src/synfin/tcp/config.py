@@ -13,6 +13,8 @@ MICROSECOND = 1_000
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
+#: The idle time that RFC 9293 3.8.4 asks for where keep-alives are wanted and no other is chosen (MUST-28).
+KEEPALIVE = 120 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Config:
     max_rto: int = MINUTE  # RFC 6298 2.5
     msl: int = 2 * MINUTE  # RFC 9293 3.4.2
     user_timeout: int = 5 * MINUTE  # RFC 9293 3.9.1, RFC 5482
+    timeout_option: bool = False  # RFC 5482: tell the user timeout, and adopt the peer's within
+    timeout_limits: tuple[int, int] = (100 * SECOND, 60 * MINUTE)
     syn_timeout: int = 3 * MINUTE  # RFC 9293 3.8.3: R2 of a SYN
     orphan_timeout: int = MINUTE  # FIN_WAIT_2 after close(): nobody is left to read what may come
     keepalive: int | None = None  # RFC 9293 3.8.4: off unless asked, two hours or more in earnest
@@ -54,7 +58,9 @@ class Config:
     invalid_limit: int = 100  # answers to empty segments outside the window, in ``challenge_window``
     discover_mtu: bool = True  # RFC 1191, 8201: set DF and listen to ICMP
     super_segment: int = 0  # 65160 is 45 segments of 1448; what an IP packet can hold is never exceeded
-    ttl: int = 64
+    ttl: int = 64  # RFC 9293 3.9.1.1: MUST-49
+    dscp: int = 0  # Differentiated Services field of what is sent, MUST-48
+    r1: int = 3  # retransmissions of one segment after which the user is told (RFC 9293 3.8.3, SHLD-10)
 
     @property
     def scale(self) -> int | None:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from synfin.spec.tcp_states import Cause, Sent, State, by_cause
 from synfin.tcp import arrives, output, pathmtu, patience, recovery, segments
-from synfin.tcp.config import MILLISECOND, Config
+from synfin.tcp.config import MILLISECOND, SECOND, Config
 from synfin.tcp.congestion import NewReno, Saved, controller
 from synfin.tcp.names import NEVER, Kind, Place, Step, Timer
 from synfin.tcp.options import TS_SIZE
@@ -52,8 +52,8 @@ class Connection:
         "orphan", "out", "peer_mss", "persists", "probes", "progress_at", "prr_base", "prr_delivered", "prr_out",
         "queue", "rcv_adv", "rcv_nxt", "rcv_up", "rcv_wscale", "received", "recover", "recovering", "remote",
         "retries", "rtt", "sack_on", "saved", "sent_at", "snd_nxt", "snd_una", "snd_up", "snd_wl1", "snd_wl2",
-        "snd_wnd", "snd_wscale", "state", "timers", "tlp_again", "tlp_end", "ts_offset", "ts_on", "ts_recent",
-        "ts_recent_at", "user_timeout", "wait_room", "wscale_on",
+        "snd_wnd", "snd_wscale", "state", "timeout_due", "timeout_fixed", "timers", "tlp_again", "tlp_end",
+        "ts_offset", "ts_on", "ts_recent", "ts_recent_at", "user_timeout", "wait_room", "wscale_on",
     )  # fmt: skip
 
     def __init__(self, config: Config, local: Place, remote: Place, iss: int, *, clock_offset: int = 0) -> None:
@@ -126,6 +126,8 @@ class Connection:
         self.progress_at = 0
         self.challenges = self.challenges_at = 0
         self.user_timeout = config.user_timeout
+        self.timeout_fixed = False  # the user chose it for this connection: the peer's wish does not count
+        self.timeout_due = False  # an option is to tell it
         self.orphan = False
         self.wait_room = False
         self.timers = [NEVER] * len(Timer)
@@ -216,9 +218,27 @@ class Connection:
         return self.received.ready
 
     @property
+    def urgent(self) -> int:
+        """Octets from the next to be read up to the end of urgent data; 0 when there is none (MUST-33)."""
+        return max(self.rcv_up - (self.received.nxt - self.received.ready), 0)
+
+    @property
     def ended(self) -> bool:
         """The peer's FIN was reached: after what is readable nothing comes."""
         return self.state in _HEARD_FIN
+
+    def choose_timeout(self, value: int) -> None:
+        """The user's own choice (nanoseconds): told to the peer where that is on, and not changed by it any more."""
+        self.user_timeout = value
+        self.timeout_fixed = True
+        self.timeout_due = self.config.timeout_option
+
+    def adopt_timeout(self, wish: int) -> None:
+        """The peer's user timeout option, in seconds: the longer one counts, within limits (RFC 5482 3.1)."""
+        config = self.config
+        if config.timeout_option and not self.timeout_fixed:
+            least, most = config.timeout_limits
+            self.user_timeout = min(most, max(config.user_timeout, wish * SECOND, least))
 
     def shutdown(self, now: int) -> None:
         """CLOSE of RFC 9293: no more to send.  What the peer sends can still be read."""

@@ -19,6 +19,7 @@ from synfin.tcp import arrives, options
 from synfin.tcp.chance import Chance
 from synfin.tcp.config import SECOND, Config
 from synfin.tcp.connection import Connection, Event
+from synfin.tcp.fragments import Fragments
 from synfin.tcp.names import Kind, Place
 from synfin.tcp.packet import Icmp, Packet, parse
 from synfin.wire.codec import Buffer
@@ -29,6 +30,7 @@ EPHEMERAL = (1024, 65535)
 #: RSTs for nobody in one second: more would make us an amplifier of a scan.
 _RST_LIMIT = 200
 _ANY4, _ANY6 = bytes(4), bytes(16)
+_BROADCAST = b"\xff" * 4
 
 Key = tuple[bytes, int, bytes, int]
 
@@ -79,6 +81,7 @@ class Host:
         self.connections: dict[Key, Connection] = {}
         self.chance = Chance(entropy)
         self.dropped = 0  # packets that could not be read
+        self.fragments = Fragments()
         self._listeners: dict[tuple[bytes, int], Listener] = {}
         self._parents: dict[Connection, tuple[Listener, Key]] = {}
         self._busy: dict[Connection, None] = {}
@@ -96,7 +99,10 @@ class Host:
         """A packet from the network: a record or octets.  What cannot be read is counted and dropped."""
         if not isinstance(packet, Packet | Icmp):
             try:
-                packet = parse(packet)
+                whole = self.fragments.take(packet, now)
+                if whole is None:
+                    return
+                packet = parse(whole)
             except WireError:
                 self.dropped += 1
                 return
@@ -197,6 +203,8 @@ class Host:
     ) -> Connection:
         """Active OPEN; the port is chosen when it is not given (RFC 6056).  UsageError when that cannot be."""
         there = Place(address(remote), port)
+        if _nobody(there.address):
+            raise UsageError(f"{ip_address(there.address)} is not the address of one host")
         here = address(local) if local is not None else self._source(there.address)
         if not local_port:
             chosen = self.chance.port(here, there, lambda p: (here, p, *there) not in self.connections, *EPHEMERAL)
@@ -265,7 +273,7 @@ class Host:
         """A segment that belongs to no connection."""
         listener = self._listener(packet.dst, packet.dport)
         flags = packet.flags
-        if packet.dst not in self._own or packet.src in (_ANY4, _ANY6):
+        if packet.dst not in self._own or _nobody(packet.src):
             return
         if listener is None or flags & (SYN | ACK | RST) != SYN:
             if (
@@ -431,6 +439,13 @@ class Host:
         self._soonest.pop(connection, None)
         self._busy.pop(connection, None)
         self._tidy()
+
+
+def _nobody(address: bytes) -> bool:
+    """Whether this is no address of one host: unspecified, multicast or broadcast (MUST-46, MUST-63)."""
+    if len(address) == 4:
+        return 224 <= address[0] < 240 or address in (_ANY4, _BROADCAST)
+    return address[0] == 255 or address == _ANY6
 
 
 def _key(connection: Connection) -> Key:

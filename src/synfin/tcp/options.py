@@ -1,4 +1,4 @@
-"""The options an endpoint understands (RFC 9293 3.2, 7323, 2018, 2883), out of octets and into them.
+"""The options an endpoint understands (RFC 9293 3.2, 7323, 2018, 2883, 5482), out of octets and into them.
 
 Unknown options and whatever follows a broken one are passed over (RFC 9293 3.1: an endpoint must be prepared for an
 illegal length); an option of the wrong length counts as absent; of two of a kind the first counts.
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
+from synfin.tcp.config import SECOND
 from synfin.wire.tcp import MSS, NOP, SACK, SACK_PERMITTED, TIMESTAMPS, WINDOW_SCALE, options
 
 _TS = Struct("!4sII")
@@ -17,6 +18,8 @@ _TS = Struct("!4sII")
 TS_HEAD = b"\x01\x01\x08\x0a"
 #: RFC 7323 2.3: a larger shift counts as this one.
 MAX_SHIFT = 14
+#: RFC 5482 3.3.
+USER_TIMEOUT = 28
 #: Octets that timestamps take in every segment.
 TS_SIZE = 12
 
@@ -29,6 +32,7 @@ class Options(NamedTuple):
     sack_permitted: bool = False
     ts: tuple[int, int] | None = None
     sack: tuple[tuple[int, int], ...] = ()
+    user_timeout: int | None = None  # seconds, RFC 5482
 
 
 NONE = Options()
@@ -41,7 +45,7 @@ def read(raw: bytes) -> Options:
     if len(raw) == TS_SIZE and raw[:4] == TS_HEAD:
         _, value, echo = _TS.unpack(raw)
         return Options(ts=(value, echo))
-    mss = wscale = ts = None
+    mss = wscale = ts = patience = None
     permitted = False
     sack: tuple[tuple[int, int], ...] = ()
     for kind, data in options(raw):
@@ -57,7 +61,17 @@ def read(raw: bytes) -> Options:
             wscale = min(data[0], MAX_SHIFT)
         elif kind == SACK_PERMITTED and size == 0:
             permitted = True
-    return Options(mss, wscale, permitted, ts, sack)
+        elif kind == USER_TIMEOUT and size == 2 and patience is None:
+            value = int.from_bytes(data, "big")
+            patience = (value & 0x7FFF) * (60 if value >> 15 else 1) or None  # zero is reserved
+    return Options(mss, wscale, permitted, ts, sack, patience)
+
+
+def user_timeout(value: int) -> bytes:
+    """The user timeout option for ``value`` nanoseconds, in seconds where they fit, else in minutes (RFC 5482 3.3)."""
+    seconds = max(-(-value // SECOND), 1)
+    word = seconds if seconds < 0x8000 else 0x8000 | min(-(-seconds // 60), 0x7FFF)
+    return bytes((USER_TIMEOUT, 4)) + word.to_bytes(2, "big")
 
 
 def timestamps(value: int, echo: int) -> bytes:

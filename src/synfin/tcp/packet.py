@@ -3,7 +3,7 @@
 ``Packet`` is a flat record, because one is made for every segment.  Its payload is any buffer: a view of what the
 user gave or of what the network brought, so bulk data is not copied.  ``read`` and ``write`` are the octets of a whole
 IP packet (RFC 791, RFC 8200, RFC 9293 3.1); tests hold them equal to the codecs of ``wire``, which are written to be
-shown rather than fast.  Fragments and IPv6 extension headers are no business of an endpoint: ``read`` refuses them.
+shown rather than fast.  IPv6 extension headers are passed over; ``fragments`` joins fragments, ``read`` refuses them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ _TCP = Struct("!HHIIHHHH")
 _IP4 = Struct("!BBHHHBBH4s4s")
 _IP6 = Struct("!IHBB16s16s")
 _TCP_PROTO, _ICMP, _ICMP6 = 6, 1, 58
+_ROUTING, _FRAGMENT6 = 43, 44
+_EXTENSIONS = (0, _ROUTING, _FRAGMENT6, 60)  # 0 hop by hop, 60 destination options
 _DF, _FRAGMENT = 0x4000, 0x3FFF
 Check = Literal["full", "partial", "none"]
 
@@ -32,7 +34,8 @@ class Packet(NamedTuple):
     """A TCP segment between two addresses of 4 or 16 octets.
 
     ``gso`` not 0: the payload is longer than a packet on the wire may be, and is to be cut into pieces of that size.
-    ``again`` says that the sender knows it sent these octets before; it is not on the wire.
+    ``again`` says that the sender knows it sent these octets before; it is not on the wire.  ``dscp`` and ``ecn`` are
+    the halves of the IP header's traffic class.
     """
 
     src: bytes
@@ -51,6 +54,7 @@ class Packet(NamedTuple):
     df: bool = True
     gso: int = 0
     again: bool = False
+    dscp: int = 0
 
     @property
     def length(self) -> int:
@@ -100,6 +104,7 @@ class Packet(NamedTuple):
         return cls(
             src, dst, sport, dport, seq, ack, word & 0xFFF, window,
             bytes(view[start + 20 : body]), view[body:end], urgent, tos & 3, ttl, df,
+            0, False, tos >> 2,
         )  # fmt: skip
 
     def write(self, ident: int = 0, *, check: Check = "full") -> bytes:
@@ -164,11 +169,24 @@ def _ip_header(packet: Packet, length: int, proto: int, ident: int) -> bytes:
     if len(packet.src) == 4:
         flags = _DF if packet.df else 0
         size = length + 20
-        fields = (0x45, packet.ecn, size if size < 65536 else 0, ident & 0xFFFF, flags, packet.ttl, proto)
+        fields = (
+            0x45,
+            packet.dscp << 2 | packet.ecn,
+            size if size < 65536 else 0,
+            ident & 0xFFFF,
+            flags,
+            packet.ttl,
+            proto,
+        )
         head = _IP4.pack(*fields, 0, packet.src, packet.dst)
         return head[:10] + checksum(head).to_bytes(2, "big") + head[12:]
     return _IP6.pack(
-        6 << 28 | packet.ecn << 20, length if length < 65536 else 0, proto, packet.ttl, packet.src, packet.dst
+        6 << 28 | packet.dscp << 22 | packet.ecn << 20,
+        length if length < 65536 else 0,
+        proto,
+        packet.ttl,
+        packet.src,
+        packet.dst,
     )
 
 
@@ -194,7 +212,17 @@ def _ip(view: memoryview, verify: bool) -> tuple[bytes, bytes, int, int, int, in
     word, length, proto, ttl, src, dst = _IP6.unpack_from(view)
     if length > len(view) - 40:
         raise WireError(4, "ipv6.payload_length", f"says {length}, has {len(view) - 40}")
-    return src, dst, 40, 40 + length, proto, word >> 20 & 0xFF, ttl, True
+    start, end = 40, 40 + length
+    while proto in _EXTENSIONS:
+        if start + 8 > end:
+            raise WireError(start, "ipv6.extension", f"needs 8 octets, has {end - start}")
+        if proto == _FRAGMENT6 and (view[start + 2] << 8 | view[start + 3]) & 0xFFF9:
+            raise WireError(start + 2, "ipv6.fragment", "is a fragment")
+        if proto == _ROUTING and view[start + 3]:
+            raise WireError(start + 3, "ipv6.routing.segments_left", "is not for this host alone")
+        size = 8 if proto == _FRAGMENT6 else (view[start + 1] + 1) * 8
+        proto, start = view[start], start + size
+    return src, dst, start, max(start, end), proto, word >> 20 & 0xFF, ttl, True
 
 
 class Icmp(NamedTuple):
@@ -262,6 +290,9 @@ def parse(data: Buffer, *, verify: bool = True) -> Packet | Icmp:
     """A whole IP packet as ``Packet`` or ``Icmp``; WireError when it is neither."""
     view = memoryview(data)
     at = 9 if view and view[0] >> 4 == 4 else 6
-    if len(view) > at and view[at] in (_ICMP, _ICMP6):
+    proto = view[at] if len(view) > at else 0
+    if at == 6 and len(view) >= 40 and proto in _EXTENSIONS:
+        proto = _ip(view, False)[4]
+    if proto in (_ICMP, _ICMP6):
         return Icmp.read(view)
     return Packet.read(view, verify=verify)

@@ -304,6 +304,8 @@ def retransmission_timeout(c: Connection, now: int) -> None:
     board = c.board
     if not len(board):
         return
+    if c.retries + 1 == c.config.r1:
+        c.tell(Kind.SOFT_ERROR, f"sent {c.retries + 1} times and not acknowledged")  # 3.8.3: R1
     if c.state in (State.SYN_SENT, State.SYN_RECEIVED):
         c.retries += 1
         c.rtt.expired()

@@ -33,6 +33,9 @@ def syn(c: Connection, now: int, again: bool) -> None:
     flags = SYN | (ECE | CWR if config.ecn == "ask" and c.retries < 2 else 0)
     stamps = (c.clock(now), 0) if config.timestamps else None
     raw = options.opening(c.own_mss(), config.scale, config.sack, stamps)
+    if config.timeout_option:
+        raw += options.user_timeout(c.user_timeout)
+        c.timeout_due = True  # and once more behind the SYN: a cookie forgets it (RFC 5482 3.1)
     _put(c, flags, c.iss, 0, min(config.receive_buffer, 65535), raw, b"", again=again)
 
 
@@ -40,6 +43,9 @@ def syn_ack(c: Connection, now: int, again: bool) -> None:
     """The answer to a SYN: what both offered, and the window as it is."""
     stamps = (c.clock(now), c.ts_recent) if c.ts_on else None
     raw = options.opening(c.own_mss(), c.rcv_wscale if c.wscale_on else None, c.sack_on, stamps)
+    if c.config.timeout_option:
+        raw += options.user_timeout(c.user_timeout)
+        c.timeout_due = True
     window = min(c.config.receive_buffer, 65535)
     c.rcv_adv = max(c.rcv_adv, c.rcv_nxt + window)
     flags = SYN | ACK | (ECE if c.ecn_on else 0)
@@ -129,6 +135,9 @@ def header(
     if c.ece_due:
         flags |= ECE
     raw = options.timestamps(c.clock(now), c.ts_recent) if c.ts_on else b""
+    if c.timeout_due and len(payload) + 4 <= c.mss:
+        c.timeout_due = False
+        raw += options.user_timeout(c.user_timeout)
     if sack and c.sack_on and (c.received or c.dsack is not None):
         found = c.received.blocks()
         if c.dsack is not None:
@@ -194,5 +203,6 @@ def _put(
             config.discover_mtu,
             c.mss if len(payload) > c.mss and not probing else 0,
             again,
+            config.dscp,
         )
     )

@@ -52,7 +52,7 @@ class Socket:
         if self.connection is not None:
             self.connection.config = self.config
             if "user_timeout" in choices:
-                self.connection.user_timeout = self.config.user_timeout
+                self.connection.choose_timeout(self.config.user_timeout)
 
     def bind(self, port: int, address: str | bytes | None = None) -> None:
         """Choose the local port (0: any, RFC 6056) and address (None: any)."""
