@@ -77,8 +77,11 @@ def password(ask: bool, file: Path | None, what: str = "password of the CA", twi
 
 def prompt(what: str, twice: bool) -> bytes:
     """Type it; a new one twice."""
+    import sys
     from getpass import getpass
 
+    if not sys.stdin.isatty():
+        raise UsageError(f"nobody is there to type the {what}: use --password-file or {ENVIRONMENT}")
     try:
         typed = getpass(f"{what}: ")
         if not typed:
@@ -86,7 +89,7 @@ def prompt(what: str, twice: bool) -> bytes:
         if twice and getpass(f"{what}, again: ") != typed:
             raise UsageError("the two are not the same")
     except EOFError as error:
-        raise UsageError(f"nobody is there to type the {what}: use --password-file or {ENVIRONMENT}") from error
+        raise UsageError(f"no {what} was typed") from error
     return typed.encode()
 
 
@@ -99,13 +102,15 @@ def password_file(path: Path, option: str) -> bytes:
 
 
 def opened(folder: Path, ask: bool = False, file: Path | None = None) -> Store:
-    """The CA in ``folder``; where its keys are closed and somebody sits there, the password is asked for."""
+    """The CA in ``folder``; where its keys are closed, somebody must say the password.  UsageError where nobody can."""
     import sys
 
     from synfin.pki.store import Store
 
     store = Store(folder, password(ask, file))
-    if store.password is None and sys.stdin.isatty() and store.locked():
+    if store.password is None and store.locked():
+        if not sys.stdin.isatty():
+            raise UsageError(f"{folder}: its keys want a password: --password, --password-file or {ENVIRONMENT}")
         store.password = prompt("password of the CA", False)
     elif store.password is not None and not store.locked():
         store.password = None  # it may be meant for another CA; these keys need none

@@ -66,12 +66,17 @@ def doctor(
     from synfin.views.paint import Paint
     from synfin.views.words import clean
 
-    store = ca_common.opened(ca, ask, password_file) if not no_trial else ca_common.unopened(ca)
+    store, why_not = ca_common.unopened(ca), ""
     root = store.certificate()
+    if not no_trial:
+        try:
+            store = ca_common.opened(ca, ask, password_file)
+        except UsageError as error:
+            why_not = str(error)
     with workplace() as folder:
         patient = examine_program(program, root, os.environ, Path(folder))
-        now, later, why_not = (None, None, "")
-        if patient.fetch and not no_trial:
+        now, later = None, None
+        if patient.fetch and not no_trial and not why_not:
             now, later, why_not = _try(store, patient, ca_common.now())
     inside = any(one.has for one in patient.stores)
     trusts = now.accepted if now is not None and now.accepted is not None else inside

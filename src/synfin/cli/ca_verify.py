@@ -31,6 +31,7 @@ _BEYOND: dict[str, tuple[Severity, str]] = {
     "revoked": (E, "it was revoked"),
     "bad_staple": (E, "the stapled OCSP response does not hold"),
     "expired_root": (E, "the trusted root has expired"),
+    "root_sent": (I, "the root was sent along; clients have it, or do not trust it anyway"),
     "duplicate_serial": (I, "another certificate has its serial number"),
     "uncommon_key": (I, "browsers verify no signatures by such a key"),
     "long_chain": (W, "the chain is longer than small TLS libraries take"),

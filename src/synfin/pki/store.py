@@ -115,7 +115,9 @@ class Store:
     def certificate(self, authority: str = "root") -> bytes:
         """An authority's certificate, DER.  Raises UsageError where there is none of that name."""
         if not _NAME.fullmatch(authority):
-            raise UsageError(f"{authority!r} is no name of an authority")
+            raise UsageError(f"{authority!r} is no name of an authority; there are {', '.join(self.authorities())}")
+        if not (self.folder / authority / "authority.json").exists():
+            raise UsageError(f"there is no authority {authority!r}; there are {', '.join(self.authorities())}")
         found = pem_certificates(_read(self.folder / authority / "certificate.pem"))
         try:
             x509.load_der_x509_certificate(found[0])
