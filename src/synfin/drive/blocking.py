@@ -12,6 +12,7 @@ from types import TracebackType
 
 from synfin import tls
 from synfin.drive import clock
+from synfin.drive.sockets import NO_SIGNAL
 from synfin.drive.streams import DRAIN_OCTETS, DRAIN_SECONDS, AlertError, TruncatedError
 from synfin.errors import PeerError
 from synfin.wire.codec import Buffer
@@ -124,7 +125,7 @@ class BlockingTls:
     def _flush(self) -> None:
         out = self.endpoint.take_output(clock.now())
         if out:
-            self.sock.sendall(out)
+            self.sock.sendall(out, NO_SIGNAL)
 
 
 def connect_tls(

@@ -154,8 +154,8 @@ class _Connection:
     """One connection of a server."""
 
     __slots__ = (
-        "_answering", "_config", "_ending", "_handshake", "_loop", "_octets", "_requests", "_server", "_spoken", "_started", "idle",
-        "pipe", "stream", "task",
+        "_answering", "_config", "_ending", "_handshake", "_loop", "_octets", "_requests", "_server", "_spoken",
+        "_started", "idle", "pipe", "stream", "task",
     )  # fmt: skip
 
     def __init__(self, server: WebServer, pipe: Pipe, config: tls.ServerConfig | None) -> None:

@@ -25,6 +25,8 @@ CHUNK, READ_AHEAD = 1 << 16, 1 << 18
 #: Octets that may stay queued when ``send`` returns.
 LOW_WATER = 1 << 16
 _ACCEPT_AT_ONCE = 64
+#: A peer that is gone is an error of ``send``, never SIGPIPE, which ends programs.
+NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 _OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 Address = tuple[str, int]
@@ -130,7 +132,7 @@ class SocketPipe:
             raise ConnectionAbortedError(errno.ECONNABORTED, "the connection is closed")
         if not self._outward:
             try:
-                count = self._sock.send(data)
+                count = self._sock.send(data, NO_SIGNAL)
             except (BlockingIOError, InterruptedError):
                 count = 0
             except OSError as error:
@@ -161,7 +163,10 @@ class SocketPipe:
     def _writable(self) -> None:
         outward = self._outward
         try:
-            count = self._sock.send(outward[0]) if len(outward) == 1 else self._sock.sendmsg(list(outward)[:64])
+            if len(outward) == 1:
+                count = self._sock.send(outward[0], NO_SIGNAL)
+            else:
+                count = self._sock.sendmsg(list(outward)[:64], (), NO_SIGNAL)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
