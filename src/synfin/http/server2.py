@@ -24,13 +24,14 @@ from synfin.errors import PeerError
 from synfin.http.app import Answer, Body, Budget, Refusal, Request, split_target
 
 #: Error codes of RFC 9113 7.
-NO_ERROR, INTERNAL_ERROR, ENHANCE_YOUR_CALM = 0, 2, 11
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FRAME_SIZE_ERROR, ENHANCE_YOUR_CALM = 0, 1, 2, 6, 11
 #: What the peer may send before it hears of us, per stream and in all.
 WINDOW = 1 << 20
 MAX_STREAMS = 128
 #: Streams a peer may open and reset again beyond those it lets us answer.
 RESETS = 200
-_FRAME = 1 << 14
+#: Octets of the longest frame we take and send, and of the client's preface.
+_FRAME, PREFACE_SIZE = 1 << 14, 24
 
 _VIOLATIONS: tuple[tuple[type[Exception], str], ...] = (
     (h2.exceptions.FrameTooLargeError, "h2_bad_frame_size"),
@@ -116,6 +117,9 @@ class Http2:
         self._turns: deque[int] = deque()
         self._held: dict[int, int] = {}  # stream -> octets of its body out of the budget
         self._resets = 0
+        self._skip = PREFACE_SIZE  # octets until the next frame's header
+        self._header = b""  # the beginning of one
+        self._had = 0  # octets of it that came before
         self.closed = False
         self.finished: list[tuple[int, int]] = []  # streams answered or given up, with the octets of body that left
 
@@ -134,10 +138,14 @@ class Http2:
     def receive(self, data: bytes) -> list[tuple[int, Request | Refusal]]:
         """Whole requests, by stream.  PeerError when the connection is over; ``output`` then has the GOAWAY."""
         try:
+            self._lengths(data)
             found = self._conn.receive_data(data)
         except (h2.exceptions.H2Error, HPACKError, HyperframeError) as error:
+            told = violation_of(error)
+            if told.violation == "h2_bad_preface":  # the one case where h2 says nothing itself
+                self._conn.close_connection(PROTOCOL_ERROR)
             self.closed = True
-            raise violation_of(error) from None
+            raise told from None
         ready: dict[int, Request | Refusal] = {}
         for event in found:
             if isinstance(event, h2.events.RequestReceived):
@@ -154,6 +162,24 @@ class Http2:
             elif isinstance(event, h2.events.ConnectionTerminated):
                 self.closed = True
         return list(ready.items())
+
+    def _lengths(self, data: bytes) -> None:
+        """Refuse a frame by its announced length: h2 would hold all of it first."""
+        at, size = self._skip, len(data)
+        while at < size:
+            self._header += data[at : at + 9 - len(self._header)]
+            if len(self._header) < 9:
+                break
+            length = int.from_bytes(self._header[:3], "big")
+            if length > _FRAME:
+                self.closed = True
+                self._conn.close_connection(FRAME_SIZE_ERROR)
+                raise PeerError("h2_bad_frame_size", f"at most {_FRAME} octets", str(length))
+            at += 9 - self._had + length
+            self._header = b""
+            self._had = 0
+        self._had = len(self._header)
+        self._skip = max(0, at - size) if not self._had else 0
 
     def _request(self, event: h2.events.RequestReceived, ready: dict[int, Request | Refusal]) -> None:
         stream = event.stream_id or 0
