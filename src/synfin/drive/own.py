@@ -65,14 +65,15 @@ class OwnStack:
         self.unreadable = 0  # packets that were no TCP, or not sound
         self.unsent = 0  # packets the device did not take
         self._buffers = vnet.Buffers()
+        self._parse = vnet.read if tun.offload else vnet.read_plain
         self._again: dict[Connection, int] = {}
         self._pipes: dict[Connection, OwnPipe] = {}
         self._listeners: dict[Listener, OwnListener] = {}
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
         self._closed = False
-        self._loop.add_reader(tun.fd, self._readable)
+        self.loop.add_reader(tun.fd, self._readable)
 
     # ------------------------------------------------------------ what programs ask for
 
@@ -102,10 +103,10 @@ class OwnStack:
         """Wait a moment for what was sent to arrive, reset what is left, and let go of the device.  Repeatable."""
         if self._closed:
             return
-        until = self._loop.time() + linger
+        until = self.loop.time() + linger
         for source in list(self._listeners.values()):
             source.close()
-        while self._loop.time() < until and any(
+        while self.loop.time() < until and any(
             pipe.closing and pipe.connection.state in _UNSENT for pipe in self._pipes.values()
         ):
             await asyncio.sleep(0.005)
@@ -114,7 +115,7 @@ class OwnStack:
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
-        self._loop.remove_reader(self.tun.fd)
+        self.loop.remove_reader(self.tun.fd)
         self.tun.close()
 
     def retransmissions(self, connection: Connection) -> int:
@@ -133,7 +134,7 @@ class OwnStack:
 
     def _readable(self) -> None:
         fd, take, now, turn = self.tun.fd, self._buffers.take, time.monotonic_ns, self.turn
-        receive, parse = self.host.receive, vnet.read if self.tun.offload else vnet.read_plain
+        arrived = self.arrived
         for _ in range(_AT_ONCE // _BATCH):
             for _ in range(_BATCH):
                 buffer = take()
@@ -143,34 +144,35 @@ class OwnStack:
                     turn()
                     return
                 except OSError:
-                    self._loop.remove_reader(fd)  # the device was taken away
+                    self.loop.remove_reader(fd)  # the device was taken away
                     return
                 self.packets_in += 1
                 data = memoryview(buffer)[:size] if size > _SHORT else memoryview(bytes(memoryview(buffer)[:size]))
-                try:
-                    packet = parse(data)
-                except WireError:
-                    self._other(bytes(data))
-                    continue
-                receive(packet, now())
+                arrived(data, now())
             turn()
+
+    def arrived(self, data: memoryview, now: int) -> None:
+        """What the device gave goes to the host."""
+        try:
+            packet = self._parse(data)
+        except WireError:
+            self._other(bytes(data))
+        else:
+            self.host.receive(packet, now)
 
     def turn(self) -> None:
         """Do what is due: timers, events, packets.  To be called after every call of the host."""
-        host = self.host
-        now = time.monotonic_ns()
+        host, now = self.host, time.monotonic_ns()
         when = host.next_timer()
         if when is not None and when <= now:
             host.timer_fired(now)
         while True:
             out = host.take_output(now)
             for packet in out:
-                self._write(packet)
+                self.transmit(packet)
             event = host.next_event()
-            if event is None:
-                if not out:
-                    break
-                continue
+            if event is None and not out:
+                break
             while event is not None:
                 pipe = self._pipes.get(event.connection)
                 if pipe is not None:
@@ -178,28 +180,27 @@ class OwnStack:
                 event = host.next_event()
         for source in self._listeners.values():
             source.look()
-        self._schedule(host.next_timer())
+        when = host.next_timer()
+        if when is not None and (self._timer is None or when < self._timer_at):
+            self._schedule(when)
 
-    def _schedule(self, when: int | None) -> None:
+    def _schedule(self, when: int) -> None:
         """Be called at the host's next timer; a call that is due earlier stays, and finds nothing to do."""
-        if when is None or self._closed:
+        if self._closed:
             return
         if self._timer is not None:
-            if self._timer_at <= when:
-                return
             self._timer.cancel()
         self._timer_at = when
-        self._timer = self._loop.call_later(max(when - time.monotonic_ns(), 0) / 1e9, self._fire)
+        self._timer = self.loop.call_later(max(when - time.monotonic_ns(), 0) / 1e9, self._fire)
 
     def _fire(self) -> None:
         self._timer = None
         self.turn()
 
-    def _write(self, packet: Packet) -> None:
+    def transmit(self, packet: Packet) -> None:
+        """What the host sends goes to the device."""
         if packet.again:
-            connection = self.host.connections.get((packet.src, packet.sport, packet.dst, packet.dport))
-            if connection is not None:
-                self._again[connection] = self._again.get(connection, 0) + 1
+            self.count(packet)
         try:
             if not self.tun.offload:
                 os.write(self.tun.fd, packet.write())
@@ -211,6 +212,13 @@ class OwnStack:
             self.unsent += 1  # as if the wire had lost it
         else:
             self.packets_out += 1
+
+    def count(self, packet: Packet) -> None:
+        """Note that segments went out again."""
+        connection = self.host.connections.get((packet.src, packet.sport, packet.dst, packet.dport))
+        if connection is not None:
+            pieces = -(-len(packet.payload) // packet.gso) if packet.gso else 1
+            self._again[connection] = self._again.get(connection, 0) + pieces
 
     def _other(self, data: bytes) -> None:
         """What is not TCP: ping is answered."""
@@ -300,7 +308,7 @@ class OwnPipe:
     async def _wait(self) -> None:
         if self._inward is not None:
             raise RuntimeError("two readers of one connection")
-        self._inward = self.stack._loop.create_future()
+        self._inward = self.stack.loop.create_future()
         try:
             await self._inward
         finally:
@@ -335,7 +343,7 @@ class OwnPipe:
         self._wake_senders()
 
     async def _room(self) -> None:
-        waiter = self.stack._loop.create_future()
+        waiter = self.stack.loop.create_future()
         self._senders.append(waiter)
         try:
             await waiter
@@ -459,7 +467,7 @@ class OwnListener:
             connection = self._listener.accept()
             if connection is not None:
                 return self.stack.adopt(connection)
-            self._acceptor = self.stack._loop.create_future()
+            self._acceptor = self.stack.loop.create_future()
             try:
                 await self._acceptor
             finally:

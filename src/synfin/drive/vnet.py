@@ -28,7 +28,10 @@ _GSO_NONE, _GSO_TCP4, _GSO_TCP6 = 0, 1, 4
 _IP4 = Struct("!BBHHHBBH4s4s")
 _IP6 = Struct("!IHBB16s16s")
 _TCP = Struct("!HHIIHHHH")
-_DF = 0x4000
+#: The headers of nearly all packets in one go: IPv4 without options, or IPv6, and TCP.
+_USUAL4 = Struct("!xBHxxHBxxx4s4sHHIIHHxxH")
+_USUAL6 = Struct("!IHxB16s16sHHIIHHxxH")
+_DF, _FRAGMENT = 0x4000, 0x3FFF
 _TCP_PROTO = 6
 
 
@@ -69,8 +72,26 @@ def read(data: memoryview) -> Packet | Icmp:
     """
     if len(data) <= VNET_SIZE:
         raise WireError(0, "vnet", f"needs {VNET_SIZE} octets and a packet, has {len(data)}")
-    trusted = data[0] & (_NEEDS_CSUM | _DATA_VALID)
-    return parse(data[VNET_SIZE:], verify=not trusted)
+    if not data[0] & (_NEEDS_CSUM | _DATA_VALID):
+        return parse(data[VNET_SIZE:])
+    first, size = data[VNET_SIZE], len(data)
+    if first == 0x45 and data[19] == _TCP_PROTO and size >= 50:
+        tos, total, cut, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL4.unpack_from(data, 10)
+        body, end = 30 + (word >> 10 & 60), 10 + total
+        if not cut & _FRAGMENT and 50 <= body <= end <= size:
+            return Packet(
+                src, dst, sport, dport, seq, ack, word & 0xFFF, window,
+                bytes(data[50:body]), data[body:end], urgent, tos & 3, ttl, bool(cut & _DF),
+            )  # fmt: skip
+    elif first >> 4 == 6 and data[16] == _TCP_PROTO and size >= 70:
+        head, total, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL6.unpack_from(data, 10)
+        body, end = 50 + (word >> 10 & 60), 50 + total
+        if 70 <= body <= end <= size:
+            return Packet(
+                src, dst, sport, dport, seq, ack, word & 0xFFF, window,
+                bytes(data[70:body]), data[body:end], urgent, head >> 20 & 3, ttl,
+            )  # fmt: skip
+    return parse(data[VNET_SIZE:], verify=False)
 
 
 def read_plain(data: memoryview) -> Packet | Icmp:
