@@ -17,7 +17,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
 
 
-@pytest.mark.parametrize("option", ["", "--tls1.2", "--rsa", "--http"])
+@pytest.mark.parametrize("option", ["", "--tls1.2", "--rsa", "--http2", "--http"])
 def test_it_tells_the_whole_story(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -83,6 +83,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         (("--http", "--rsa"), "give one of them"),
         (("--seed", "-3"), "seed -3"),
         (("-w", "nowhere/demo.pcapng"), "choose another place with -w"),
+        (("-w", "-"), "give a file"),
         (("--width", "3"), "too narrow"),
     ):
         done = run(tmp_path, *arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from functools import lru_cache
@@ -17,6 +18,7 @@ from synfin.observe.story import Connection, Mark
 from synfin.observe.tcpstates import States, follow
 
 NAMES = list(LESSONS)
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "teach-with-the-demo.md"
 
 
 @lru_cache(maxsize=16)
@@ -133,3 +135,8 @@ def test_mistakes() -> None:
         lesson("nix")
     with pytest.raises(UsageError, match="seed -1"):
         lesson("stale-syn", -1)
+
+
+def test_the_program_of_the_howto_is_true() -> None:
+    (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    exec(compile(block, str(PAGE), "exec"), {})

@@ -80,6 +80,9 @@ def test_http_believes_whatever_comes(kind: Kind) -> None:
         (Kind.TLS13, Attack.TAMPERER, 20, ("TLS501",)),
         (Kind.TLS13, Attack.IMPOSTOR, 48, ("CRT102",)),
         (Kind.TLS13, Attack.THIEF, 51, ("TLS210",)),
+        (Kind.HTTP2, Attack.TAMPERER, 20, ("TLS501",)),
+        (Kind.HTTP2, Attack.IMPOSTOR, 48, ("CRT102",)),
+        (Kind.HTTP2, Attack.THIEF, 51, ("TLS210",)),
         (Kind.TLS12, Attack.TAMPERER, 20, ("TLS501",)),
         (Kind.TLS12, Attack.IMPOSTOR, 48, ("CRT102",)),
         (Kind.TLS12, Attack.THIEF, 51, ("TLS210",)),
@@ -143,9 +146,10 @@ def tshark(path: Path, *options: str) -> list[str]:
 def test_tshark_opens_it_with_the_secrets_inside(kind: Kind, tmp_path: Path) -> None:
     path = tmp_path / "demo.pcapng"
     path.write_bytes(scene(kind).capture)
-    requests = tshark(path, "-Y", "http.request", "-T", "fields", "-e", "tcp.stream", "-e", "http.request.full_uri")
-    assert requests[0] == "0\thttps://www.bob.example/order?id=4711"
-    assert requests[1] == "1\thttp://www.bob.example/order?id=4711"
+    field = "http2.request.full_uri" if kind is Kind.HTTP2 else "http.request.full_uri"
+    for stream, name, url in ((0, field, "https"), (1, "http.request.full_uri", "http")):
+        said = tshark(path, "-Y", f"tcp.stream == {stream} && {name}", "-T", "fields", "-e", name)
+        assert said == [f"{url}://www.bob.example/order?id=4711"]
     assert tshark(path, "-Y", "tcp.stream < 2 && _ws.expert.severity >= 0x600000") == []
     alerts = tshark(path, "-Y", "tls.alert_message.level == 2", "-T", "fields", "-e", "tls.alert_message.desc")
     assert alerts == [

@@ -29,6 +29,7 @@ def demo(
     rsa: Annotated[
         bool, typer.Option("--rsa", help="With TLS 1.2 and the classic PreMasterSecret, encrypted to Bob's RSA key.")
     ] = False,
+    http2: Annotated[bool, typer.Option("--http2", help="With HTTP/2 over TLS 1.3.")] = False,
     http: Annotated[bool, typer.Option("--http", help="The plain visit first: HTTP without TLS.")] = False,
     scene: Annotated[
         str, typer.Option("--scene", metavar="NAME", help="A classic lesson about TCP instead; --list has their names.")
@@ -53,8 +54,8 @@ def demo(
     from synfin.views.paint import Paint
 
     room, paint = terminal.columns(width) or 120, Paint(terminal.colour(no_color) and not json)
-    if sum((tls12, rsa, http, bool(scene))) > 1:
-        raise UsageError("--tls1.2, --rsa, --http and --scene are different demos: give one of them")
+    if sum((tls12, rsa, http2, http, bool(scene))) > 1:
+        raise UsageError("--tls1.2, --rsa, --http2, --http and --scene are different demos: give one of them")
     if list_:
         names = [{"name": name, "title": words.title} for name, words in lessons.WORDS.items()]
         terminal.write_lines([dumps({"scenes": names})] if json else lessons.listing(paint))
@@ -68,7 +69,7 @@ def demo(
     else:
         from synfin.lab.visits import Kind, visits
 
-        kind = Kind.TLS12 if tls12 else Kind.RSA if rsa else Kind.TLS13
+        kind = Kind.TLS12 if tls12 else Kind.RSA if rsa else Kind.HTTP2 if http2 else Kind.TLS13
         made = visits(seed, kind, secure_first=not http)
         told = Told(made, write, kind, room, paint)
         _write(write, made.capture)
@@ -79,6 +80,8 @@ def demo(
 def _write(path: Path, data: bytes) -> None:
     from synfin.errors import UsageError
 
+    if str(path) == "-":
+        raise UsageError("-w -: standard output is for the story; give a file")
     try:
         path.write_bytes(data)
     except OSError as error:
@@ -176,8 +179,10 @@ class Told:
         """How Bob shows that he holds the leaf's key."""
         from synfin.lab.visits import Kind
 
+        new = ("certificate_verify", "Bob's signature over the handshake (CertificateVerify, packet {})")
         message = {
-            Kind.TLS13: ("certificate_verify", "Bob's signature over the handshake (CertificateVerify, packet {})"),
+            Kind.TLS13: new,
+            Kind.HTTP2: new,
             Kind.TLS12: ("server_key_exchange", "Bob's signature over his key share (ServerKeyExchange, packet {})"),
             Kind.RSA: ("client_key_exchange", "Reading the PreMasterSecret (ClientKeyExchange, packet {})"),
         }[self.kind]
@@ -283,13 +288,13 @@ class Told:
             f"{count(len(self.seen), 'connection')}, {count(packets, 'packet')} at Alice's host, "
             f"with the TLS secrets in it",
         )
-        others = [name for name in ("--tls1.2", "--rsa", "--http") if name != self._option(main)]
+        others = [name for name in ("--tls1.2", "--rsa", "--http2", "--http") if name != self._option(main)]
         pairs = (
             (f"synfin read {file}", "all connections in a table"),
             (f"synfin read {file} -c {main.connection}", "every field of this one; --bytes 4 explains packet 4"),
             (f"synfin check {file}", "who must act, and the proof"),
             (f"wireshark {file}", "opens decrypted: the secrets stand in the file"),
-            (f"synfin demo {' | '.join(others)} | --seed 2", "the same with another handshake; other numbers"),
+            (f"synfin demo {' | '.join(others)} | --seed 2", "the same, spoken otherwise; other numbers"),
             ("synfin demo --list", "TCP's classic lessons: a stale SYN, a lost last ACK ..."),
         )
         room = max(len(command) for command, _ in pairs)
@@ -299,7 +304,8 @@ class Told:
     def _option(self, main: Visit) -> str:
         from synfin.lab.visits import Kind
 
-        return {Kind.TLS13: "", Kind.TLS12: "--tls1.2", Kind.RSA: "--rsa"}[self.kind] if main.secure else "--http"
+        options = {Kind.TLS13: "", Kind.HTTP2: "--http2", Kind.TLS12: "--tls1.2", Kind.RSA: "--rsa"}
+        return options[self.kind] if main.secure else "--http"
 
     # ------------------------------------------------------------ for programs
 

@@ -124,6 +124,8 @@ def lesson_lines(lesson: Lesson, file: Path, width: int, paint: Paint) -> Iterat
         number = f"Connection {connection.id}: " if len(items) > 1 else ""
         yield paint("dim", f"{number}Alice {connection.a} → Bob {connection.b}, captured at {lesson.at}'s host")
         yield from packet_ladder(connection, states, width, paint)
+        for finding in item.judgement.findings:
+            yield from wrap(f"synfin check: {finding.severity.name.lower()} {finding.code}: {finding.title}", width)
     yield ""
     yield from wrap(f"  {words.teaches}", width, 0)
     yield ""

@@ -1,6 +1,6 @@
 """Who speaks in a scene: one end of one connection in the simulated network, with TCP, TLS if there is one, and HTTP.
 
-``Speaker`` carries octets between the TCP of its host and its TLS engine, and what that opens to the HTTP/1.1 of h11.
+``Speaker`` carries octets between the TCP of its host and its TLS engine, and what that opens to the HTTP of h11 or h2.
 It behaves as programs do: a client closes when it has its answer, a server closes after the client, and who meets a
 fault says so by an alert and leaves.
 """
@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import h11
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, RequestReceived, StreamEnded
 
 from synfin import tls
 from synfin.sim import HostNode, Network, Talk
@@ -38,8 +42,23 @@ class Page:
     body: bytes
 
 
+class Http(Protocol):
+    """One end's HTTP over a stream of octets.  ``complete``: it heard all it waits for."""
+
+    complete: bool
+
+    def begin(self) -> bytes:
+        """What is said as soon as one may speak."""
+
+    def take(self, data: bytes) -> bytes:
+        """Octets of the peer; what is to be said at once because of them."""
+
+    def leave(self) -> bytes:
+        """What is said before closing."""
+
+
 class Asker:
-    """A client's HTTP."""
+    """A client's HTTP/1.1."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
@@ -48,24 +67,29 @@ class Asker:
         self.complete = False
 
     def begin(self) -> bytes:
-        """The octets of the request."""
+        """The request."""
         asked = h11.Request(method="GET", target=self._request.target, headers=list(self._request.headers))
         return (self._http.send(asked) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
 
-    def take(self, data: bytes) -> None:
+    def take(self, data: bytes) -> bytes:
         """Octets of the answer."""
         self._http.receive_data(data)
         while not self.complete:
             event = self._http.next_event()
             if event is h11.NEED_DATA or event is h11.PAUSED:
-                return
+                break
             if isinstance(event, h11.Data):
                 self.body += event.data
             self.complete = isinstance(event, h11.EndOfMessage)
+        return b""
+
+    def leave(self) -> bytes:
+        """HTTP/1.1 has no farewell."""
+        return b""
 
 
 class Answerer:
-    """A server's HTTP: the same page whatever is asked."""
+    """A server's HTTP/1.1: the same page whatever is asked."""
 
     def __init__(self, page: Page) -> None:
         self._page = page
@@ -73,23 +97,101 @@ class Answerer:
         self.target = ""
         self.complete = False
 
-    def take(self, data: bytes) -> None:
+    def begin(self) -> bytes:
+        """A server waits."""
+        return b""
+
+    def take(self, data: bytes) -> bytes:
         """Octets of the request."""
         self._http.receive_data(data)
         while not self.complete:
             event = self._http.next_event()
             if event is h11.NEED_DATA or event is h11.PAUSED:
-                return
+                break
             if isinstance(event, h11.Request):
                 self.target = event.target.decode()
             self.complete = isinstance(event, h11.EndOfMessage)
+        return b""
 
     def answer(self) -> bytes:
-        """The octets of the answer."""
+        """The answer."""
         page = self._page
         head = h11.Response(status_code=200, reason=b"OK", headers=list(page.headers))
         pieces = (self._http.send(event) for event in (head, h11.Data(data=page.body), h11.EndOfMessage()))
         return b"".join(piece for piece in pieces if piece)
+
+    def leave(self) -> bytes:
+        """HTTP/1.1 has no farewell."""
+        return b""
+
+
+class Asker2:
+    """A client's HTTP/2."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._http = H2Connection(H2Configuration(client_side=True, header_encoding=None))
+        self.body = bytearray()
+        self.complete = False
+
+    def begin(self) -> bytes:
+        """The preface and the request, on stream 1."""
+        host = dict(self._request.headers)["Host"]
+        head = [(":method", "GET"), (":scheme", "https"), (":authority", host), (":path", self._request.target)]
+        self._http.initiate_connection()
+        self._http.send_headers(1, head + _lower(self._request.headers), end_stream=True)
+        return self._http.data_to_send()
+
+    def take(self, data: bytes) -> bytes:
+        """Octets of the answer."""
+        for event in self._http.receive_data(data):
+            if isinstance(event, DataReceived):
+                self.body += event.data
+            self.complete = self.complete or isinstance(event, StreamEnded)
+        return self._http.data_to_send()
+
+    def leave(self) -> bytes:
+        """GOAWAY."""
+        self._http.close_connection()
+        return self._http.data_to_send()
+
+
+class Answerer2:
+    """A server's HTTP/2: the same page whatever is asked."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._http = H2Connection(H2Configuration(client_side=False, header_encoding=None))
+        self.target = ""
+        self.complete = False
+
+    def begin(self) -> bytes:
+        """Its SETTINGS."""
+        self._http.initiate_connection()
+        return self._http.data_to_send()
+
+    def take(self, data: bytes) -> bytes:
+        """Octets of the request."""
+        for event in self._http.receive_data(data):
+            if isinstance(event, RequestReceived):
+                self.target = next((value.decode() for name, value in event.headers if name == b":path"), "")
+            self.complete = self.complete or isinstance(event, StreamEnded)
+        return self._http.data_to_send()
+
+    def answer(self) -> bytes:
+        """The answer, on stream 1."""
+        self._http.send_headers(1, [(":status", "200"), *_lower(self._page.headers)])
+        self._http.send_data(1, self._page.body, end_stream=True)
+        return self._http.data_to_send()
+
+    def leave(self) -> bytes:
+        """The client has said farewell."""
+        return b""
+
+
+def _lower(headers: Pairs) -> list[tuple[str, str]]:
+    """As HTTP/2 writes field names, without what ``:authority`` says."""
+    return [(name.lower(), value) for name, value in headers if name != "Host"]
 
 
 class Speaker(Talk):
@@ -105,7 +207,7 @@ class Speaker(Talk):
         self,
         network: Network,
         node: HostNode,
-        http: Asker | Answerer,
+        http: Http,
         engine: tls.Client | tls.Server | None,
         clock: Callable[[int], float],
     ) -> None:
@@ -116,7 +218,7 @@ class Speaker(Talk):
         self.engine = engine
         self.events: list[tls.Event] = []
         self._clock = clock
-        self._said = self._told_end = self._leaving = False
+        self._begun = self._told_end = self._leaving = False
 
     def go(self, node: HostNode, connection: Connection) -> None:
         """Read, think, write, and close as far as that goes now."""
@@ -134,8 +236,7 @@ class Speaker(Talk):
             node.host.shutdown(connection, self.network.now)
 
     def _plain(self, data: bytes) -> None:
-        if not self._said and isinstance(self.http, Asker):
-            self._ask()
+        self._begin()
         if data:
             self._hear(data)
         if self.heard_end and not self._told_end:
@@ -151,8 +252,8 @@ class Speaker(Talk):
             engine.receive_eof(now)
         while (event := engine.next_event()) is not None:
             self.events.append(event)
-            if isinstance(event, tls.HandshakeDone) and isinstance(self.http, Asker):
-                self._ask()
+            if isinstance(event, tls.HandshakeDone):
+                self._begin()
             elif isinstance(event, tls.Data):
                 self._hear(event.data)
             elif isinstance(event, tls.Closed):
@@ -161,26 +262,26 @@ class Speaker(Talk):
                 else:
                     self._leaving = True
 
-    def _ask(self) -> None:
-        self._said = True
-        if isinstance(self.http, Asker):
+    def _begin(self) -> None:
+        if not self._begun:
+            self._begun = True
             self._say(self.http.begin())
 
     def _hear(self, data: bytes) -> None:
-        if self.http.complete:
-            return
-        self.http.take(data)
-        if self.http.complete:
-            if isinstance(self.http, Asker):
-                self._leave()
-            else:
+        before = self.http.complete
+        self._say(self.http.take(data))
+        if self.http.complete and not before:
+            if isinstance(self.http, Answerer | Answerer2):
                 self._later(self.THINKS, self._answer)
+            else:
+                self._leave()
 
     def _answer(self) -> None:
-        if isinstance(self.http, Answerer) and not self._leaving:
+        if isinstance(self.http, Answerer | Answerer2) and not self._leaving:
             self._say(self.http.answer())
 
     def _leave(self) -> None:
+        self._say(self.http.leave())
         if self.engine is not None:
             self.engine.close()
         self._leaving = True
@@ -199,7 +300,7 @@ class Speaker(Talk):
     def _say(self, data: bytes) -> None:
         if self.engine is None:
             self._queue(data)
-        elif self.engine.ready:
+        elif data and self.engine.ready:
             self.engine.send(data)
 
     def _queue(self, data: Buffer) -> None:

@@ -18,10 +18,10 @@ from io import BytesIO
 from synfin import tls
 from synfin.errors import UsageError
 from synfin.lab.keys import Authority, SceneClient, authority, entropy, server_credential
-from synfin.lab.speakers import Answerer, Asker, Page, Request, Speaker
+from synfin.lab.speakers import Answerer, Answerer2, Asker, Asker2, Http, Page, Request, Speaker
 from synfin.sim import Conditions, HostNode, Network, Talks, Tamperer
 from synfin.sim.tap import Reel, Tap
-from synfin.tcp import Icmp, Packet
+from synfin.tcp import Config, Icmp, Packet
 from synfin.tls.groups import SECP256R1, X25519
 
 #: When it all happens: a fixed day, so that certificates stay valid and runs stay the same.
@@ -53,6 +53,7 @@ class Kind(StrEnum):
     """How the secure visits speak."""
 
     TLS13 = "tls1.3"
+    HTTP2 = "http2"  # over TLS 1.3
     TLS12 = "tls1.2"
     RSA = "rsa"
 
@@ -200,9 +201,12 @@ class _Run:
     def __init__(self, seed: int, kind: Kind) -> None:
         self.seed, self.kind = seed, kind
         self.network = Network(seed)
-        self.alice = self.network.host("alice", ALICE)
-        self.bob = self.network.host("bob", BOB)
-        self.mallory = self.network.host("mallory", BOB)  # the cafe's router decides who has that address
+        config = Config(nodelay=True)  # as browsers and servers have it
+        self.alice = self.network.host("alice", ALICE, config=config)
+        self.bob = self.network.host("bob", BOB, config=config)
+        self.mallory = self.network.host(
+            "mallory", BOB, config=config
+        )  # the cafe's router decides who has that address
         self.epoch = int(DAY.timestamp()) * SECOND
         self.reel, self.heard = Reel(), Reel()
         self.alice.tap(Tap(BytesIO(), writer=self.reel, epoch=self.epoch))
@@ -233,9 +237,12 @@ class _Run:
         self.credentials = {Attack.NONE: bob, Attack.TAMPERER: bob, Attack.IMPOSTOR: forged, Attack.THIEF: thief}
 
     def _suites(self) -> dict[str, tuple[int, ...] | int]:
-        if self.kind is Kind.TLS13:
+        if self.kind in (Kind.TLS13, Kind.HTTP2):
             return {"suites": (0x1301, 0x1302, 0x1303), "min_version": 0x0304}
         return {"suites": (STATIC_RSA if self.kind is Kind.RSA else 0xC02B,), "max_version": 0x0303}
+
+    def _alpn(self) -> tuple[bytes, ...]:
+        return (b"h2",) if self.kind is Kind.HTTP2 else (b"http/1.1",)
 
     def clock(self, now: int) -> float:
         """The network's time as seconds since 1970."""
@@ -247,7 +254,7 @@ class _Run:
             if port == 443:
                 config = tls.ServerConfig(
                     credentials=(self.credentials[self.attack],),
-                    alpn=(b"http/1.1",),
+                    alpn=self._alpn(),
                     groups=_GROUPS,
                     certificate_compression=(),
                     **self._suites(),  # type: ignore[arg-type]
@@ -255,7 +262,8 @@ class _Run:
                 draw = entropy(self.seed, f"server {len(self.accepted)}")
                 engine = tls.Server(config, now=self.clock(self.network.now), entropy=draw)
             page = _page(_FORGED if node is self.mallory else _BODY)
-            speaker = Speaker(self.network, node, Answerer(page), engine, self.clock)
+            http = Answerer2(page) if engine is not None and self.kind is Kind.HTTP2 else Answerer(page)
+            speaker = Speaker(self.network, node, http, engine, self.clock)
             self.accepted.append(speaker)
             return speaker
 
@@ -274,7 +282,7 @@ class _Run:
         if secure:
             config = tls.ClientConfig(
                 verify=tls.PathVerifier([self.ca.root]),
-                alpn=(b"http/1.1",),
+                alpn=self._alpn(),
                 groups=_GROUPS,
                 shares=1,
                 certificate_compression=(),
@@ -283,7 +291,8 @@ class _Run:
             )
             draw = entropy(self.seed, f"client {number}")
             engine = SceneClient(config, NAME, now=self.clock(start), entropy=draw)
-        speaker = Speaker(network, self.alice, Asker(REQUEST), engine, self.clock)
+        http = Asker2(REQUEST) if secure and self.kind is Kind.HTTP2 else Asker(REQUEST)
+        speaker = Speaker(network, self.alice, http, engine, self.clock)
         self.talks.connect(BOB, 443 if secure else 80, speaker)
         network.run(until=start + _EVERY - SECOND)
         other = self.accepted[-1]
@@ -305,7 +314,7 @@ def _party(name: str, speaker: Speaker) -> Party:
     http = speaker.http
     return Party(
         name,
-        bytes(http.body) if isinstance(http, Asker) else http.target.encode(),
+        _got(http),
         http.complete,
         speaker.engine.facts if speaker.engine is not None else None,
         failed.violation if failed else "",
@@ -313,6 +322,12 @@ def _party(name: str, speaker: Speaker) -> Party:
         failed.alert if failed else None,
         alert,
     )
+
+
+def _got(http: Http) -> bytes:
+    if isinstance(http, Asker | Asker2):
+        return bytes(http.body)
+    return http.target.encode() if isinstance(http, Answerer | Answerer2) else b""
 
 
 def visits(seed: int = 1, kind: Kind = Kind.TLS13, *, secure_first: bool = True) -> Scene:

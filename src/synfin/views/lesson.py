@@ -32,7 +32,10 @@ def packet_ladder(
 
 
 def _short(item: Item) -> str:
-    return item.brief.partition(" (says nothing")[0].partition(": has nothing")[0].replace(" (decrypted)", "")
+    text = item.brief.replace(" (decrypted)", "")
+    for end in (" (says nothing", ": has nothing", ": HEADER_TABLE_SIZE"):
+        text = text.partition(end)[0]
+    return text
 
 
 def path_tree(
