@@ -10,11 +10,14 @@ import asyncio
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
+
+from cryptography.utils import CryptographyDeprecationWarning
 
 from synfin.cli import inputs, terminal
 from synfin.cli.trace_json import hop_json
@@ -170,7 +173,7 @@ def run(
         logs = [stack.enter_context(_key_log(keylog))] if keylog is not None else []
         sink = stack.enter_context(_body(page.body)) if page.body else None
         why = may_capture()
-        file = private_file(path)
+        file = private_file(path, "-w ")
         capture = LiveCapture(file) if not why else PduCapture(file)
         teller = Teller(page)
         trace = Run(
@@ -184,7 +187,9 @@ def run(
         )
         try:
             capture.start()
-            asyncio.run(trace.run())
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # about odd certificates of others
+                asyncio.run(trace.run())
         finally:
             capture.close(linger=_linger(trace.hops or []))
         hops = trace.hops or []
@@ -406,7 +411,8 @@ def _judged(done: Done, page: Page, write: Path | None) -> None:
 
 
 def _captured(done: Done, write: Path | None) -> str:
-    kept = f", kept in {write} with the TLS secrets" if write is not None else ""
+    secrets = " with the TLS secrets" if any(hop.url.scheme == "https" for hop in done.hops) else ""
+    kept = f", kept in {write}{secrets}" if write is not None else ""
     lost = f", {count(done.dropped, 'packet')} lost by the kernel" if done.dropped else ""
     broken = f"; it is not complete ({done.broken})" if done.broken else ""
     if done.kind == "packets":

@@ -23,12 +23,12 @@ HOLD = 1.0
 MOST_HELD = 64 << 20
 
 
-def private_file(path: str | Path) -> IO[bytes]:
-    """A new file that only its owner can read.  UsageError when it cannot be written."""
+def private_file(path: str | Path, option: str = "") -> IO[bytes]:
+    """A new file that only its owner can read.  UsageError, with ``option``, when it cannot be written."""
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror})") from None
+        raise UsageError(f"{option}{path}: cannot be written ({error.strerror})") from None
     try:
         os.fchmod(fd, 0o600)  # it may have been there
     except OSError:  # a device, or somebody else's: what it is stays

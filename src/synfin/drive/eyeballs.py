@@ -30,7 +30,8 @@ P = TypeVar("P", bound=Pipe)
 class Attempt:
     """One attempt: ``fate`` is "connected", "refused", "unreachable", "timed out", "given up", "failed" or "" (runs).
 
-    ``start`` and ``seconds`` are of the clock that stands still for nobody (time.monotonic).
+    ``start`` and ``seconds`` are of the clock that stands still for nobody (time.monotonic); who makes the connection
+    sets ``start`` again when its first packet goes out.
     """
 
     address: str
@@ -71,7 +72,7 @@ _FATES = {
 
 async def race(
     addresses: Iterable[Address],
-    make: Callable[[Address], Awaitable[P]],
+    make: Callable[[Attempt], Awaitable[P]],
     told: Callable[[Attempt], None] | None = None,
     delay: float = DELAY,
 ) -> Race[P]:
@@ -90,8 +91,8 @@ async def race(
         if told is not None:
             told(attempt)
 
-    async def one(address: Address) -> P:
-        return await make(address)
+    async def one(attempt: Attempt) -> P:
+        return await make(attempt)
 
     try:
         while won is None and (todo or running):
@@ -99,7 +100,7 @@ async def race(
                 address = todo.pop(0)
                 attempt = Attempt(*address, time.monotonic())
                 attempts.append(attempt)
-                running[asyncio.create_task(one(address))] = attempt
+                running[asyncio.create_task(one(attempt))] = attempt
             done, _ = await asyncio.wait(running, timeout=delay if todo else None, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 attempt = running.pop(task)
@@ -131,11 +132,12 @@ async def race(
     return Race(won, attempts)
 
 
-async def connect_socket(address: Address, before: Callable[[Address, int], None] | None = None) -> SocketPipe:
+async def connect_socket(attempt: Attempt, before: Callable[[Address, int], None] | None = None) -> SocketPipe:
     """A connection of the kernel; ``before`` hears of the address and our port before the first packet goes out.
 
     OSError when it fails.
     """
+    address = (attempt.address, attempt.port)
     host, _, scope = address[0].partition("%")
     six = ":" in host
     sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_STREAM)
@@ -145,6 +147,7 @@ async def connect_socket(address: Address, before: Callable[[Address, int], None
             sock.bind(("::" if six else "0.0.0.0", 0))
             before(address, sock.getsockname()[1])
         target = (host, address[1], 0, _scope(scope)) if six else (host, address[1])
+        attempt.start = time.monotonic()
         await asyncio.get_running_loop().sock_connect(sock, target)
         return SocketPipe(sock)
     except BaseException:

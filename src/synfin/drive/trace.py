@@ -12,7 +12,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from synfin import tls
@@ -48,11 +48,13 @@ from synfin.spec.violations import VIOLATIONS
 from synfin.wire.codec import Buffer
 
 Address = tuple[str, int]
-#: Makes a connection; hears of address and own port before the first packet, where the stack can tell.
-Connect = Callable[[Address, Callable[[Address, int], None] | None], Awaitable[Pipe]]
+#: Makes the connection of an attempt; tells address and own port before the first packet, where the stack can.
+Connect = Callable[[Attempt, Callable[[Address, int], None] | None], Awaitable[Pipe]]
 
 #: Octets of a body that are kept to be shown.
 START = 2048
+#: Seconds after which a step is told at the latest, as long as nothing keeps us busy.
+TELL = 0.002
 #: Seconds given to the server to close after us.
 GOODBYE = 1.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -149,6 +151,7 @@ class Run:
     _step: str = "dns"
     _verifier: tls.PathVerifier | None = None
     _roots: RootSet | None = None
+    _untold: list[Step] = field(default_factory=list)
     _clean: bool = False
 
     async def run(self) -> list[Hop]:
@@ -161,6 +164,8 @@ class Run:
                 await self._follow()
         except TimeoutError:
             self._failed(self._late(self.ask.max_seconds, "--max-time"))
+        finally:
+            self._spill()
         return self.hops
 
     async def _follow(self) -> None:
@@ -193,8 +198,16 @@ class Run:
         return self.hops[-1]
 
     def _tell(self, step: Step) -> None:
+        """Keep the step, and tell it when nothing else is to be done: telling takes time that is not the server's."""
         self._now.steps.append(step)
-        self.told(step)
+        self._untold.append(step)
+        if len(self._untold) == 1:
+            asyncio.get_running_loop().call_later(TELL, self._spill)
+
+    def _spill(self) -> None:
+        waiting, self._untold = self._untold, []
+        for step in waiting:
+            self.told(step)
 
     def _failed(self, cause: Cause) -> None:
         self._tell(Failed(cause))
@@ -221,10 +234,16 @@ class Run:
         self._tell(Asking(hop.number, ask.method, ask.url))
         pipe: Pipe | None = None
         try:
+            hello = self._hello(ask) if ask.url.scheme == "https" else None  # before the clock of a connection runs
             try:
                 async with asyncio.timeout(ask.connect_seconds):
                     pipe = await self._reach(ask)
-                    stream, secure = await self._secure(ask, pipe)
+                    secure: TlsStream | None = None
+                    stream: Stream
+                    if hello is None:
+                        stream = PlainStream(pipe)
+                    else:
+                        stream = secure = await self._secure(pipe, *hello)
             except TimeoutError:
                 raise _HopError(self._late(ask.connect_seconds, "--connect-timeout")) from None
             await self._exchange(ask, pipe, stream, secure)
@@ -249,19 +268,19 @@ class Run:
         if not addresses:
             raise _HopError(Cause("dns", f"{host}: {_no_address(answers)}"))
         self._step = "tcp"
-        begun = time.monotonic()
 
         def ended(attempt: Attempt) -> None:
             self._tell(Attempted(attempt))
 
-        async def make(address: Address) -> Pipe:
-            return await self.connect(address, self._watch)
+        async def make(attempt: Attempt) -> Pipe:
+            return await self.connect(attempt, self._watch)
 
         found = await race([(address, port) for address in addresses], make, ended)
         if found.pipe is None:
             raise _HopError(_unreached(found.attempts))
         pipe = found.pipe
-        self._tell(Connected(pipe.local, pipe.remote, time.monotonic() - begun, pipe.info()))
+        seconds = next(attempt.seconds for attempt in found.attempts if attempt.fate == "connected")
+        self._tell(Connected(pipe.local, pipe.remote, seconds, pipe.info()))
         if isinstance(self.capture, PduCapture):
             self._now.tried.append((*pipe.remote, pipe.local[1]))
             return TappedPipe(pipe, self.capture.tap(pipe.local, pipe.remote, tls=ask.url.scheme == "https"))
@@ -272,10 +291,8 @@ class Run:
         if isinstance(self.capture, LiveCapture):
             self.capture.watch(address[0], address[1], port)
 
-    async def _secure(self, ask: Ask, pipe: Pipe) -> tuple[Stream, TlsStream | None]:
-        if ask.url.scheme == "http":
-            return PlainStream(pipe), None
-        self._step = "tls"
+    def _hello(self, ask: Ask) -> tuple[tls.Client, Witness]:
+        """Our end of TLS, its ClientHello made."""
         if self._verifier is None or self._roots is None:
             raise UsageError("nobody is trusted: give roots with --cacert FILE")
         witness = Witness(self._verifier, self._roots, insecure=ask.insecure)
@@ -291,7 +308,12 @@ class Run:
             handshake_seconds=None,
             key_log=self._key_log if self.key_logs or self.capture is not None else None,
         )
-        endpoint = tls.Client(config, name, now=clock.now(), entropy=clock.entropy)
+        return tls.Client(config, name, now=clock.now(), entropy=clock.entropy), witness
+
+    async def _secure(self, pipe: Pipe, endpoint: tls.Client, witness: Witness) -> TlsStream:
+        """Shake hands."""
+        self._step = "tls"
+        name = endpoint.server_name or ""
         self._clean = False
         stream = TlsStream(pipe, endpoint, on_event=self._heard)
         begun = time.monotonic()
@@ -303,7 +325,7 @@ class Run:
             raise _HopError(_broken("tls", error)) from None
         self._tell(Shook(facts, time.monotonic() - begun))
         self._certified(name, witness, accepted=True)
-        return stream, stream
+        return stream
 
     def _heard(self, event: tls.Event) -> None:
         if isinstance(event, tls.Closed):
