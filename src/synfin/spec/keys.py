@@ -21,7 +21,8 @@ SSL30, TLS10, TLS11, TLS12, TLS13 = 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
 
 _IPAD = bytes(octet ^ 0x36 for octet in range(256))
 _OPAD = bytes(octet ^ 0x5C for octet in range(256))
-_HASHES = {"sha256": (hashlib.sha256, 64), "sha384": (hashlib.sha384, 128)}
+#: What makes the hash, its block and its output in octets.
+_HASHES = {"sha256": (hashlib.sha256, 64, 32), "sha384": (hashlib.sha384, 128, 48)}
 
 
 def hmac_digest(key: bytes, data: bytes, hash_name: str) -> bytes:
@@ -29,7 +30,7 @@ def hmac_digest(key: bytes, data: bytes, hash_name: str) -> bytes:
     found = _HASHES.get(hash_name)
     if found is None or len(key) > found[1]:
         return _any_hmac(key, data, hash_name)
-    make, block = found
+    make, block, _ = found
     padded = key.ljust(block, b"\0")
     return make(padded.translate(_OPAD) + make(padded.translate(_IPAD) + data).digest()).digest()
 
@@ -66,17 +67,39 @@ def hkdf_expand(hash_name: str, secret: bytes, info: bytes, length: int) -> byte
 
 
 @lru_cache(maxsize=256)
-def _label_head(label: str, length: int) -> bytes:
+def _label_head(label: str, length: int, context: int) -> bytes:
+    """HkdfLabel up to its context, of which the length is given."""
     name = b"tls13 " + label.encode("ascii")
-    return length.to_bytes(2, "big") + bytes([len(name)]) + name
+    return b"%b%c%b%c" % (length.to_bytes(2, "big"), len(name), name, context)
 
 
 def hkdf_expand_label(hash_name: str, secret: bytes, label: str, context: bytes, length: int) -> bytes:
     """HKDF-Expand-Label (RFC 8446 7.1); ``label`` goes without its "tls13 "."""
-    info = _label_head(label, length) + bytes([len(context)]) + context
-    if length <= hash_length(hash_name):  # one block, as nearly always
-        return hmac_digest(secret, info + b"\x01", hash_name)[:length]
-    return hkdf_expand(hash_name, secret, info, length)
+    head = _label_head(label, length, len(context))
+    found = _HASHES.get(hash_name)
+    if found is None or length > found[2] or len(secret) > found[1]:
+        return hkdf_expand(hash_name, secret, head + context, length)
+    make, block, _ = found  # one HMAC, as nearly always
+    padded = secret.ljust(block, b"\0")
+    inner = make(b"".join((padded.translate(_IPAD), head, context, b"\x01"))).digest()
+    return make(padded.translate(_OPAD) + inner).digest()[:length]
+
+
+def expand_labels(hash_name: str, secret: bytes, wanted: tuple[tuple[str, bytes, int], ...]) -> list[bytes]:
+    """HKDF-Expand-Label of one secret for several (label, context, length): its two pads are hashed once."""
+    found = _HASHES.get(hash_name)
+    if found is None or len(secret) > found[1] or any(length > found[2] for _, _, length in wanted):
+        return [hkdf_expand_label(hash_name, secret, *one) for one in wanted]
+    make, block, _ = found
+    padded = secret.ljust(block, b"\0")
+    start, end = make(padded.translate(_IPAD)), make(padded.translate(_OPAD))
+    output = []
+    for label, context, length in wanted:
+        inner, outer = start.copy(), end.copy()
+        inner.update(b"".join((_label_head(label, length, len(context)), context, b"\x01")))
+        outer.update(inner.digest())
+        output.append(outer.digest()[:length])
+    return output
 
 
 def derive_secret(hash_name: str, secret: bytes, label: str, transcript_hash: bytes) -> bytes:
@@ -93,10 +116,8 @@ class TrafficKeys(NamedTuple):
 
 def traffic_keys(hash_name: str, key_length: int, traffic_secret: bytes) -> TrafficKeys:
     """[sender]_write_key and [sender]_write_iv of a traffic secret (RFC 8446 7.3)."""
-    return TrafficKeys(
-        hkdf_expand_label(hash_name, traffic_secret, "key", b"", key_length),
-        hkdf_expand_label(hash_name, traffic_secret, "iv", b"", 12),
-    )
+    key, iv = expand_labels(hash_name, traffic_secret, (("key", b"", key_length), ("iv", b"", 12)))
+    return TrafficKeys(key, iv)
 
 
 def next_traffic_secret(hash_name: str, traffic_secret: bytes) -> bytes:

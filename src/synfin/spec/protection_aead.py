@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache, partial
+
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20Poly1305
 
@@ -29,16 +32,17 @@ def prf_hash(chosen: Suite) -> str:
     return "sha384" if chosen.hash == "SHA384" else "sha256"
 
 
-def _aead(chosen: Suite, key: bytes) -> tuple[Aead, int]:
-    """The AEAD of a suite and its tag's octets."""
+@lru_cache(maxsize=64)
+def _recipe(chosen: Suite) -> tuple[str, Callable[[bytes], Aead], int]:
+    """The hash of a suite's key schedule, what makes its AEAD of a key, and its tag's octets."""
     cipher = chosen.cipher
     if cipher.startswith("AES_") and cipher.endswith("_GCM"):
-        return AESGCM(key), 16
+        return prf_hash(chosen), AESGCM, 16
     if cipher.startswith("AES_") and "_CCM" in cipher:
         tag = 8 if cipher.endswith("_8") else 16
-        return AESCCM(key, tag), tag
+        return prf_hash(chosen), partial(AESCCM, tag_length=tag), tag
     if cipher.startswith("CHACHA20"):
-        return ChaCha20Poly1305(key), 16
+        return prf_hash(chosen), ChaCha20Poly1305, 16
     raise Unsupported(chosen.name)
 
 
@@ -51,9 +55,10 @@ class Aead13(Protection):
         super().__init__()
         self._suite = chosen
         self._secret = traffic_secret
-        key, iv = keys.traffic_keys(prf_hash(chosen), chosen.key_length, traffic_secret)
+        hash_name, make, tag = _recipe(chosen)
+        key, iv = keys.traffic_keys(hash_name, chosen.key_length, traffic_secret)
         self._iv = int.from_bytes(iv, "big")
-        aead, tag = _aead(chosen, key)
+        aead = make(key)
         self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
         #: Octets by which a record's fragment is longer than content, content type and padding.
         self.expansion = tag
@@ -152,7 +157,8 @@ class Aead12(Protection):
 
     def __init__(self, chosen: Suite, key: bytes, iv: bytes) -> None:
         super().__init__()
-        aead, self._tag = _aead(chosen, key)
+        _, make, self._tag = _recipe(chosen)
+        aead = make(key)
         self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
         self._explicit = 8 if len(iv) == 4 else 0
         self._salt = iv

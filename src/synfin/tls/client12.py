@@ -6,7 +6,7 @@ least 2048 bits.  Renegotiation is refused; a server that cannot say it does so 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups, signing
+from synfin.tls.changed import changed
 from synfin.tls.config import TLS12, Credential
 from synfin.tls.core import State
 from synfin.tls.credentials import Wanted, pick
@@ -115,7 +116,7 @@ def _resume(end: Client, progress: Progress) -> State:
     if session.extended_master_secret != facts.extended_master_secret:
         raise PeerError("master_secret_not_extended", "as in the session", "changed")
     end.transcript.forget()
-    facts = replace(facts, resumed=True, peer_chain=session.peer_chain)
+    facts = changed(facts, resumed=True, peer_chain=session.peer_chain)
     keys = Keys(
         facts.suite,
         session.secret,
@@ -126,7 +127,7 @@ def _resume(end: Client, progress: Progress) -> State:
     )
     end.keys12 = keys
     end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
-    return _await_finished(end, replace(progress, facts=facts), keys)
+    return _await_finished(end, changed(progress, facts=facts), keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ class WaitCertificate:
         if key.kind not in kinds:
             raise PeerError("certificate_wrong_key_type", " or ".join(kinds), key.kind)
         end.transcript.add(raw)
-        progress = replace(self.progress, facts=replace(self.progress.facts, peer_chain=chain))
+        progress = changed(self.progress, facts=changed(self.progress.facts, peer_chain=chain))
         if progress.staple:
             return WaitStatus(progress)
         return _verified(end, progress)
@@ -183,8 +184,8 @@ class WaitStatus:
         if status.status_type != 1 or not status.response:
             raise PeerError("decode_error", "an OCSP response", f"type {status.status_type}")
         end.transcript.add(raw)
-        facts = replace(self.progress.facts, stapled=status.response)
-        return _verified(end, replace(self.progress, facts=facts))
+        facts = changed(self.progress.facts, stapled=status.response)
+        return _verified(end, changed(self.progress, facts=facts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +232,8 @@ class WaitKeyExchange:
             own, premaster = groups.respond(group, public, end.entropy)
             exchange = bytes([len(own)]) + own
         end.transcript.add(raw)
-        facts = replace(progress.facts, group=group, signature=parsed.scheme)
-        return WaitDone(replace(progress, facts=facts), exchange, premaster, None)
+        facts = changed(progress.facts, group=group, signature=parsed.scheme)
+        return WaitDone(changed(progress, facts=facts), exchange, premaster, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +257,7 @@ class WaitDone:
             if not request.types or not request.signature_algorithms or not all(request.authorities or ()):
                 raise PeerError("empty_list", "certificate types, schemes, names", "an empty one")
             end.transcript.add(raw)
-            return replace(self, request=request)
+            return changed(self, request=request)
         if len(raw) != 4:
             raise PeerError("decode_error", "nothing inside", f"{len(raw) - 4} octets")
         end.transcript.add(raw)
@@ -279,10 +280,10 @@ class WaitDone:
         if chosen is not None:
             signature = signing.sign(chosen[0].key, chosen[1], end.transcript.messages())
             end.say_raw(message(15, chosen[1].to_bytes(2, "big") + len(signature).to_bytes(2, "big") + signature))
-            facts = replace(facts, own_signature=chosen[1])
+            facts = changed(facts, own_signature=chosen[1])
         end.transcript.forget()
         _send_finished(end, keys)
-        return _await_finished(end, replace(progress, facts=facts), keys)
+        return _await_finished(end, changed(progress, facts=facts), keys)
 
 
 def _rsa(end: Client, leaf: bytes) -> tuple[bytes, bytes]:
@@ -348,7 +349,7 @@ class WaitChange:
         session = None
         if parsed.ticket:
             session = _session(end, self.progress, self.keys, parsed.ticket, parsed.lifetime or DEFAULT_LIFETIME, b"")
-        return replace(self, session=session, seen_ticket=True)
+        return changed(self, session=session, seen_ticket=True)
 
 
 def _session(end: Client, progress: Progress, keys: Keys, ticket: bytes, lifetime: int, session_id: bytes) -> Session:

@@ -5,7 +5,7 @@ WAIT_EE, WAIT_CERT_CR, WAIT_CERT, WAIT_CV, WAIT_FINISHED and CONNECTED; WAIT_SH 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from synfin.errors import PeerError
@@ -13,6 +13,7 @@ from synfin.tls import authentication as auth
 from synfin.tls import checks, groups
 from synfin.tls.answers13 import CONNECTED, Connected, Request, authenticate, read_request
 from synfin.tls.both13 import Keys, check_finished, finished
+from synfin.tls.changed import changed
 from synfin.tls.config import TLS13
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
@@ -128,7 +129,7 @@ class WaitEncryptedExtensions:
             _write_handshake_keys(end, progress.schedule)
         end.transcript.add(raw)
         if alpn is not None or early:
-            facts = replace(facts, alpn=alpn, early_data=early)
+            facts = changed(facts, alpn=alpn, early_data=early)
             progress = Progress(offer, progress.schedule, facts, progress.psk)
         if progress.psk:
             return WaitFinished(progress)
@@ -227,7 +228,7 @@ class WaitFinished:
             own = authenticate(end, self.request, transcript)
         if self.peer is not None:
             chain, stapled, scts = self.peer
-            facts = replace(
+            facts = changed(
                 facts, signature=self.scheme, own_signature=own, peer_chain=chain, stapled=stapled, scts=scts
             )
         end.say_raw(finished(schedule.verify_data(schedule.client, transcript.digest())))

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import dh, ec, mlkem, x448, x25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from synfin.errors import PeerError
 from synfin.tls.ffdhe import PRIMES
@@ -64,8 +65,7 @@ def generate(group: int, entropy: Entropy) -> tuple[Any, bytes]:
         curve, size, order = _CURVES[group]
         scalar = int.from_bytes(entropy(size + 8), "big") % (order - 1) + 1
         private = ec.derive_private_key(scalar, curve)
-        numbers = private.public_key().public_numbers()
-        return private, b"\4" + numbers.x.to_bytes(size, "big") + numbers.y.to_bytes(size, "big")
+        return private, private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     if group == X25519MLKEM768:
         decapsulator = mlkem.MLKEM768PrivateKey.from_seed_bytes(entropy(64))
         inner, share = generate(X25519, entropy)

@@ -42,8 +42,8 @@ class Schedule:
     """The secrets of a connection.  ``psk`` is b"" without resumption."""
 
     __slots__ = (
-        "_handshake",
         "_main",
+        "_salt",
         "client",
         "client_next",
         "exporter_hash",
@@ -58,20 +58,30 @@ class Schedule:
         name = self.hash = suite_hash(code)
         self.suite = code
         if psk:
-            self._handshake = keys.handshake_secret(name, keys.early_secret(name, psk), shared)
+            handshake = keys.handshake_secret(name, keys.early_secret(name, psk), shared)
         else:
-            self._handshake = keys.hkdf_extract(name, _plain_salt(name), shared)
-        self.client = keys.derive_secret(name, self._handshake, "c hs traffic", hello_hash)
-        self.server = keys.derive_secret(name, self._handshake, "s hs traffic", hello_hash)
+            handshake = keys.hkdf_extract(name, _plain_salt(name), shared)
+        size = keys.hash_length(name)
+        self.client, self.server, self._salt = keys.expand_labels(
+            name,
+            handshake,
+            (
+                ("c hs traffic", hello_hash, size),
+                ("s hs traffic", hello_hash, size),
+                ("derived", keys.empty_hash(name), size),
+            ),
+        )
         self._main = self.exporter_hash = self.resumption = b""
         self.client_next = self.server_next = b""
 
     def application(self, finished_hash: bytes) -> None:
         """Derive the application secrets from the transcript up to the server's Finished."""
         name = self.hash
-        self._main = keys.main_secret(name, self._handshake)
-        self.client_next = keys.derive_secret(name, self._main, "c ap traffic", finished_hash)
-        self.server_next = keys.derive_secret(name, self._main, "s ap traffic", finished_hash)
+        size = keys.hash_length(name)
+        self._main = keys.hkdf_extract(name, self._salt, bytes(size))
+        self.client_next, self.server_next = keys.expand_labels(
+            name, self._main, (("c ap traffic", finished_hash, size), ("s ap traffic", finished_hash, size))
+        )
         self.exporter_hash = finished_hash
 
     def finish(self, whole_hash: bytes) -> None:

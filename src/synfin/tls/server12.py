@@ -7,7 +7,7 @@ rejects implicitly, and a wrong version or length is replaced by chance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cryptography.hazmat.primitives.asymmetric import padding
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups, signing
+from synfin.tls.changed import changed
 from synfin.tls.choices12 import Chosen, choose, common_answers, known_session
 from synfin.tls.config import TLS12
 from synfin.tls.core import State
@@ -243,7 +244,7 @@ class WaitCertificate:
             return WaitKeyExchange(self.progress)
         if end.config.verify is not None:
             end.config.verify(Presented(chain, None, "client", end.now))
-        return WaitKeyExchange(replace(self.progress, facts=replace(self.progress.facts, peer_chain=chain)))
+        return WaitKeyExchange(changed(self.progress, facts=changed(self.progress.facts, peer_chain=chain)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +285,7 @@ class WaitKeyExchange:
         )
         end.keys12 = keys
         end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
-        progress = replace(progress, private=None)
+        progress = changed(progress, private=None)
         if facts.peer_chain:
             return WaitVerify(progress, keys)
         end.transcript.forget()
@@ -319,8 +320,8 @@ class WaitVerify:
         signing.verify(key, parsed.scheme or 0, parsed.signature, signed, version=TLS12, offered=end.config.schemes)
         end.transcript.add(raw)
         end.transcript.forget()
-        facts = replace(facts, signature=parsed.scheme)
-        return _await_finished(end, replace(self.progress, facts=facts), self.keys)
+        facts = changed(facts, signature=parsed.scheme)
+        return _await_finished(end, changed(self.progress, facts=facts), self.keys)
 
 
 def _await_finished(end: Server, progress: Progress, keys: Keys) -> State:

@@ -6,7 +6,7 @@ HelloRetryRequest.  What the hello's content leads to is in ``choices13``; CONNE
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from synfin.errors import PeerError
@@ -15,6 +15,7 @@ from synfin.spec.transcript import Transcript
 from synfin.tls import authentication as auth
 from synfin.tls import checks, groups
 from synfin.tls.both13 import Keys, check_finished, finished
+from synfin.tls.changed import changed
 from synfin.tls.choices13 import (
     choose_group,
     choose_suite,
@@ -295,8 +296,8 @@ class WaitClientCertificate:
         """The client's Certificate; it may be empty where a certificate is optional."""
         found = read_certificate(end, raw, b"")
         end.transcript.add(raw)
-        facts = replace(self.progress.facts, peer_chain=found.chain, stapled=found.stapled, scts=found.scts)
-        progress = replace(self.progress, facts=facts)
+        facts = changed(self.progress.facts, peer_chain=found.chain, stapled=found.stapled, scts=found.scts)
+        progress = changed(self.progress, facts=facts)
         if found.chain:
             return WaitClientVerify(progress)
         if end.config.client_auth == "required":
@@ -318,7 +319,7 @@ class WaitClientVerify:
         facts = self.progress.facts
         scheme = auth.check_verify(message, facts.peer_chain[0], "client", end.transcript.digest(), end.config.schemes)
         end.transcript.add(raw)
-        return WaitClientFinished(replace(self.progress, facts=replace(facts, signature=scheme)))
+        return WaitClientFinished(changed(self.progress, facts=changed(facts, signature=scheme)))
 
 
 @dataclass(frozen=True, slots=True)
