@@ -16,8 +16,10 @@ from synfin.judge.engine import Context, judge_each
 from synfin.judge.model import Severity
 from synfin.lab import keys
 from synfin.lab.captures import observe_octets
-from synfin.lab.visits import FALSE, TRUE, Attack, Kind, Scene, visits
+from synfin.lab.speakers import Answerer, Answerer2, Asker, Asker2, Page, Speaker
+from synfin.lab.visits import FALSE, REQUEST, TRUE, Attack, Kind, Scene, visits
 from synfin.observe.story import Connection
+from synfin.sim import Network, Talks, Tamperer
 
 KINDS = list(Kind)
 
@@ -129,6 +131,28 @@ def test_keys_sign_without_chance() -> None:
     assert keys.entropy(1, "a")(8) != keys.entropy(1, "b")(8)
     draw = keys.entropy(1, "a")
     assert draw(8) != draw(8)
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_garbled_http_ends_the_visit(version: int) -> None:
+    """What the network makes of HTTP can be unreadable: the client says why, and both close."""
+    network = Network(1)
+    alice, bob = network.host("a", "192.0.2.1"), network.host("b", "192.0.2.2")
+    path = Tamperer(network, "path", "192.0.2.3", lambda packet: packet)
+    for node, own in ((alice, "192.0.2.1"), (bob, "192.0.2.2")):
+        network.link(node, path)
+        path.route(own, node)
+    path.change = lambda p: p._replace(payload=b"\0" * len(p.payload)) if p.sport == 80 and p.payload else p
+    page = Page((("Content-Length", "2"),), b"hi")
+    server = Speaker(network, bob, Answerer(page) if version == 1 else Answerer2(page), None, float)
+    client = Speaker(network, alice, Asker(REQUEST) if version == 1 else Asker2(REQUEST), None, float)
+    Talks(bob).listen(80, lambda: server)
+    Talks(alice).connect("192.0.2.2", 80, client)
+    network.run(until=10**10)
+    assert client.garbled
+    assert not client.http.complete
+    assert client.closed
+    assert server.closed
 
 
 # ---------------------------------------------------------------- a foreign opinion

@@ -8,6 +8,7 @@ from functools import lru_cache
 import pytest
 
 from synfin.lab.captures import observe_octets
+from synfin.lab.lessons import lesson
 from synfin.lab.visits import Attack, Kind, visits
 from synfin.observe import observe
 from synfin.observe.story import Connection
@@ -90,3 +91,10 @@ def test_real_captures() -> None:
                 assert sniff(connection).reads_content is seen
                 json.dumps(sniffer_json(connection))
                 assert text(connection)
+
+
+def test_other_clear_protocols_are_read_too() -> None:
+    (connection,) = observe_octets(lesson("half-close").capture)
+    assert sniff(connection).clear == (("client", "what time is it?"), ("server", "half past nine"))
+    assert "in clear     client: “what time is it?”" in text(connection)
+    assert "not seen" not in text(connection)

@@ -15,6 +15,7 @@ import h11
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded
+from h2.exceptions import ProtocolError
 
 from synfin import tls
 from synfin.sim import HostNode, Network, Talk
@@ -197,7 +198,7 @@ def _lower(headers: Pairs) -> list[tuple[str, str]]:
 class Speaker(Talk):
     """One end of one connection.  ``clock`` turns the network's time into seconds since 1970.
 
-    ``events`` keeps what the TLS engine told, in order.
+    ``events`` keeps what the TLS engine told, in order; ``garbled`` says why the peer's HTTP could not be read.
     """
 
     #: How long a server thinks, and how long it takes to close after its client did.
@@ -217,6 +218,7 @@ class Speaker(Talk):
         self.http = http
         self.engine = engine
         self.events: list[tls.Event] = []
+        self.garbled = ""
         self._clock = clock
         self._begun = self._told_end = self._leaving = False
 
@@ -269,7 +271,14 @@ class Speaker(Talk):
 
     def _hear(self, data: bytes) -> None:
         before = self.http.complete
-        self._say(self.http.take(data))
+        if self.garbled:
+            return
+        try:
+            self._say(self.http.take(data))
+        except (h11.RemoteProtocolError, ProtocolError) as error:
+            self.garbled = str(error)
+            self._hang_up()
+            return
         if self.http.complete and not before:
             if isinstance(self.http, Answerer | Answerer2):
                 self._later(self.THINKS, self._answer)
@@ -281,7 +290,11 @@ class Speaker(Talk):
             self._say(self.http.answer())
 
     def _leave(self) -> None:
-        self._say(self.http.leave())
+        if not self.garbled:
+            self._say(self.http.leave())
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self.engine is not None:
             self.engine.close()
         self._leaving = True

@@ -318,7 +318,7 @@ def _party(name: str, speaker: Speaker) -> Party:
         http.complete,
         speaker.engine.facts if speaker.engine is not None else None,
         failed.violation if failed else "",
-        failed.got if failed else "",
+        failed.got if failed else speaker.garbled,
         failed.alert if failed else None,
         alert,
     )

@@ -94,6 +94,7 @@ class Sniffed:
     alerts: tuple[tuple[str, str], ...]  # sender and name, those in clear
     turns: tuple[Turn, ...]
     messages: tuple[Heard, ...]
+    clear: tuple[tuple[str, str], ...]  # sender and first line of what is in clear and not HTTP, or not TLS yet
 
     @property
     def reads_content(self) -> bool:
@@ -127,6 +128,7 @@ def sniff(connection: Connection) -> Sniffed:
         alerts=tuple(_alerts(tls)) if tls is not None else (),
         turns=tuple(_turns(tls)) if tls is not None else (),
         messages=tuple(_heard(connection)),
+        clear=tuple(_clear(connection)),
     )
 
 
@@ -242,6 +244,17 @@ def _begins(message: HttpMessage, stream: ByteStream) -> str:
         return text[: error.start].decode() if error.start >= len(text) - 3 else ""
 
 
+def _clear(connection: Connection) -> Iterator[tuple[str, str]]:
+    tls = connection.tls
+    if connection.http is not None or connection.outer_http is not None:
+        return
+    for side, stream in enumerate(connection.streams):
+        size = _START if tls is None else min(_START, tls.start[side])
+        line = readable(stream.read(0, size), 100)
+        if line:
+            yield SIDES[side], line
+
+
 # ---------------------------------------------------------------- for people, for programs
 
 
@@ -273,6 +286,8 @@ def _told(found: Sniffed) -> Iterator[tuple[str, str, str]]:
         yield "certificate", "bad", f"{clean(listing(leaf.names, 4))}, signed by {clean(leaf.issuer)}{until}"
     if found.ja4:
         yield "fingerprint", "", f"JA4 {found.ja4} (which software the client is)"
+    for sender, line in found.clear:
+        yield "in clear", "bad", f"{sender}: “{line}”"
     for sender, name in found.alerts:
         yield "alert", "warn", f"{name} by {sender}"
     if found.turns:
@@ -314,6 +329,7 @@ def sniffer_json(connection: Connection) -> dict[str, Any]:
     made["start_ns"] = made.pop("start")
     made["octets"] = dict(zip(SIDES, found.octets, strict=True))
     made["names"] = [{"where": where, "name": name} for where, name in found.names]
+    made["clear"] = [{"sender": sender, "line": line} for sender, line in found.clear]
     made["alerts"] = [{"sender": sender, "name": name} for sender, name in found.alerts]
     made["reads_content"] = found.reads_content
     made["not_seen"] = [] if found.reads_content or not (found.version or found.offers) else list(HIDDEN)
