@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: RFC 7323 5.5: after 24 days without a segment TS.Recent says nothing.
 _TS_STALE = 24 * 86_400 * SECOND
+#: No peer makes our segments shorter than its announcing this would.
+_LEAST_MSS = 48
 _CE = 3
 
 
@@ -109,7 +111,8 @@ def learn(c: Connection, packet: Packet, opts: options.Options, now: int) -> Non
     c.heard_at = now
     c.snd_wnd = c.max_snd_wnd = packet.window
     c.snd_wl1, c.snd_wl2 = c.irs, c.snd_una
-    c.peer_mss = opts.mss if opts.mss else (536 if len(c.local.address) == 4 else 1220)
+    # A tiny MSS would make us keep a record for every few octets.
+    c.peer_mss = max(opts.mss, _LEAST_MSS) if opts.mss else (536 if len(c.local.address) == 4 else 1220)
     scale = config.scale
     if opts.wscale is not None and scale is not None:
         c.wscale_on = True

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from synfin.errors import UsageError
+
 MICROSECOND = 1_000
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
@@ -61,6 +63,12 @@ class Config:
     ttl: int = 64  # RFC 9293 3.9.1.1: MUST-49
     dscp: int = 0  # Differentiated Services field of what is sent, MUST-48
     r1: int = 3  # retransmissions of one segment after which the user is told (RFC 9293 3.8.3, SHLD-10)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.delayed_ack < SECOND // 2:
+            raise UsageError("delayed_ack must be below half a second (RFC 9293 3.8.6.3)")
+        if not 68 <= self.mtu <= 65535 or self.super_segment < 0:
+            raise UsageError("mtu is between 68 and 65535, super_segment is not negative")
 
     @property
     def scale(self) -> int | None:
