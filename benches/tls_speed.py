@@ -2,9 +2,11 @@
 
     python -m benches.tls_speed [seconds per cell]
 
-Handshakes: an ECDSA P-256 chain of leaf and root, verified with the name by both.  The engine remembers that a chain
-was good (see ``tls.verify``), so a cell with that memory emptied for each handshake stands beside it.  Bulk: records of
-16 KiB, sealed by one end and opened by the other.  Ratios above 1 say that the engine is faster.
+Handshakes: an ECDSA P-256 chain of leaf and root, verified with the name by both, one group (X25519 in TLS 1.3, P-256
+in 1.2) and AES-128-GCM on both sides.  The engine remembers that a chain was good (see ``tls.verify``), so a cell with
+that memory emptied for each handshake stands beside it.  tlslite-ng, where it is installed, verifies no chain and gives
+no ticket.  Bulk: records of 16 KiB, sealed by one end and opened by the other, one a write or four a write; and the
+AEAD calls of ``cryptography`` alone, which is the engine's limit.  Ratios above 1 say that the engine is faster.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ import tempfile
 import time
 from collections.abc import Callable
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+from benches.tls_peer import lite_pair
 from synfin.tls import Client, ClientConfig, Data, PathVerifier, Server, ServerConfig, Session, Ticket
 from tests.tls.ends import NAME, credential, leaf, load, root, ticket_keys
 
@@ -62,9 +67,8 @@ class Foreign:
         load(self.server, leaf())
         for context in (self.client, self.server):
             context.minimum_version = context.maximum_version = wanted
-            if ciphers:
-                context.set_ciphers(ciphers)
-        self.server.set_ecdh_curve("X25519" if version == "1.3" else "prime256v1")
+            context.set_ciphers(ciphers or "ECDHE-ECDSA-AES128-GCM-SHA256")
+            context.set_ecdh_curve("X25519" if version == "1.3" else "prime256v1")
         self.server.num_tickets = 1
         self.session: ssl.SSLSession | None = None
 
@@ -146,6 +150,10 @@ def handshakes(version: str, seconds: float) -> None:
     ours, foreign = Ours(version), Foreign(version)
     show(f"TLS {version} full", *rates(ours.pair, foreign.pair, seconds))
     show(f"TLS {version} full, chain judged anew", *rates(ours.fresh, foreign.pair, seconds))
+    if (lite := lite_pair(version)) is None:
+        print("tlslite-ng is not installed (pip install synfin[bench])")
+    else:
+        show(f"TLS {version} full, tlslite-ng", *rates(ours.pair, lite, seconds), peer="tls")
     session, old = ours.ticket(), foreign.pair()[0].session
     client, _ = ours.pair(session)
     reused = foreign.pair(old)[0].session_reused
@@ -156,48 +164,71 @@ def handshakes(version: str, seconds: float) -> None:
 
 def bulk(version: str, name: str, ours: Ours, foreign: Foreign, seconds: float) -> None:
     """16 KiB records through both ends, in GB/s of application data."""
-    data = os.urandom(RECORD)
     client, server = ours.pair()
     while client.next_event() or server.next_event():
         pass
-
-    def our_record() -> None:
-        client.send(data)
-        server.receive(client.take_output(NOW), NOW)
-        event = server.next_event()
-        if not isinstance(event, Data) or len(event.data) != RECORD:
-            raise RuntimeError("a record was lost")
 
     one, two, bios = foreign.pair()
     chosen = one.cipher()
     if chosen is None or name.split("-")[0].upper() not in chosen[0].upper() or "256_GCM" in chosen[0]:
         raise RuntimeError(f"ssl chose {chosen}")
 
+    def compare(records: int) -> None:
+        data = os.urandom(RECORD * records)
+
+        def our_records() -> None:
+            client.send(data)
+            server.receive(client.take_output(NOW), NOW)
+            event = server.next_event()
+            if not isinstance(event, Data) or len(event.data) != len(data):
+                raise RuntimeError("a record was lost")
+
+        def their_records() -> None:
+            one.write(data)
+            bios[2].write(bios[1].read())
+            if sum(len(two.read(RECORD)) for _ in range(records)) != len(data):
+                raise RuntimeError("a record was lost")
+
+        fast, slow = rates(our_records, their_records, seconds)
+        scale = RECORD * records / 1e9
+        show(f"TLS {version} bulk {name}, {records} a write", fast * scale, slow * scale, "GB/s")
+
+    compare(1)
+    compare(4)
+    data, nonce, header = os.urandom(RECORD), bytes(12), bytes(5)
+    aead = AESGCM(bytes(16)) if name.startswith("AES") else ChaCha20Poly1305(bytes(32))
+
+    def alone() -> None:
+        aead.decrypt(nonce, aead.encrypt(nonce, data, header), header)
+
     def their_record() -> None:
         one.write(data)
         bios[2].write(bios[1].read())
-        if len(two.read(RECORD)) != RECORD:
-            raise RuntimeError("a record was lost")
+        two.read(RECORD)
 
-    fast, slow = rates(our_record, their_record, seconds)
-    show(f"TLS {version} bulk {name}", fast * RECORD / 1e9, slow * RECORD / 1e9, "GB/s")
+    fast, slow = rates(alone, their_record, seconds)
+    show(f"  {name} alone, the limit", fast * RECORD / 1e9, slow * RECORD / 1e9, "GB/s")
 
 
-def show(name: str, ours: float, theirs: float, unit: str = "/s") -> None:
+def show(name: str, ours: float, theirs: float, unit: str = "/s", peer: str = "ssl") -> None:
     """A line."""
     digits = 2 if unit == "GB/s" else 0
-    print(f"{name:36} ours {ours:9.{digits}f} {unit:5} ssl {theirs:9.{digits}f} {unit:5} ratio {ours / theirs:5.2f}")
+    print(
+        f"{name:44} ours {ours:9.{digits}f} {unit:5} {peer} {theirs:9.{digits}f} {unit:5} ratio {ours / theirs:5.2f}",
+        flush=True,
+    )
 
 
 def main() -> None:
     """All cells.  Python cannot choose OpenSSL's TLS 1.3 suites, its configuration file can: one process for each."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.5
     if len(sys.argv) > 2:
-        suite = 0x1301 if sys.argv[2] == "AES-128-GCM" else 0x1303
-        bulk("1.3", sys.argv[2], Ours("1.3", (suite,)), Foreign("1.3"), seconds)
+        name = sys.argv[2]
+        if name.startswith("AES"):
+            for version in CODES:
+                handshakes(version, seconds)
+        bulk("1.3", name, Ours("1.3", (0x1301 if name.startswith("AES") else 0x1303,)), Foreign("1.3"), seconds)
         return
-    for version in CODES:
-        handshakes(version, seconds)
     for name, chosen in (
         ("AES-128-GCM", "TLS_AES_128_GCM_SHA256"),
         ("ChaCha20-Poly1305", "TLS_CHACHA20_POLY1305_SHA256"),
