@@ -32,6 +32,8 @@ def test_it_tells_the_whole_story(
     for words in ("SYN_SENT", "TIME_WAIT", "wait for answer", "Cookie: session=", "account MAL-6666-6666", "refused"):
         assert words in said
     assert ("The path of certificates" in said) == secure
+    assert ("stolen later, opens it all: HTTP/1.1 request GET /order?id=4711" in said) == (option == "--rsa")
+    assert ("stolen later, opens nothing" in said) == (option != "--rsa")
     assert said.count(": believed") + said.count(", believed") == 2
     assert (tmp_path / "demo.pcapng").exists()
 

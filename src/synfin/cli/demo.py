@@ -214,6 +214,23 @@ class Told:
             yield f"  {self._how(visit)}"
             for line in sniffer_lines(self.seen[visit.connection].overheard, self.width - 4, self.paint):
                 yield f"    {line}"
+            if visit.secure:
+                opened = self._stolen()
+                told = f"opens it all: {opened}; no" if opened else "opens nothing of it, its keys were agreed anew:"
+                yield from self._wrapped(f"Bob's private key, stolen later, {told} forward secrecy.", 4)
+
+    def _stolen(self) -> str:
+        """What Bob's RSA key opens of the sniffer's capture: its first request; nothing without static RSA."""
+        from synfin.lab.captures import observe_octets
+        from synfin.views.exchange import headline
+
+        key = self.scene.rsa_key
+        if key is None:
+            return ""
+        for connection in observe_octets(self.scene.overheard, secrets=False, rsa_keys=[key]):
+            if connection.http is not None and connection.http.tls:
+                return headline(connection.http.messages[0])
+        return ""
 
     def _tamperer(self, main: Visit) -> Iterator[str]:
         from synfin.lab.visits import Attack
@@ -331,6 +348,7 @@ class Told:
                 }
                 for link in self._walk().links
             ],
+            "stolen_key_opens": self._stolen(),
             "visits": [self._visit_json(visit) for visit in self.scene.visits],
         }
 

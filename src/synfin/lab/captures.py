@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 from synfin.capture.reader import CaptureFile
 from synfin.capture.source import Source
 from synfin.observe.observer import Observation
@@ -9,6 +13,7 @@ from synfin.observe.observer import Observation
 _BATCH = 32768
 
 
-def observe_octets(capture: bytes, *, secrets: bool = True) -> Observation:
-    """The story of a capture in memory; without ``secrets`` those inside it stay unused."""
-    return Observation(CaptureFile(Source("the scene", memoryview(capture)), _BATCH), embedded=secrets)
+def observe_octets(capture: bytes, *, secrets: bool = True, rsa_keys: Sequence[RSAPrivateKey] = ()) -> Observation:
+    """The story of a capture in memory; without ``secrets`` those inside it stay unused, ``rsa_keys`` are servers'."""
+    file = CaptureFile(Source("the scene", memoryview(capture)), _BATCH)
+    return Observation(file, embedded=secrets, rsa_keys=rsa_keys)

@@ -10,10 +10,12 @@ which no capture is asked.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from io import BytesIO
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from synfin import tls
 from synfin.errors import UsageError
@@ -123,6 +125,7 @@ class Scene:
     chain: tuple[bytes, ...]
     root: bytes
     rogue: bytes
+    rsa_key: RSAPrivateKey | None = field(default=None, repr=False, compare=False)  # Bob's, where he has one
 
     def visit(self, attack: Attack, *, secure: bool) -> Visit:
         """The one visit of that kind."""
@@ -347,6 +350,7 @@ def visits(seed: int = 1, kind: Kind = Kind.TLS13, *, secure_first: bool = True)
     run.reel.develop(capture)
     run.heard.develop(overheard, secrets=False)
     bob = run.credentials[Attack.NONE]
+    key = bob.key if isinstance(bob.key, RSAPrivateKey) else None
     return Scene(
-        seed, kind, DAY, capture.getvalue(), overheard.getvalue(), made, bob.chain, run.ca.root, run.rogue.root
+        seed, kind, DAY, capture.getvalue(), overheard.getvalue(), made, bob.chain, run.ca.root, run.rogue.root, key
     )
