@@ -39,6 +39,9 @@ def trace(
     cacert: Annotated[
         list[Path], typer.Option("--cacert", metavar="PEM", help="Trust these roots instead of the system's.")
     ] = [],  # noqa: B006
+    crlfile: Annotated[
+        list[Path], typer.Option("--crlfile", metavar="FILE", help="Refuse what these CRLs list; repeatable.")
+    ] = [],  # noqa: B006
     cert: Annotated[Path | None, typer.Option("-E", "--cert", metavar="PEM", help="Client certificate.")] = None,
     key: Annotated[Path | None, typer.Option("--key", metavar="PEM", help="Its key, where not in --cert.")] = None,
     password: Annotated[str | None, typer.Option("--pass", metavar="PHRASE", help="What opens the key.")] = None,
@@ -119,7 +122,7 @@ def trace(
     )
     ask = ask_of(wish)
     page = Page.of(width, no_color=no_color, verbose=verbose, silent=silent, json=json, body=output)
-    trust = trust_of(ask, cacert, follow=follow or compare)
+    trust = trust_of(ask, cacert, crlfile, follow=follow or compare)
     credentials = credential_of(cert, key, password)
     if compare:
         return compared(ask, page, trust, credentials, http_url, write=write, keylog=keylog)

@@ -162,11 +162,13 @@ def _piece(text: str, option: str) -> bytes:
         raise UsageError(f"{option} {text}: {error.strerror or error}") from None
 
 
-def trust_of(ask: Ask, cacerts: Sequence[Path], *, follow: bool) -> Trust | None:
+def trust_of(ask: Ask, cacerts: Sequence[Path], crls: Sequence[Path], *, follow: bool) -> Trust | None:
     """Whose certificates count; None where no TLS can come up."""
-    from synfin.drive.trace_trust import load_trust
+    from synfin.drive.trace_trust import load_crls, load_trust
 
-    return load_trust(cacerts) if ask.url.scheme == "https" or follow or cacerts else None
+    if not (ask.url.scheme == "https" or follow or cacerts):
+        return None
+    return replace(load_trust(cacerts), crls=load_crls(crls))
 
 
 def credential_of(cert: Path | None, key: Path | None, password: str | None) -> tuple[Credential, ...]:

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from synfin.errors import PeerError, UsageError
 from synfin.pki.keys import load_key
 from synfin.spec.certcheck import ChainVerdict, Severity, check_chain
@@ -27,19 +30,22 @@ _BUNDLES = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+#: Problems of a leaf that do not depend on the path above it.
+_OF_LEAVES = frozenset({"name_mismatch", "wildcard_too_deep", "wrong_usage"})
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Roots (DER), and where they come from, for people."""
+    """Roots (DER), where they come from, for people, and CRLs (DER) that were given."""
 
     roots: tuple[bytes, ...]
     source: str
+    crls: tuple[bytes, ...] = ()
 
     def verifier(self) -> PathVerifier:
         """A verifier of paths to these roots; certificates that cannot be used as roots are left out."""
         try:
-            return PathVerifier(self.roots)
+            return PathVerifier(self.roots, self.crls)
         except (ValueError, PeerError):
             pass
         usable = []
@@ -51,7 +57,7 @@ class Trust:
             usable.append(der)
         if not usable:
             raise UsageError(f"{self.source}: holds no certificate that can be a root")
-        return PathVerifier(usable)
+        return PathVerifier(usable, self.crls)
 
 
 def load_trust(cacerts: Sequence[Path]) -> Trust:
@@ -84,6 +90,23 @@ def _read(path: Path, what: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{what} {path}: {error.strerror or error}") from None
+
+
+def load_crls(paths: Sequence[Path]) -> tuple[bytes, ...]:
+    """CRLs in PEM or DER, as DER.  UsageError for what is none."""
+    found = []
+    for path in paths:
+        data = _read(path, "--crlfile")
+        try:
+            if b"-----BEGIN X509 CRL-----" in data:
+                parts = data.split(b"-----BEGIN X509 CRL-----")[1:]
+                lists = [x509.load_pem_x509_crl(b"-----BEGIN X509 CRL-----" + part) for part in parts]
+            else:
+                lists = [x509.load_der_x509_crl(data)]
+        except ValueError:
+            raise UsageError(f"--crlfile {path}: holds no CRL") from None
+        found += [one.public_bytes(Encoding.DER) for one in lists]
+    return tuple(found)
 
 
 def load_credential(cert: Path, key: Path | None, password: str | None) -> Credential:
@@ -119,12 +142,36 @@ class Witness:
         self.presented = presented
         try:
             self._inner(presented)
+            self._leaf_fits()
         except PeerError as error:
             if self._pinned(presented):
                 return
-            self.refusal = error
+            self.refusal = self._named(error)
             if not self._insecure:
-                raise
+                raise self.refusal from None
+
+    def _leaf_fits(self) -> None:
+        """What clients refuse in a leaf whatever the path to it, and path verification lets pass."""
+        verdict = self.verdict()
+        for problem in verdict.problems if verdict is not None else ():
+            if problem.index == 0 and problem.name in _OF_LEAVES and problem.severity is Severity.ERROR:
+                raise PeerError(f"certificate_{problem.name}", "a certificate that holds", problem.sentence)
+
+    def _named(self, error: PeerError) -> PeerError:
+        """A better name for a refusal that has only a general one: the roots are known here."""
+        if error.violation != "certificate_refused" or self.presented is None:
+            return error
+        if "max depth" in error.got:
+            sent = len(self.presented.chain)
+            return PeerError("certificate_too_many", error.expected, f"a chain of {sent} certificates is too long")
+        verdict = self.verdict()
+        top = verdict.certificates[verdict.path[-1]] if verdict is not None and verdict.path else None
+        root = self._roots.issuer(top) if top is not None else None
+        now = int(self.presented.now * 1e9)
+        if root is not None and root.not_after is not None and root.not_after < now:
+            why = f"the trusted root {root.label} expired on {root.not_after_text[:10]}"
+            return PeerError("certificate_expired", error.expected, why)
+        return error
 
     def _pinned(self, presented: Presented) -> bool:
         """Whether the leaf itself is trusted, and nothing else is wrong with it: a self-signed one that was given.

@@ -1,0 +1,120 @@
+"""Every wrong certificate of the catalogue, served by our own server: a trace names what is wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.utils import CryptographyDeprecationWarning
+
+from synfin import tls
+from synfin.drive import clock
+from synfin.drive.capture import PduCapture
+from synfin.drive.capture_file import private_file
+from synfin.drive.streams import TlsStream, listen
+from synfin.drive.trace import Run
+from synfin.drive.trace_ask import Ask, parse_url
+from synfin.drive.trace_steps import Certified, Hop
+from synfin.drive.trace_trust import Trust
+from synfin.errors import PeerError
+from synfin.judge.engine import Context, judge_each
+from synfin.observe import observe
+from synfin.pki.faultkit import HOST, Bench
+from synfin.pki.faults import FAULTS
+from synfin.tls.signing import SCHEMES as SCHEMES_KNOWN
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+BENCH = Bench(NOW)
+#: Client and server of the tests offer every scheme the engine has.
+SCHEMES = tuple(SCHEMES_KNOWN)
+
+
+async def _served(config: tls.ServerConfig, host: str, trust: Trust, capture: PduCapture) -> Hop:
+    """One trace of ``host`` against a server with ``config``."""
+    source = await listen("127.0.0.1", 0)
+    port = source.addresses[0][1]
+
+    async def serve() -> None:
+        stream = TlsStream(await source.accept(), tls.Server(config, now=clock.now(), entropy=clock.entropy))
+        try:
+            await stream.handshake()
+            await stream.read()
+            await stream.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        except (PeerError, OSError):
+            pass
+        await stream.close(drain=1.0)
+
+    serving = asyncio.create_task(serve())
+    url = parse_url(f"https://{host}:{port}/")
+    ask = Ask(url, resolve={(host, port): ("127.0.0.1",)}, alpn=(b"http/1.1",), families=(4,), max_seconds=20)
+    run = Run(ask, told=lambda step: None, trust=trust, capture=capture, key_logs=())
+    hops = await run.run()
+    await serving
+    source.close()
+    return hops[-1]
+
+
+def _trace(name: str, folder: Path) -> tuple[Hop, list[str]]:
+    """What a trace of the fault ``name`` tells, and the codes of the judge over its capture."""
+    shown = FAULTS[name].make(BENCH)
+    path = folder / "trace.pcapng"
+    capture = PduCapture(private_file(path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        credential = tls.Credential(shown.chain, shown.key, ocsp=shown.stapled, mismatched=True)
+        config = tls.ServerConfig(credentials=(credential,), schemes=SCHEMES, alpn=(b"http/1.1",))
+        hop = asyncio.run(
+            _served(config, shown.name or HOST, Trust(shown.roots, "the test's root", shown.crls), capture)
+        )
+        capture.close()
+        with observe(path) as seen:
+            codes = [f.code for one in judge_each(seen, Context()) for f in one.judgement.findings]
+    return hop, codes
+
+
+#: Faults of client certificates: no server shows them.
+OF_CLIENTS = {name for name, fault in FAULTS.items() if fault.make(BENCH).purpose == "client"}
+#: What this client takes though others do not, and whether the trace says what is wrong all the same.
+TAKEN = {
+    "rsa_1024": "weak_key",
+    "wrong_order": "wrong_order",
+    "huge_certificate": "",
+    "p_521_only": "",
+    "ed25519_only": "",
+    "ed448_only": "",
+}
+#: Keys with which our own server cannot shake hands: the judge names what is missing.
+UNUSABLE = {"p_192": "TLS202", "ml_dsa_only": "TLS202"}
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name not in OF_CLIENTS])
+def test_the_cause_names_what_is_wrong(name: str, tmp_path: Path) -> None:
+    fault = FAULTS[name]
+    hop, codes = _trace(name, tmp_path)
+    cause = hop.cause
+    certified = [step for step in hop.steps if isinstance(step, Certified)]
+    if name in UNUSABLE:
+        assert cause is not None and cause.step == "tls"
+        assert UNUSABLE[name] in codes
+    elif name in TAKEN:
+        assert cause is None and certified[0].accepted
+        assert not TAKEN[name] or certified[0].verdict.has(TAKEN[name])
+    elif not fault.violation:  # a lint complains; clients differ
+        assert cause is None or cause.violation in ("certificate_refused", "certificate_unparsable")
+    else:
+        assert cause is not None and cause.violation == fault.violation
+    if cause is not None and cause.rule and cause.rule != "TLS203":
+        assert codes, "the capture shows what the cause names"
+
+
+def test_a_sound_chain_is_trusted(tmp_path: Path) -> None:
+    shown = BENCH.presented()
+    capture = PduCapture(private_file(tmp_path / "trace.pcapng"))
+    config = tls.ServerConfig(credentials=(tls.Credential(shown.chain, shown.key),), alpn=(b"http/1.1",))
+    hop = asyncio.run(_served(config, HOST, Trust(shown.roots, "the test's root"), capture))
+    assert hop.cause is None and hop.head is not None and hop.head.status == 204
+    certified = next(step for step in hop.steps if isinstance(step, Certified))
+    assert not certified.violation and certified.verdict.certificates[0].label == HOST
