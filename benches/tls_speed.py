@@ -72,6 +72,23 @@ class Foreign:
         self.server.num_tickets = 1
         self.session: ssl.SSLSession | None = None
 
+    def octets(self) -> tuple[int, int]:
+        """What client and server send in a full handshake, one ticket too."""
+        bios = [ssl.MemoryBIO() for _ in range(4)]
+        client = self.client.wrap_bio(bios[0], bios[1], server_hostname=NAME)
+        server = self.server.wrap_bio(bios[2], bios[3], server_side=True)
+        sums = [0, 0]
+        for _ in range(4):
+            for index, end in enumerate((client, server)):
+                try:
+                    end.do_handshake()
+                except ssl.SSLWantReadError:
+                    pass
+                data = bios[2 * index + 1].read()
+                sums[index] += len(data)
+                bios[2 - 2 * index].write(data)
+        return sums[0], sums[1]
+
     def pair(self, session: ssl.SSLSession | None = None) -> tuple[ssl.SSLObject, ssl.SSLObject, list[ssl.MemoryBIO]]:
         """A finished handshake."""
         bios = [ssl.MemoryBIO() for _ in range(4)]
