@@ -99,3 +99,32 @@ def test_openssl_agrees(fault: Fault, tmp_path: Path) -> None:
 @pytest.mark.skipif(OPENSSL is None, reason="needs openssl as foreign judge")
 def test_openssl_accepts_what_is_sound(tmp_path: Path) -> None:
     assert openssl(sound(BENCH), NOW + timedelta(minutes=1), tmp_path) == {0}
+
+
+#: Faults that ``openssl verify`` accepts although a peer is told a violation, or refuses although clients carry on.
+DIFFERENCES = {
+    "common_name_only": "OpenSSL still looks at the common name where there is no subjectAltName",
+    "partial_wildcard": "OpenSSL takes w*.example.com unless X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS is set",
+    "must_staple_without_staple": "it is never told of a staple, and does not enforce RFC 7633",
+    "mismatched_key": "it is given certificates only; the handshake signature shows this",
+    "huge_certificate": "the limit is in the handshake (SSL_CTX_set_max_cert_list), not in verification",
+    "wrong_order": "the certificates sent are a set to it; TLS 1.2 wants an order",
+    "long_chain": "its depth limit is 100; small libraries stop at about ten",
+    "endless_chain": "its depth limit is 100; ours is 32 certificates",
+    "p_521_only": "it verifies such a key; browsers do not offer it in the handshake",
+    "ed25519_only": "it verifies such a key; browsers do not offer it in the handshake",
+    "ed448_only": "it verifies such a key; browsers do not offer it in the handshake",
+    "revoked_by_staple": "openssl verify has no option for a stapled response (openssl ocsp has)",
+    "old_staple": "openssl verify has no option for a stapled response",
+    "staple_for_another": "openssl verify has no option for a stapled response",
+    "staple_by_a_stranger": "openssl verify has no option for a stapled response",
+    "extension_twice": "it cannot use the extensions and calls the issuer unknown; we name the defect itself",
+    "two_algorithms": "it calls it a bad signature; we name the defect itself",
+}
+
+
+def test_every_difference_to_openssl_is_explained() -> None:
+    differs = {
+        name for name, fault in FAULTS.items() if fault.openssl and (fault.openssl == (0,)) == bool(fault.violation)
+    }
+    assert differs == set(DIFFERENCES)

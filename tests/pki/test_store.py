@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -150,3 +151,57 @@ def test_what_goes_wrong_is_told_in_one_line(store: Store, tmp_path: Path) -> No
     (store.folder / "web" / "certificate.pem").write_bytes(b"")
     with pytest.raises(UsageError, match="holds no certificate"):
         store.issue(order, NOW, by="web")
+
+
+def test_a_certificate_is_found_by_number_folder_or_name(store: Store) -> None:
+    first = store.issue(mint.leaf_order(("a.example", "b.example"), NOW), NOW, by="web")
+    client = store.issue(mint.client_order("Ann", NOW), NOW)
+    serial = certificate_facts(first.walk.certificate).serial_hex
+    spaced = (
+        ":".join(serial.lower()[at : at + 2] for at in range(0, len(serial), 2)) if len(serial) % 2 == 0 else serial
+    )
+    for what in (serial, spaced, str(first.folder), first.folder.name, f"{first.folder}/chain.pem", "B.example"):
+        assert store.find(what)[1].serial == serial, what
+    assert store.find("Ann")[1].folder == f"issued/{client.folder.name}"
+    assert store.find("web")[0] == "root"
+    with pytest.raises(UsageError, match="no certificate"):
+        store.find("c.example")
+    second = store.issue(mint.leaf_order(("a.example",), NOW), NOW, by="web")
+    with pytest.raises(UsageError, match=r"2 certificates are for a\.example"):
+        store.find("a.example")
+    store.revoke(serial, NOW)
+    assert store.find("a.example")[1].serial == certificate_facts(second.walk.certificate).serial_hex
+
+
+def _issue_some(folder: Path, number: int) -> None:
+    store = Store(folder)
+    for count in range(5):
+        store.issue(mint.leaf_order((f"h{number}-{count}.example",), NOW), NOW, by="web")
+
+
+def test_several_at_once_lose_nothing(store: Store) -> None:
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_issue_some, args=(store.folder, number)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    ledger = store.ledger("web")
+    assert len(ledger) == 20
+    assert len({entry.names for entry in ledger}) == 20
+    assert len(list((store.folder / "issued").iterdir())) == 20
+
+
+def test_a_key_that_is_not_its_own_is_told(store: Store) -> None:
+    (store.folder / "web" / "key.pem").write_bytes((store.folder / "root" / "key.pem").read_bytes())
+    with pytest.raises(UsageError, match="not the key of the certificate"):
+        Store(store.folder).authority("web")
+
+
+def test_a_root_with_constraints_binds_all_below(tmp_path: Path) -> None:
+    narrow = Store.create(tmp_path / "ca", mint.root_order("N", NOW, permitted=("home.example", "10.0.0.0/8")))
+    narrow.add_authority("web", mint.intermediate_order("W", NOW), NOW)
+    narrow.issue(mint.leaf_order(("a.home.example", "10.1.2.3"), NOW), NOW, by="web")
+    with pytest.raises(UsageError, match=r"may not issue for a\.example"):
+        narrow.issue(mint.leaf_order(("a.example",), NOW), NOW, by="web")

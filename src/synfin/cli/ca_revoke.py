@@ -182,6 +182,7 @@ def _staple(store: Store, what: str, path: Path, life: object) -> None:
 
 
 def _respond(store: Store, host: str, port: int, life: object) -> None:
+    import sys
     from datetime import timedelta
 
     from synfin.cli import terminal
@@ -194,9 +195,10 @@ def _respond(store: Store, host: str, port: int, life: object) -> None:
         url = responder.url
         lines = [f"OCSP responder for {store.folder} at {url}; Ctrl-C stops it"]
         lines += [f"  CRL of {name}: {url}{name}.crl" for name in store.authorities()]
-        terminal.write_lines(lines)
-        import sys
 
-        sys.stdout.flush()
-        responder.serve(lambda told: sys.stderr.write(f"{told}\n"))
+        def announce() -> None:
+            terminal.write_lines(lines)
+            sys.stdout.flush()
+
+        responder.serve(lambda told: sys.stderr.write(f"{told}\n"), announce)
     terminal.write_lines([f"stopped after {responder.answered} answers"])

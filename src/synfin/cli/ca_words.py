@@ -180,18 +180,18 @@ def path(
         who = clean(link.subject) or f"certificate {link.place + 1}"
         yield f"  {paint('bold', who)}  {paint('dim', _aside(facts, now))}"
         for grave, sentence in trouble.get(link.place, []):
-            yield f"  │   {paint('bad' if grave else 'warn', ('✗ ' if grave else '! ') + clean(sentence))}"
+            yield f"  │   {paint('bad' if grave else 'warn', ('× ' if grave else '! ') + clean(sentence))}"
         if facts.self_issued and link.holds and step == len(walk.links) - 1 and walk.anchor is not None:
             continue
         yield from (f"  │ {text}" for text in _link(link, paint, full))
     if walk.anchor is not None and not (walk.links and _same(walk, walk.anchor)):
         yield f"  {paint('bold', clean(walk.anchor.label))}  {paint('dim', _aside(walk.anchor, now))}"
     for grave, sentence in trouble.get(-1, []):
-        yield f"      {paint('bad' if grave else 'warn', ('✗ ' if grave else '! ') + clean(sentence))}"
+        yield f"      {paint('bad' if grave else 'warn', ('× ' if grave else '! ') + clean(sentence))}"
     if walk.anchor is not None:
         yield f"  {paint('good', '●')} a root that is trusted here"
     elif walk.links:
-        yield f"  {paint('bad', '✗')} no trusted root"
+        yield f"  {paint('bad', '×')} no trusted root"
 
 
 def _same(walk: PathWalk, anchor: CertificateFacts) -> bool:

@@ -64,8 +64,11 @@ class Responder:
         host, port = self._server.server_address[:2]
         return f"http://[{host!s}]:{port}/" if ":" in str(host) else f"http://{host!s}:{port}/"
 
-    def serve(self, told: Callable[[str], object] = lambda _: None) -> None:
-        """Answer until SIGINT, SIGTERM or ``stop``; ``told`` gets one line for each request."""
+    def serve(self, told: Callable[[str], object] = lambda _: None, ready: Callable[[], object] = lambda: None) -> None:
+        """Answer until SIGINT, SIGTERM or ``stop``; ``told`` gets one line for each request.
+
+        ``ready`` is called when a signal would already end it gracefully.
+        """
         self._told = told
         before: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
@@ -75,6 +78,7 @@ class Responder:
 
             before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
+            ready()
             self._server.serve_forever(poll_interval=0.1)
         finally:
             for number, handler in before.items():
