@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from synfin.drive.own_setup import OwnPlace
 
 Files = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="pcap or pcapng, plain, gzip or zstd; - is standard input.")
@@ -19,3 +22,18 @@ RsaKey = Annotated[
 ]
 Width = Annotated[int | None, typer.Option("--width", metavar="N", help="Columns to use instead of the terminal's.")]
 Color = Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal takes.")]
+
+
+def own_stack(stack: str, addresses: list[str], tun_name: str) -> OwnPlace | None:
+    """What ``--stack``, ``--address`` and ``--tun-name`` say; None: the kernel's TCP."""
+    from synfin.errors import UsageError
+
+    if stack not in ("kernel", "own"):
+        raise UsageError(f"--stack {stack}: choose kernel or own")
+    if stack == "kernel":
+        if addresses or tun_name:
+            raise UsageError("--address and --tun-name are for --stack own")
+        return None
+    from synfin.drive.own_setup import own_place
+
+    return own_place(addresses, tun_name)

@@ -92,6 +92,16 @@ def serve(
     idle_timeout: Annotated[
         float, typer.Option("--idle-timeout", metavar="S", help="Seconds between requests.")
     ] = 60.0,
+    stack: Annotated[
+        str, typer.Option("--stack", metavar="kernel|own", help="Whose TCP: own is ours, behind a TUN device (root).")
+    ] = "kernel",
+    tun_name: Annotated[
+        str, typer.Option("--tun-name", metavar="NAME", help="With --stack own: the device; the kernel chooses.")
+    ] = "",
+    own_address: Annotated[
+        list[str],
+        typer.Option("--address", metavar="ADDRESS/N", help="With --stack own: ours; 198.51.100.2/24 by default."),
+    ] = [],  # noqa: B006
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each request.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of text.")] = False,
 ) -> int:
@@ -101,11 +111,14 @@ def serve(
     the curl line that trusts them is printed.  /connection answers with the connection as the server sees it, as JSON.
     Hidden files, and links that lead out of DIR, are not served.  Ctrl-C stops; requests under way may finish.
     """
+    from synfin.cli.options import own_stack
     from synfin.cli.serve_run import Plan, run
     from synfin.cli.serve_tls import Wanted
     from synfin.drive.server import Bounds, Patience
     from synfin.errors import UsageError
 
+    if bind and stack == "own":
+        raise UsageError("--bind is for the kernel's TCP; with --stack own choose our address with --address")
     if sum((directory is not None, echo, raw_echo)) > 1:
         raise UsageError("choose one of DIR, --echo and --raw-echo")
     for option, value in (("--port", port), ("--http-port", http_port or 0)):
@@ -154,5 +167,6 @@ def serve(
         bounds=Bounds(connections=max_connections, body=max_body, bodies=max(256 << 20, 2 * max_body)),
         quiet=quiet,
         json=json,
+        own=own_stack(stack, own_address, tun_name),
     )
     return run(plan)

@@ -20,12 +20,14 @@ from synfin import tls
 from synfin.cli.serve_tls import Made, Wanted, configured
 from synfin.cli.terminal import one_line
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
+from synfin.drive.own import OwnStack
+from synfin.drive.own_setup import OwnPlace, listen_own
 from synfin.drive.server import Bounds, Patience, WebServer
 from synfin.drive.server_files import Files
 from synfin.drive.server_log import AccessLog, address
 from synfin.drive.server_tap import TappedPipe
-from synfin.drive.sockets import SocketListener, listen
-from synfin.drive.streams import Pipe
+from synfin.drive.sockets import listen
+from synfin.drive.streams import Pipe, Source
 from synfin.errors import UsageError
 from synfin.http.app import App
 from synfin.http.app_echo import echo
@@ -51,6 +53,7 @@ class Plan:
     bounds: Bounds
     quiet: bool
     json: bool
+    own: OwnPlace | None = None  # our own TCP instead of the kernel's
 
 
 def run(plan: Plan) -> int:
@@ -82,11 +85,12 @@ async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
     sinks: list[Callable[[str], None]] = []
     if plan.keylog is not None:
         sinks.append(stack.enter_context(_lines(plan.keylog)))
-    source = await _listening(hosts, plan.port, "--port")
+    own = plan.own.stack() if plan.own is not None else None
+    source = await _listening(hosts, plan.port, "--port", own)
     stack.callback(source.close)
     clear = None
     if plan.http_port is not None:
-        clear = await _listening(hosts, plan.http_port, "--http-port")
+        clear = await _listening(hosts, plan.http_port, "--http-port", own)
         stack.callback(clear.close)
     capture = _capture(plan, stack)
     if capture is not None:
@@ -107,32 +111,38 @@ async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
     server.serve(source, made.config)
     if clear is not None:
         server.serve(clear, None)
+    stopped = _signals()
     _announce(plan, made, source, clear, root, capture)
-    await _until_stopped()
+    await stopped.wait()
     if not plan.quiet and not plan.json:
         _write("stopping: no new connections; requests under way may finish\n")
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.remove_signal_handler(number)  # a second one ends us at once
     await server.stop()
+    if own is not None:
+        await own.close()
     if capture is not None:
         await asyncio.to_thread(capture.close, 0.1)
     _farewell(plan, log, capture)
     return 0
 
 
-async def _until_stopped() -> None:
+def _signals() -> asyncio.Event:
+    """What is set when somebody wants us to stop."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
+    return stopped
 
 
 # ---------------------------------------------------------------- what it needs
 
 
-async def _listening(hosts: tuple[str, ...], port: int, option: str) -> SocketListener:
+async def _listening(hosts: tuple[str, ...], port: int, option: str, own: OwnStack | None) -> Source:
+    if own is not None:
+        return listen_own(own, port)
     try:
         return await listen(hosts, port)
     except socket.gaierror as error:
@@ -143,7 +153,7 @@ async def _listening(hosts: tuple[str, ...], port: int, option: str) -> SocketLi
         raise UsageError(f"{option} {port} on {where}: {told}; choose another, or 0 for any free one") from error
 
 
-def _names(plan: Plan, source: SocketListener) -> tuple[str, ...]:
+def _names(plan: Plan, source: Source) -> tuple[str, ...]:
     """The names a certificate made here is for."""
     found = ["localhost", *_LOOPBACK]
     for host, _ in source.addresses:
@@ -218,7 +228,7 @@ def _write(text: str) -> None:
     sys.stdout.flush()
 
 
-def _url(scheme: str, source: SocketListener, plan: Plan, made: Made) -> str:
+def _url(scheme: str, source: Source, plan: Plan, made: Made) -> str:
     host, port = source.addresses[0]
     if host in _ANY or host in _LOOPBACK:
         host = "localhost"
@@ -235,7 +245,7 @@ def _certified(config: tls.ServerConfig) -> list[str]:
     return [*(facts.san_dns or ()), *(facts.san_ip or ())]
 
 
-def _curl(plan: Plan, url: str, root: Path | None, source: SocketListener) -> str:
+def _curl(plan: Plan, url: str, root: Path | None, source: Source) -> str:
     if plan.mode == "raw":
         host, port = source.addresses[0]
         return f"openssl s_client -connect {address((host, port))}" + (f" -CAfile {root}" if root else "")
@@ -251,8 +261,8 @@ def _curl(plan: Plan, url: str, root: Path | None, source: SocketListener) -> st
 def _announce(
     plan: Plan,
     made: Made,
-    source: SocketListener,
-    clear: SocketListener | None,
+    source: Source,
+    clear: Source | None,
     root: Path | None,
     capture: LiveCapture | PduCapture | None,
 ) -> None:
@@ -301,7 +311,11 @@ def _announce(
     if capture is not None:
         lines.append(f"  capture      {taken} to {plan.write}, with the TLS secrets inside")
     lines.append(f"  try          {curl}")
-    if any(host in _ANY or host not in _LOOPBACK for host, _ in source.addresses):
+    if plan.own is not None:
+        lines.append(
+            f"  stack        our own TCP; the kernel's side is {', '.join(plan.own.kernel)}; no way beyond this machine"
+        )
+    elif any(host in _ANY or host not in _LOOPBACK for host, _ in source.addresses):
         lines.append("  note         others on the network can reach this")
     _write("\n".join([*lines, "Ctrl-C stops it.", ""]))
 

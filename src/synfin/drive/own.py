@@ -16,7 +16,7 @@ import errno
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 
@@ -77,12 +77,25 @@ class OwnStack:
 
     # ------------------------------------------------------------ what programs ask for
 
-    async def connect(self, host: str, port: int, *, local: str | None = None, config: Config | None = None) -> OwnPipe:
-        """A connection to the address ``host``; OSError when it fails, UsageError for what is no address."""
+    async def connect(
+        self,
+        host: str,
+        port: int,
+        *,
+        local: str | None = None,
+        config: Config | None = None,
+        before: Callable[[int], None] | None = None,
+    ) -> OwnPipe:
+        """A connection to the address ``host``; OSError when it fails, UsageError for what is no address.
+
+        ``before`` hears of our port before the first packet goes out.
+        """
         self._alive()
         choices = None if config is None else self._fit(config)
         connection = self.host.connect(host, port, time.monotonic_ns(), local=local, config=choices)
         pipe = self._pipes[connection] = OwnPipe(self, connection)
+        if before is not None:
+            before(connection.local.port)
         self.turn()
         try:
             await pipe.connected()
