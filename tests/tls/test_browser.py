@@ -57,10 +57,18 @@ def test_chromium_agrees_on_the_hybrid_group(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=_serve, args=(listener, facts), daemon=True).start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/"
-        flags = (
-            "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-            "--disable-component-update --disable-sync --ignore-certificate-errors --dump-dom"
-        ).split()
+        flags = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--ignore-certificate-errors",
+            "--dump-dom",
+        ]
         done = subprocess.run(
             [str(CHROMIUM), *flags, f"--user-data-dir={tmp_path}", url], capture_output=True, timeout=90, check=False
         )

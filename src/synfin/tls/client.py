@@ -18,7 +18,7 @@ from synfin.tls import both13, checks, client12, client13, master, offer
 from synfin.tls.config import TLS12, TLS13, ClientConfig
 from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
 from synfin.tls.offer import Offer
-from synfin.tls.schedule import early_traffic, suite_hash
+from synfin.tls.schedule import early_exporter, early_traffic, suite_hash
 from synfin.tls.session import Session
 from synfin.wire.tls.messages import ServerHello
 
@@ -107,6 +107,7 @@ class Client(Endpoint):
         name = suite_hash(psk.suite)
         digest = both13.hash_of(name, made.raw)
         secret = early_traffic(name, psk.secret, digest)
+        self.early_exporter = (name, early_exporter(name, psk.secret, digest))
         self.log("CLIENT_EARLY_TRAFFIC_SECRET", made.random, secret, self.config.key_log)
         self.compatible_ccs()
         self._early_left = psk.max_early_data

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from synfin.errors import PeerError, UsageError, WireError
+from synfin.spec.keys import exporter_13
 from synfin.spec.protection import BadRecord, Protection
 from synfin.spec.transcript import Transcript
 from synfin.spec.violations import VIOLATIONS
@@ -77,6 +78,7 @@ class Endpoint(Records):
         self._deadline = deadline
         self._events: deque[Event] = deque()
         self._warnings = self._updates = 0
+        self.early_exporter: tuple[str, bytes] | None = None  # hash, early_exporter_master_secret
         self._half_alert = b""  # TLS 1.2 may cut alerts
         self._eof = False
 
@@ -177,6 +179,13 @@ class Endpoint(Records):
         if not self._deaf or not self._mute:
             self._end(description)
             self._events.append(Closed(clean=False))
+
+    def export_early(self, label: str, context: bytes, length: int) -> bytes:
+        """Keying material that 0-RTT data may use (RFC 8446 7.5).  UsageError where no early data goes or is taken."""
+        if self.early_exporter is None:
+            raise UsageError("early exporters exist where early data goes or is taken")
+        name, secret = self.early_exporter
+        return exporter_13(name, secret, label, context, length)
 
     # ------------------------------------------------------------ ways out
 

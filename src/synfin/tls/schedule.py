@@ -120,3 +120,8 @@ def binder(hash_name: str, psk: bytes, transcript_hash: bytes) -> bytes:
 def early_traffic(hash_name: str, psk: bytes, hello_hash: bytes) -> bytes:
     """client_early_traffic_secret."""
     return keys.derive_secret(hash_name, keys.early_secret(hash_name, psk), "c e traffic", hello_hash)
+
+
+def early_exporter(hash_name: str, psk: bytes, hello_hash: bytes) -> bytes:
+    """early_exporter_master_secret."""
+    return keys.derive_secret(hash_name, keys.early_secret(hash_name, psk), "e exp master", hello_hash)

@@ -31,7 +31,7 @@ from synfin.tls.credentials import candidates, pick
 from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.hello import Hello, limit_records, read_hello
 from synfin.tls.late13 import CONNECTED, certificate_request, read_certificate
-from synfin.tls.schedule import Schedule, early_traffic, suite_hash
+from synfin.tls.schedule import Schedule, early_exporter, early_traffic, suite_hash
 from synfin.tls.session import TicketState
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
@@ -129,6 +129,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
     progress = Progress(schedule, facts, message.random, digest)
     if early and psk:
         traffic = early_traffic(name, secret, hello_hash)
+        end.early_exporter = (name, early_exporter(name, secret, hello_hash))
         end.log("CLIENT_EARLY_TRAFFIC_SECRET", message.random, traffic, sink)
         end.read_keys(opener_13(suite, traffic))
         end._early = True
