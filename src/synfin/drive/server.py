@@ -197,6 +197,7 @@ class _Connection:
                     self._handshake = clock.now() - self._started
                     self._spoken = " " + version_name(facts.version)
                 where = "while serving"
+                self.idle = True
                 await self._talk()
             except asyncio.CancelledError:
                 if not self._ending or self.task is None:
@@ -354,12 +355,15 @@ class _Connection:
     async def _http2(self, first: bytes) -> None:
         server, patience = self._server, self._server.patience
         talk = Http2(server.bounds.body, server.budget)
-        until = self._loop.time() + patience.head
+        until = self._loop.time()
+        coming = False  # nothing but the rest of requests is awaited
+        self.idle = True
         try:
             await self._flush2(talk)
             data: bytes | None = first
             while True:
                 if data:
+                    self.idle = False
                     started = self._loop.time()
                     try:
                         found = talk.receive(data)
@@ -374,8 +378,15 @@ class _Connection:
                 if talk.closed and talk.idle:
                     return
                 now = self._loop.time()
-                if not self.idle or data:
-                    until = now + (patience.idle if talk.idle else patience.write if talk.sending else patience.body)
+                if talk.idle:
+                    until = now + patience.idle
+                elif talk.sending:
+                    until = now + patience.write
+                elif not coming:
+                    until = now + patience.body
+                else:
+                    until += len(data or b"") / patience.slowest
+                coming = not talk.idle and not talk.sending
                 self.idle = talk.idle
                 data = await self._read(until - now)
                 if data == b"":

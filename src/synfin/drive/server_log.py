@@ -110,16 +110,28 @@ def explain(error: BaseException | str) -> tuple[str, str]:
     """In words, and by name: the violation or alert where there is one."""
     if isinstance(error, PeerError):
         violation = VIOLATIONS.get(error.violation)
-        told = f"{error.violation}: the client: {violation.sentence}" if violation else str(error)
+        told = str(error) if violation is None else _sentence(violation.sentence)
         if error.expected and error.got:
             told += f" (expected {clean(error.expected)}, got {clean(error.got)})"
         elif error.expected or error.got:
             told += f" ({clean(error.got or error.expected)})"
+        sent = ""
         if violation is not None and violation.alert is not None:
-            told += f"; alert {ALERTS.get(violation.alert, violation.alert)} sent"
-        return told[:400], error.violation
+            sent = f"; alert {ALERTS.get(violation.alert, violation.alert)} sent"
+        return f"{told[: _LONGEST * 2]} [{error.violation}{sent}]", error.violation
     if isinstance(error, AlertError):
         return f"the client refused with the alert {error.name}", error.name
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return "the client reset the connection", "reset"
+    if isinstance(error, TimeoutError):
+        return "the client did not take what was sent", "stopped_reading"
     if isinstance(error, OSError):
         return (error.strerror or str(error) or type(error).__name__).lower(), type(error).__name__
     return str(error), ""
+
+
+def _sentence(said: str) -> str:
+    """A violation's sentence, which speaks of the peer, about our client."""
+    if said.startswith("it "):
+        return f"the client {said[3:]}"
+    return f"the client's {said[4:]}" if said.startswith("its ") else said

@@ -1,0 +1,172 @@
+"""``synfin serve`` as a person runs it: the first lines, a page, the capture, the end, and what cannot be done."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from synfin import tls
+from synfin.cli.main import main
+from synfin.drive.blocking import connect_tls
+from synfin.pki import mint
+from synfin.pki.keys import key_pem, make_key
+from synfin.spec.certroots import pem_certificates
+
+SERVE = [sys.executable, "-m", "synfin.cli.main", "serve", "--port", "0"]
+
+
+@contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """The command with ``--json``, once it listens: the process and its first line."""
+    with subprocess.Popen(
+        [*SERVE, "--json", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as one:
+        try:
+            assert one.stdout is not None
+            line = one.stdout.readline()
+            assert line, one.stderr and one.stderr.read()
+            yield one, json.loads(line)
+        finally:
+            if one.poll() is None:
+                one.kill()
+
+
+def fetch(port: int, root: bytes, path: str = "/", name: str = "localhost") -> bytes:
+    config = tls.ClientConfig(verify=tls.PathVerifier([root]))
+    with connect_tls("127.0.0.1", port, config, name=name, timeout=10) as stream:
+        stream.send(f"GET {path} HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+        return stream.recv_all()
+
+
+def port_of(told: dict[str, str]) -> int:
+    return int(told["url"].rsplit(":", 1)[1].rstrip("/"))
+
+
+def test_a_page_a_capture_and_a_graceful_end(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "page.txt").write_text("a page")
+    capture, keys = tmp_path / "c.pcapng", tmp_path / "keys"
+    with running(str(tmp_path), "-w", str(capture), "--keylog", str(keys), "--http-port", "0") as (process, told):
+        root = Path(told["root"])
+        assert stat.S_IMODE(root.parent.stat().st_mode) == 0o700
+        (anchor,) = pem_certificates(root.read_bytes())
+        got = fetch(port_of(told), anchor, "/page.txt")
+        assert got.startswith(b"HTTP/1.1 200 OK") and got.endswith(b"a page")
+        with socket.create_connection(("127.0.0.1", int(told["http_url"].rsplit(":", 1)[1].rstrip("/")))) as plain:
+            plain.sendall(b"GET /page.txt HTTP/1.0\r\n\r\n")
+            assert plain.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0 and err == ""
+    lines = [json.loads(line) for line in out.splitlines()]
+    assert [line["event"] for line in lines] == ["request", "request", "stopped"]
+    assert lines[0]["target"] == "/page.txt" and lines[0]["status"] == 200
+    assert not root.exists() and not root.parent.exists()
+    for path in (capture, keys):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert "CLIENT_TRAFFIC_SECRET_0" in keys.read_text()
+    assert main(["read", str(capture)]) == 0
+    assert "TLS 1.3" in capsys.readouterr().out
+
+
+def test_own_certificates_by_name_and_key_type(tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    root = mint.self_signed(mint.root_order("Root", now), make_key("p256"))
+    options: list[str] = []
+    for name, kind in (("one.test", "p256"), ("one.test", "rsa2048"), ("two.test", "ed25519")):
+        made = mint.signed(mint.leaf_order((name,), now), make_key(kind), root)
+        pem = tmp_path / f"{name}-{kind}.pem"
+        pem.write_bytes(made.pem + key_pem(made.key))
+        options += ["--cert", str(pem)]
+    with running("--echo", "--strict-sni", *options) as (_, told):
+        port = port_of(told)
+        assert told["root"] is None and "--resolve one.test" in told["try"]
+
+        def seen(name: str, schemes: tuple[int, ...]) -> int | None:
+            config = tls.ClientConfig(verify=tls.PathVerifier([root.der]), schemes=schemes)
+            with connect_tls("127.0.0.1", port, config, name=name, timeout=10) as stream:
+                return stream.facts.signature if stream.facts else None
+
+        everything = tls.config.signing.DEFAULT
+        assert seen("one.test", everything) == 0x0403
+        assert seen("one.test", (0x0804, 0x0403)) == 0x0403, "the server's order"
+        assert seen("two.test", everything) == 0x0807
+        with pytest.raises(ConnectionError, match="unrecognized_name"):
+            seen("three.test", everything)
+
+
+def test_what_cannot_be_done_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    key = make_key("p256")
+    root = mint.self_signed(mint.root_order("Root", now), key)
+    good, closed, other = tmp_path / "good.pem", tmp_path / "closed.pem", tmp_path / "other.pem"
+    good.write_bytes(root.pem + key_pem(key))
+    closed.write_bytes(root.pem + key_pem(key, b"right"))
+    other.write_bytes(key_pem(make_key("p256")))
+    (tmp_path / "password").write_text("wrong\n")
+    (tmp_path / "rubbish").write_bytes(b"\xff\0")
+    password = str(tmp_path / "password")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        cases = {
+            ("--port", str(taken.getsockname()[1])): "Address already in use",
+            ("--port", "70000"): "ports are 0 to 65535",
+            ("--bind", "192.0.2.1"): "Cannot assign requested address",
+            (str(tmp_path / "no"),): "no such folder",
+            (str(tmp_path), "--echo"): "choose one of",
+            ("--cert", str(tmp_path / "no")): "No such file",
+            ("--cert", str(tmp_path / "rubbish")): "no certificate in PEM",
+            ("--cert", str(good), "--key", str(other)): "does not belong",
+            ("--cert", str(closed)): "--password-file",
+            ("--cert", str(closed), "--password-file", password): "wrong password",
+            ("--key", str(good)): "needs its certificate",
+            ("--client-ca", str(tmp_path / "rubbish")): "no root certificates",
+            ("--client-cert", "optional"): "--client-ca",
+            ("--tls-min", "1.3", "--tls-max", "1.2"): "above",
+            ("--tls-min", "1.1"): "choose 1.2 or 1.3",
+            ("--ciphers", "RC4-MD5"): "no such cipher suite",
+            ("--groups", "sect163k1"): "no such group",
+            ("--key-type", "dsa"): "choose from",
+            ("--keylog", str(tmp_path)): "Is a directory",
+            ("-w", str(tmp_path / "no" / "file")): "No such file",
+            ("--idle-timeout", "0"): "more than 0",
+        }
+        for options, told in cases.items():
+            words = ["serve", *(() if "--port" in options else ("--port", "0")), *options]
+            assert main(words) == 2, options
+            err = capsys.readouterr().err
+            assert told in err and err.count("\n") == 1, (options, err)
+
+
+def test_an_expired_certificate_is_warned_of(tmp_path: Path) -> None:
+    then = datetime.now(UTC).replace(microsecond=0) - timedelta(days=30)
+    root = mint.self_signed(mint.root_order("Root", then), make_key("p256"))
+    old = mint.signed(mint.leaf_order(("localhost",), then, life=timedelta(days=3)), make_key("p256"), root)
+    pem = tmp_path / "old.pem"
+    pem.write_bytes(old.pem + key_pem(old.key))
+    with running("--echo", "--cert", str(pem)) as (process, _):
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert "warning" in err and "expired on" in err and err.count("\n") == 1
+
+
+def test_the_environment_gets_no_secrets(tmp_path: Path) -> None:
+    """SSLKEYLOGFILE is for clients: the server logs keys only where --keylog says so."""
+    keys = tmp_path / "keys"
+    os.environ["SSLKEYLOGFILE"] = str(keys)
+    try:
+        with running("--echo") as (_, told):
+            assert b"200 OK" in fetch(port_of(told), pem_certificates(Path(told["root"]).read_bytes())[0])
+    finally:
+        del os.environ["SSLKEYLOGFILE"]
+    assert not keys.exists()
