@@ -349,3 +349,32 @@ def test_gnutls_accepts_what_is_issued(made: Run) -> None:
     command += ["--verify-hostname", "a.example", "--infile", str(one("ca/issued/*-a.example") / "chain.pem")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "Chain verification output: Verified." in done.stdout, done.stdout + done.stderr
+
+
+def test_damaged_chains_and_proofs_are_judged_not_tripped_over(ca: Run) -> None:
+    import random
+
+    chance = random.Random(7)
+    for name in ("revoked_by_crl", "old_staple"):
+        ca("faults", "--make", name, name)
+    chain = pem_certificates(Path("revoked_by_crl/chain.pem").read_bytes())
+    staple = Path("old_staple/staple.der").read_bytes()
+
+    def damaged(data: bytes) -> bytes:
+        changed = bytearray(data)
+        for _ in range(chance.choice((1, 2, 5))):
+            at = chance.randrange(len(changed))
+            changed[at : at + chance.choice((0, 1, 1, 4))] = chance.randbytes(chance.choice((0, 1, 1, 3)))
+        return bytes(changed)
+
+    for _ in range(120):
+        Path("chain.pem").write_bytes(mint.pem(*(damaged(der) for der in chain)))
+        Path("staple.der").write_bytes(damaged(staple))
+        words = ["ca", "verify", "chain.pem", "--trust", "revoked_by_crl/root.pem", "--crl", "revoked_by_crl/crl.pem"]
+        code = main(
+            [*words, "--name", "www.example.com", "--ocsp", "staple.der", *chance.choice(([], ["-v"], ["--json"]))]
+        )
+        out, err = ca.capsys.readouterr()
+        assert code in (1, 2)
+        assert err.count("\n") == (code == 2)
+        assert all(char.isprintable() or char == "\n" for char in out + err)

@@ -171,7 +171,7 @@ def _store_json(store: Store) -> dict[str, object]:
 
 def verify(
     chain: Annotated[Path, typer.Argument(metavar="CHAIN", help="Certificates as sent, leaf first (PEM); - is stdin.")],
-    name: Annotated[str, typer.Option("--name", help="The host or address a client asks for.")] = "",
+    name: Annotated[str, typer.Option("--name", metavar="HOST", help="The host or address a client asks for.")] = "",
     at: Annotated[str, typer.Option("--at", metavar="TIME", help="Judge at this time (ISO 8601) instead of now.")] = "",
     trust: Annotated[
         list[str], typer.Option("--trust", metavar="FILE", help="Trust these roots (PEM), or 'system'; repeatable.")

@@ -25,10 +25,16 @@ def init(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="A new folder for the CA.", envvar="SYNFIN_CA", show_envvar=True)
     ] = DEFAULT,
-    name: Annotated[str, typer.Option("--name", help="The root's name, as people will see it.")] = "synfin root",
-    organisation: Annotated[str, typer.Option("--organisation", "--organization", help="Whose CA it is.")] = "synfin",
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="The root's name, as people will see it.")
+    ] = "synfin root",
+    organisation: Annotated[
+        str, typer.Option("--organisation", "--organization", metavar="NAME", help="Whose CA it is.")
+    ] = "synfin",
     key_kind: KeyKind = "p256",
-    years: Annotated[float | None, typer.Option("--years", help="How long the root lives; 10 unless told.")] = None,
+    years: Annotated[
+        float | None, typer.Option("--years", metavar="N", help="How long the root lives; 10 unless told.")
+    ] = None,
     intermediate: Annotated[
         list[str], typer.Option("--intermediate", metavar="NAME", help="Also an intermediate CA; repeatable.")
     ] = [],  # noqa: B006  typer copies defaults
@@ -38,8 +44,12 @@ def init(
     exclude: Annotated[
         list[str], typer.Option("--exclude", metavar="NAME", help="Never for this domain or network; repeatable.")
     ] = [],  # noqa: B006
-    ocsp_url: Annotated[str, typer.Option("--ocsp-url", help="Goes into all that is issued: where OCSP is.")] = "",
-    crl_url: Annotated[str, typer.Option("--crl-url", help="Goes into all that is issued: where the CRL is.")] = "",
+    ocsp_url: Annotated[
+        str, typer.Option("--ocsp-url", metavar="URL", help="Goes into all that is issued: where OCSP is.")
+    ] = "",
+    crl_url: Annotated[
+        str, typer.Option("--crl-url", metavar="URL", help="Goes into all that is issued: where the CRL is.")
+    ] = "",
     ask: AskPassword = False,
     password_file: PasswordFile = None,
     json: Json = False,
@@ -117,15 +127,18 @@ def issue(
         list[str], typer.Option("--exclude", metavar="NAME", help="For --intermediate: never this domain or network.")
     ] = [],  # noqa: B006
     path_length: Annotated[
-        int, typer.Option("--path-length", min=0, help="For --intermediate: how many CAs may stand below it.")
+        int,
+        typer.Option("--path-length", metavar="N", min=0, help="For --intermediate: how many CAs may stand below it."),
     ] = 0,
-    days: Annotated[float | None, typer.Option("--days", help="How long it lives; 47 days unless told.")] = None,
-    hours: Annotated[float | None, typer.Option("--hours", help="How long it lives, in hours.")] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", metavar="N", help="How long it lives; 47 days unless told.")
+    ] = None,
+    hours: Annotated[float | None, typer.Option("--hours", metavar="N", help="How long it lives, in hours.")] = None,
     key_kind: KeyKind = "p256",
     csr: Annotated[Path | None, typer.Option("--csr", metavar="FILE", help="For this request's key and names.")] = None,
     must_staple: Annotated[bool, typer.Option("--must-staple", help="Demand a stapled OCSP response.")] = False,
-    ocsp_url: Annotated[str, typer.Option("--ocsp-url", help="Where the OCSP responder is.")] = "",
-    crl_url: Annotated[str, typer.Option("--crl-url", help="Where the CRL is.")] = "",
+    ocsp_url: Annotated[str, typer.Option("--ocsp-url", metavar="URL", help="Where the OCSP responder is.")] = "",
+    crl_url: Annotated[str, typer.Option("--crl-url", metavar="URL", help="Where the CRL is.")] = "",
     key_password: Annotated[bool, typer.Option("--key-password", help="Ask for a password for the new key.")] = False,
     key_password_file: Annotated[
         Path | None, typer.Option("--key-password-file", metavar="FILE", help="Read that password from FILE.")

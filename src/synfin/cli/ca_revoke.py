@@ -21,7 +21,12 @@ def revoke(
     what: Annotated[str, typer.Argument(metavar="WHAT", help="A serial number, a folder of issued/, or a name.")],
     ca: CaFolder = DEFAULT,
     reason: Annotated[
-        str, typer.Option("--reason", help="Why (RFC 5280 5.3.1): keyCompromise, superseded, cessationOfOperation ...")
+        str,
+        typer.Option(
+            "--reason",
+            metavar="REASON",
+            help="Why (RFC 5280 5.3.1): keyCompromise, superseded, cessationOfOperation ...",
+        ),
     ] = "unspecified",
     ask: AskPassword = False,
     password_file: PasswordFile = None,
@@ -57,7 +62,9 @@ def revoke(
 def crl(
     ca: CaFolder = DEFAULT,
     by: Annotated[str, typer.Option("--by", metavar="AUTHORITY", help="Of this authority only.")] = "",
-    days: Annotated[float | None, typer.Option("--days", help="How long it is good; 7 days unless told.")] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", metavar="N", help="How long it is good; 7 days unless told.")
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show the CRLs that are there; make none.")] = False,
     ask: AskPassword = False,
     password_file: PasswordFile = None,
@@ -133,12 +140,16 @@ def ocsp(
         str, typer.Argument(metavar="[WHAT]", help="With --staple: whose status (serial, folder, name).")
     ] = "",
     ca: CaFolder = DEFAULT,
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port of the responder; 0 is any.")] = 8889,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port of the responder; 0 is any.")
+    ] = 8889,
     host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     staple: Annotated[
         Path | None, typer.Option("--staple", metavar="FILE", help="Write one response (DER) to staple, and stop.")
     ] = None,
-    days: Annotated[float | None, typer.Option("--days", help="How long an answer is good; 1 day unless told.")] = None,
+    days: Annotated[
+        float | None, typer.Option("--days", metavar="N", help="How long an answer is good; 1 day unless told.")
+    ] = None,
     ask: AskPassword = False,
     password_file: PasswordFile = None,
 ) -> None:

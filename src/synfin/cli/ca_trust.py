@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 def run(
-    command: Annotated[list[str], typer.Argument(metavar="-- CMD ARGS...", help="The program and what it is given.")],
+    command: Annotated[
+        list[str], typer.Argument(metavar="CMD ARGS...", help="The program and its arguments, after --.")
+    ],
     ca: CaFolder = DEFAULT,
     only: Annotated[bool, typer.Option("--only", help="Trust this CA alone: no public roots beside it.")] = False,
 ) -> None:

@@ -48,7 +48,7 @@ _SHORT = {
 }
 
 
-_SOURCES = {"ocsp": "OCSP response", "crl": "CRL"}
+_SOURCES = {"ocsp": "OCSP response", "crl": "CRL", "": "the certificate itself"}
 
 
 @dataclass(frozen=True, slots=True)
