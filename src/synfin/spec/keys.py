@@ -86,19 +86,21 @@ def hkdf_expand_label(hash_name: str, secret: bytes, label: str, context: bytes,
 
 
 def expand_labels(hash_name: str, secret: bytes, wanted: tuple[tuple[str, bytes, int], ...]) -> list[bytes]:
-    """HKDF-Expand-Label of one secret for several (label, context, length): its two pads are hashed once."""
+    """HKDF-Expand-Label of one secret for several (label, context, length): its two pads are made once."""
     found = _HASHES.get(hash_name)
-    if found is None or len(secret) > found[1] or any(length > found[2] for _, _, length in wanted):
+    if found is None or len(secret) > found[1]:
         return [hkdf_expand_label(hash_name, secret, *one) for one in wanted]
-    make, block, _ = found
+    make, block, most = found
     padded = secret.ljust(block, b"\0")
-    start, end = make(padded.translate(_IPAD)), make(padded.translate(_OPAD))
+    start, end = padded.translate(_IPAD), padded.translate(_OPAD)
     output = []
     for label, context, length in wanted:
-        inner, outer = start.copy(), end.copy()
-        inner.update(b"".join((_label_head(label, length, len(context)), context, b"\x01")))
-        outer.update(inner.digest())
-        output.append(outer.digest()[:length])
+        head = _label_head(label, length, len(context))
+        if length > most:
+            output.append(hkdf_expand(hash_name, secret, head + context, length))
+        else:
+            inner = make(b"".join((start, head, context, b"\x01"))).digest()
+            output.append(make(end + inner).digest()[:length])
     return output
 
 
@@ -116,8 +118,19 @@ class TrafficKeys(NamedTuple):
 
 def traffic_keys(hash_name: str, key_length: int, traffic_secret: bytes) -> TrafficKeys:
     """[sender]_write_key and [sender]_write_iv of a traffic secret (RFC 8446 7.3)."""
-    key, iv = expand_labels(hash_name, traffic_secret, (("key", b"", key_length), ("iv", b"", 12)))
-    return TrafficKeys(key, iv)
+    found = _HASHES.get(hash_name)
+    if found is None or len(traffic_secret) > found[1]:
+        key, iv = expand_labels(hash_name, traffic_secret, (("key", b"", key_length), ("iv", b"", 12)))
+        return TrafficKeys(key, iv)
+    make, block, _ = found
+    padded = traffic_secret.ljust(block, b"\0")
+    inner, outer = make(padded.translate(_IPAD)), make(padded.translate(_OPAD))  # the pads hashed once
+    other, last = inner.copy(), outer.copy()
+    inner.update(_label_head("key", key_length, 0) + b"\x01")
+    outer.update(inner.digest())
+    other.update(_label_head("iv", 12, 0) + b"\x01")
+    last.update(other.digest())
+    return TrafficKeys(outer.digest()[:key_length], last.digest()[:12])
 
 
 def next_traffic_secret(hash_name: str, traffic_secret: bytes) -> bytes:
