@@ -81,6 +81,16 @@ def trace(
         bool, typer.Option("--compare", help="Ask by http and https and put the two side by side.")
     ] = False,
     http_url: Annotated[str, typer.Option("--http-url", metavar="URL", help="With --compare: the http side.")] = "",
+    stack: Annotated[
+        str, typer.Option("--stack", metavar="kernel|own", help="Whose TCP: own is ours, behind a TUN device (root).")
+    ] = "kernel",
+    tun_name: Annotated[
+        str, typer.Option("--tun-name", metavar="NAME", help="With --stack own: the device; the kernel chooses.")
+    ] = "",
+    own_address: Annotated[
+        list[str],
+        typer.Option("--address", metavar="ADDRESS/N", help="With --stack own: ours; 198.51.100.2/24 by default."),
+    ] = [],  # noqa: B006
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Then the story of every packet.")] = False,
     silent: Annotated[bool, typer.Option("-s", "--silent", help="Only failures and findings.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON Lines: one object per connection.")] = False,
@@ -91,6 +101,7 @@ def trace(
 
     Exit code 0: answered, and nothing wrong was found; 1: it failed, or there is a finding; 2: it could not be asked.
     """
+    from synfin.cli.options import own_stack
     from synfin.cli.trace_request import Wish, ask_of, credential_of, trust_of
     from synfin.cli.trace_run import Page, compared, traced
 
@@ -124,6 +135,7 @@ def trace(
     page = Page.of(width, no_color=no_color, verbose=verbose, silent=silent, json=json, body=output)
     trust = trust_of(ask, cacert, crlfile, follow=follow or compare)
     credentials = credential_of(cert, key, password)
+    own = own_stack(stack, own_address, tun_name)
     if compare:
-        return compared(ask, page, trust, credentials, http_url, write=write, keylog=keylog)
-    return traced(ask, page, trust, credentials, write=write, keylog=keylog, fail=fail)
+        return compared(ask, page, trust, credentials, http_url, write=write, keylog=keylog, own=own)
+    return traced(ask, page, trust, credentials, write=write, keylog=keylog, fail=fail, own=own)

@@ -24,6 +24,7 @@ from synfin.cli.trace_json import hop_json
 from synfin.drive import trace_steps as t
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
 from synfin.drive.capture_file import private_file
+from synfin.drive.own_setup import OwnConnector, OwnPlace
 from synfin.drive.trace import Run
 from synfin.drive.trace_ask import Ask, parse_url
 from synfin.drive.trace_trust import Trust
@@ -93,9 +94,10 @@ def traced(
     write: Path | None,
     keylog: Path | None,
     fail: bool,
+    own: OwnPlace | None = None,
 ) -> int:
     """One trace; the exit code."""
-    done = run(ask, page, trust, credentials, write=write, keylog=keylog)
+    done = run(ask, page, trust, credentials, write=write, keylog=keylog, own=own)
     cause = done.hops[-1].cause if done.hops else None
     if page.json:
         page.say(_json(done, str(write) if write is not None else ""))
@@ -118,6 +120,7 @@ def compared(
     *,
     write: Path | None,
     keylog: Path | None,
+    own: OwnPlace | None = None,
 ) -> int:
     """http and https side by side; the exit code."""
     from synfin.cli.trace_compare import both_urls, comparison
@@ -131,7 +134,7 @@ def compared(
         page.say(() if page.json else [f"{clean(str(url))} ..."])
         with tempfile.TemporaryDirectory(prefix="synfin-") as folder:
             kept = Path(folder) / "side.pcapng"
-            done = run(replace(ask, url=url, follow=0), quiet, trust, credentials, write=kept, keylog=None)
+            done = run(replace(ask, url=url, follow=0), quiet, trust, credentials, write=kept, keylog=None, own=own)
             sides.append(comparison(url, done, kept))
     from synfin.cli.trace_compare import both_json, side_by_side
 
@@ -163,6 +166,7 @@ def run(
     *,
     write: Path | None,
     keylog: Path | None,
+    own: OwnPlace | None = None,
 ) -> Done:
     """Do the run, and observe and judge its capture."""
     with ExitStack() as stack:
@@ -189,7 +193,7 @@ def run(
             capture.start()
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # about odd certificates of others
-                asyncio.run(trace.run())
+                asyncio.run(_over(trace, own))
         finally:
             capture.close(linger=_linger(trace.hops or []))
         hops = trace.hops or []
@@ -202,6 +206,19 @@ def run(
             capture.dropped,
             capture.sink.broken,
         )
+
+
+async def _over(trace: Run, own: OwnPlace | None) -> None:
+    """The run over the kernel's TCP, or over ours."""
+    if own is None:
+        await trace.run()
+        return
+    stack = own.stack()
+    try:
+        trace.connect = OwnConnector(stack)
+        await trace.run()
+    finally:
+        await stack.close()
 
 
 def _linger(hops: list[t.Hop]) -> float:
@@ -401,7 +418,9 @@ def _judged(done: Done, page: Page, write: Path | None) -> None:
         for finding in found:
             lines += finding_lines(finding, page.room, page.paint)
     elif not page.silent and done.told:
-        lines += say.labelled("Judged", ["no finding"], page.room, page.paint)
+        failed = any(hop.cause is not None for hop in done.hops)
+        words = "no finding in the capture; what failed is told above" if failed else "no finding"
+        lines += say.labelled("Judged", [words], page.room, page.paint)
     if page.silent:
         for hop in done.hops:
             cause = hop.cause
@@ -434,7 +453,10 @@ def _json(done: Done, file: str) -> Iterator[str]:
         for connection, judgement, _ in mine:
             shown.add(connection.id)
             said = connection_json(connection, judgement.findings, judgement.not_judged, file)
-            yield dumps({**said, "trace": hop_json(hop, how)})
+            live = hop_json(hop, how)
+            if live["failed"] is not None and live["failed"]["rule"] is None and judgement.findings:
+                live["failed"]["rule"] = judgement.findings[0].code
+            yield dumps({**said, "trace": live})
         if not mine:
             yield dumps({"synfin": {"schema": SCHEMA}, "file": file, "id": None, "trace": hop_json(hop, how)})
     for connection, judgement, _ in done.told:
