@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from synfin.spec.tcp_states import State
 from synfin.tcp import Config, Connection, Host, Packet
-from synfin.tcp.host import Listener
+from synfin.tcp.listeners import Listener
 
 HERE, THERE = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
 PORT, PEER_PORT = 80, 5555

@@ -42,7 +42,8 @@ from __future__ import annotations
 
 from synfin.tcp.config import Config
 from synfin.tcp.connection import Connection, Event
-from synfin.tcp.host import Host, Listener
+from synfin.tcp.host import Host
+from synfin.tcp.listeners import Listener
 from synfin.tcp.names import Kind, Place, Step, Timer
 from synfin.tcp.packet import Icmp, Packet, parse
 from synfin.tcp.sockets import Socket

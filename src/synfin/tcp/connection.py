@@ -45,6 +45,7 @@ class Connection:
     """
 
     __slots__ = (
+        "__weakref__",
         "ack_now", "ack_pending", "active", "again_end", "again_left", "again_ts", "board", "challenges",
         "challenges_at", "config", "congestion", "cwr_due", "dsack", "due_syn", "ece_due", "ecn_on", "ecn_recover",
         "error", "events", "fin_at", "fin_wanted", "frto", "heard_at", "history", "icmp_error", "irs", "iss",

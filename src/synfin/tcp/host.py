@@ -20,8 +20,10 @@ from synfin.tcp.chance import Chance
 from synfin.tcp.config import SECOND, Config
 from synfin.tcp.connection import Connection, Event
 from synfin.tcp.fragments import Fragments
+from synfin.tcp.listeners import Key, Listener, cookie, cookie_back
 from synfin.tcp.names import Kind, Place
 from synfin.tcp.packet import Icmp, Packet, parse
+from synfin.tcp.rest import Rest, Resting
 from synfin.wire.codec import Buffer
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
@@ -32,8 +34,6 @@ _RST_LIMIT = 200
 _ANY4, _ANY6 = bytes(4), bytes(16)
 _BROADCAST = b"\xff" * 4
 
-Key = tuple[bytes, int, bytes, int]
-
 
 def address(text: str | bytes) -> bytes:
     """An address as octets, from octets or from text; UsageError when it is none."""
@@ -43,29 +43,6 @@ def address(text: str | bytes) -> bytes:
         return ip_address(text).packed
     except ValueError as error:
         raise UsageError(f"{text!r} is not an IP address") from error
-
-
-class Listener:
-    """A port that is listened on; ``accept`` hands out connections that stand."""
-
-    __slots__ = ("backlog", "config", "cookies_until", "half_open", "place", "queue")
-
-    def __init__(self, place: Place, backlog: int, config: Config) -> None:
-        self.place = place
-        self.backlog = max(backlog, 1)
-        self.config = config
-        self.cookies_until = -1  # an ACK may answer a cookie until then
-        self.half_open: dict[Key, Connection] = {}
-        self.queue: deque[Connection] = deque()
-
-    @property
-    def state(self) -> State:
-        """LISTEN: a listener never is anything else."""
-        return State.LISTEN
-
-    def accept(self) -> Connection | None:
-        """The connection that waits longest; None when none does."""
-        return self.queue.popleft() if self.queue else None
 
 
 class Host:
@@ -82,11 +59,12 @@ class Host:
         self.chance = Chance(entropy)
         self.dropped = 0  # packets that could not be read
         self.fragments = Fragments()
+        self.resting = Resting()  # what is in TIME_WAIT
         self._listeners: dict[tuple[bytes, int], Listener] = {}
         self._parents: dict[Connection, tuple[Listener, Key]] = {}
         self._busy: dict[Connection, None] = {}
-        self._heap: list[tuple[int, int, Connection]] = []
-        self._soonest: dict[Connection, int] = {}
+        self._heap: list[tuple[int, int, Key]] = []
+        self._soonest: dict[Key, int] = {}
         self._serial = 0
         self._out: list[Packet] = []
         self._events: deque[Event] = deque()
@@ -111,12 +89,20 @@ class Host:
             return
         key = (packet.dst, packet.dport, packet.src, packet.sport)
         connection = self.connections.get(key)
-        if connection is not None and connection.state == State.TIME_WAIT and self._may_replace(connection, packet):
-            self._forget(key, connection)
-            self._incoming(packet, key, now, after=connection.snd_nxt)
-            return
         if connection is None:
-            self._incoming(packet, key, now)
+            rest = self.resting.records.get(key)
+            if rest is None:
+                self._incoming(packet, key, now)
+                return
+            if self._may_replace(rest, packet):
+                self.resting.drop(key)
+                self._incoming(packet, key, now, after=rest.snd_nxt)
+                return
+            connection = rest.connection(key)
+            connection.receive(packet, now)
+            if rest.held() is None:
+                connection.events.clear()  # nobody to tell
+            self._touched(key, connection, now)
             return
         if self._parents and connection in self._parents:
             parent = self._parents[connection][0]
@@ -127,21 +113,33 @@ class Host:
 
     def next_timer(self) -> int | None:
         """When ``timer_fired`` is to be called next; None: nothing runs."""
+        first, last = self._next(), self.resting.next_timer()
+        if first is None or last is None:
+            return last if first is None else first
+        return min(first, last)
+
+    def _next(self) -> int | None:
         heap = self._heap
         while heap:
-            when, _, connection = heap[0]
-            if self._soonest.get(connection) == when:
+            when, _, key = heap[0]
+            if self._soonest.get(key) == when:
                 return when
             heapq.heappop(heap)
         return None
 
     def timer_fired(self, now: int) -> None:
         """Do what is due."""
-        while (when := self.next_timer()) is not None and when <= now:
-            _, _, connection = heapq.heappop(self._heap)
-            del self._soonest[connection]
+        while (when := self._next()) is not None and when <= now:
+            _, _, key = heapq.heappop(self._heap)
+            del self._soonest[key]
+            connection = self.connections[key]
             connection.timer_fired(now)
-            self._touched(_key(connection), connection, now)
+            self._touched(key, connection, now)
+        for key, rest in self.resting.due(now):
+            held = rest.held()
+            if held is not None:
+                held.timer_fired(now)
+                self._touched(key, held, now)
 
     def take_output(self, now: int) -> list[Packet]:
         """The packets that may go out now; those to own addresses are received at once."""
@@ -151,9 +149,14 @@ class Host:
             busy, self._busy = self._busy, {}
             for connection in busy:
                 found += connection.take_output(now)
-                self._schedule(connection)
-                if connection.state == State.CLOSED:
-                    self._forget(_key(connection), connection)
+                key = _key(connection)
+                if connection.state is State.TIME_WAIT:
+                    self._forget(key, connection)
+                    self.resting.keep(key, connection)
+                elif connection.state is State.CLOSED:
+                    self._forget(key, connection)
+                else:
+                    self._schedule(key, connection)
             for packet in found:
                 if packet.dst in self._own:
                     self.receive(packet, now)
@@ -207,12 +210,12 @@ class Host:
             raise UsageError(f"{ip_address(there.address)} is not the address of one host")
         here = address(local) if local is not None else self._source(there.address)
         if not local_port:
-            chosen = self.chance.port(here, there, lambda p: (here, p, *there) not in self.connections, *EPHEMERAL)
+            chosen = self.chance.port(here, there, lambda p: self._free((here, p, *there)), *EPHEMERAL)
             if chosen is None:
                 raise UsageError("every local port to that place is taken: close some connections first")
             local_port = chosen
         key = (here, local_port, *there)
-        if key in self.connections:
+        if not self._free(key):
             raise UsageError(f"there is a connection from port {local_port} to that place already")
         connection = self._make(Place(here, local_port), there, config or self.config, now)
         self.connections[key] = connection
@@ -254,6 +257,9 @@ class Host:
 
     # ------------------------------------------------------------ inside
 
+    def _free(self, key: Key) -> bool:
+        return key not in self.connections and key not in self.resting.records
+
     def _source(self, remote: bytes) -> bytes:
         if remote in self._own:
             return remote
@@ -276,17 +282,19 @@ class Host:
         if packet.dst not in self._own or _nobody(packet.src):
             return
         if listener is None or flags & (SYN | ACK | RST) != SYN:
-            if (
-                listener is not None
-                and flags & (SYN | ACK | RST) == ACK
-                and self._cookie_back(listener, packet, key, now)
-            ):
-                return
+            if listener is not None and flags & (SYN | ACK | RST) == ACK:
+                found = cookie_back(self.chance, listener, packet, now)
+                if found is not None:
+                    self.connections[key] = found
+                    self._parents[found] = (listener, key)
+                    found.receive(packet, now)
+                    self._touched(key, found, now)
+                    return
             if listener is None or flags & ACK:
                 self._refuse(packet, now)
             return
         if len(listener.half_open) >= listener.backlog:
-            self._cookie(listener, packet, now)
+            self._out.append(cookie(self.chance, listener, packet, now))
             return
         local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
         iss = None
@@ -310,59 +318,7 @@ class Host:
         if answer is not None and self._rsts <= _RST_LIMIT:
             self._out.append(answer)
 
-    def _cookie(self, listener: Listener, packet: Packet, now: int) -> None:
-        """A SYN-ACK that keeps nothing: the rest hides in the low bits of the timestamp (window scale, SACK)."""
-        opts = options.read(packet.options)
-        listener.cookies_until = now + 128 * SECOND
-        local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
-        config = listener.config
-        iss = self.chance.cookie(local, remote, packet.seq, opts.mss or 536, now)
-        stamps, scale, sack = None, None, False
-        if opts.ts is not None and config.timestamps:
-            sack = opts.sack_permitted and config.sack
-            scale = config.scale if opts.wscale is not None else None
-            offset = self.chance.clock_offset(local, remote)
-            note = (opts.wscale if scale is not None and opts.wscale is not None else 15) | (16 if sack else 0)
-            # The clock of the connection to be may not run back: the note takes the low bits of a past tick.
-            stamps = ((_clock(now, offset) - 32 & ~31) | note, opts.ts[0])
-        mtu = config.mtu - (40 if len(packet.src) == 4 else 60)
-        raw = options.opening(config.mss or mtu, scale, sack, stamps)
-        window = min(config.receive_buffer, 65535)
-        p = packet
-        self._out.append(
-            Packet(p.dst, p.src, p.dport, p.sport, iss, p.seq + 1 & MASK, SYN | ACK, window, raw, ttl=config.ttl)
-        )
-
-    def _cookie_back(self, listener: Listener, packet: Packet, key: Key, now: int) -> bool:
-        """An ACK that answers a cookie makes the connection it stands for."""
-        if now > listener.cookies_until or len(listener.queue) >= listener.backlog:
-            return False
-        local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
-        iss, irs = packet.ack - 1 & MASK, packet.seq - 1 & MASK
-        mss = self.chance.open_cookie(local, remote, irs, iss, now)
-        if mss is None:
-            return False
-        opts = options.read(packet.options)
-        scale, sack, ts = None, False, None
-        if opts.ts is not None and listener.config.timestamps:
-            ts = (opts.ts[0], 0)
-            scale = opts.ts[1] & 15 if opts.ts[1] & 15 != 15 else None
-            sack = bool(opts.ts[1] & 16)
-        connection = self._make(local, remote, listener.config, now, iss=iss)
-        connection.listen(now)
-        syn = Packet(
-            packet.src, packet.dst, packet.sport, packet.dport, irs, 0, SYN, packet.window,
-            options.opening(mss, scale, sack, ts),
-        )  # fmt: skip
-        connection.receive(syn, now)
-        connection.take_output(now)  # the SYN-ACK is out already
-        self.connections[key] = connection
-        self._parents[connection] = (listener, key)
-        connection.receive(packet, now)
-        self._touched(key, connection, now)
-        return True
-
-    def _may_replace(self, old: Connection, packet: Packet) -> bool:
+    def _may_replace(self, old: Rest, packet: Packet) -> bool:
         """RFC 6191 2: is this SYN surely newer than the connection in TIME_WAIT?"""
         if packet.flags & (SYN | ACK | RST | FIN) != SYN or self._listener(packet.dst, packet.dport) is None:
             return False
@@ -397,8 +353,8 @@ class Host:
         if connection.state == State.CLOSED:
             if not connection.out:
                 self._forget(key, connection)
-        else:
-            self._schedule(connection)
+        elif connection.state is not State.TIME_WAIT:
+            self._schedule(key, connection)
 
     def _parented(self, key: Key, connection: Connection) -> None:
         """A passive connection is handed to its listener once it stands; before that it is nobody's business."""
@@ -412,7 +368,7 @@ class Host:
         else:
             listener.queue.append(connection)
 
-    def _schedule(self, connection: Connection) -> None:
+    def _schedule(self, key: Key, connection: Connection) -> None:
         """Note when a connection wants to be called.
 
         One that was noted for an earlier time stays there: the call then does nothing but note the later time.
@@ -420,15 +376,15 @@ class Host:
         when = connection.next_timer()
         if when is None:
             return
-        known = self._soonest.get(connection)
+        known = self._soonest.get(key)
         if known is None or when < known:
-            self._soonest[connection] = when
+            self._soonest[key] = when
             self._serial += 1
-            heapq.heappush(self._heap, (when, self._serial, connection))
+            heapq.heappush(self._heap, (when, self._serial, key))
             self._tidy()
 
     def _tidy(self) -> None:
-        """Drop noted times that mean nothing any more: they would keep connections alive that are gone."""
+        """Drop noted times that mean nothing any more."""
         if len(self._heap) > 2 * len(self._soonest) + 64:
             self._heap = [entry for entry in self._heap if self._soonest.get(entry[2]) == entry[0]]
             heapq.heapify(self._heap)
@@ -436,7 +392,10 @@ class Host:
     def _forget(self, key: Key, connection: Connection) -> None:
         if self.connections.get(key) is connection:
             del self.connections[key]
-        self._soonest.pop(connection, None)
+            self._soonest.pop(key, None)
+        rest = self.resting.records.get(key)
+        if connection.state is State.CLOSED and rest is not None and rest.held() in (connection, None):
+            self.resting.drop(key)
         self._busy.pop(connection, None)
         self._tidy()
 
@@ -450,7 +409,3 @@ def _nobody(address: bytes) -> bool:
 
 def _key(connection: Connection) -> Key:
     return (*connection.local, *connection.remote)
-
-
-def _clock(now: int, offset: int) -> int:
-    return now // 1_000_000 + offset & MASK

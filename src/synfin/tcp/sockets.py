@@ -13,7 +13,8 @@ from synfin.errors import UsageError
 from synfin.spec.tcp_states import State
 from synfin.tcp.config import Config
 from synfin.tcp.connection import Connection
-from synfin.tcp.host import Host, Listener
+from synfin.tcp.host import Host
+from synfin.tcp.listeners import Listener
 from synfin.tcp.names import Kind
 from synfin.wire.codec import Buffer
 
