@@ -266,7 +266,7 @@ def _verdict(found: Outcome, paint: Paint) -> str:
     errors = [one for one in found.wrong if one.severity is E]
     warnings = [one for one in found.wrong if one.severity is W]
     if errors or not found.walk.verdict.trusted:
-        names = list(dict.fromkeys(one.violation or one.name for one in errors)) or ["certificate_unknown_issuer"]
+        names = list(dict.fromkeys(one.violation or one.name for one in errors)) or ["it ends in no trusted root"]
         return f"{paint('bad', 'refused')}: {', '.join(names)}"
     if warnings:
         names = list(dict.fromkeys(one.violation or one.name for one in warnings))
