@@ -35,6 +35,7 @@ class Server(Endpoint):
         self._early_left = 0
         self._session_id = b""
         self._post_auth = False
+        self._tickets = 0
         if config.record_size_limit is not None:
             self._limit_in = config.record_size_limit
 

@@ -111,6 +111,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         peer_chain=psk.state.peer_chain if psk else (),
     )
     end._post_auth = checks.POST_AUTH in hello.bodies
+    end._tickets = config.tickets if 1 in hello.codes(checks.PSK_MODES) else 0  # RFC 8446 4.2.9
     _encrypted_extensions(end, hello, early)
     asked = False
     if chosen is not None:
@@ -343,7 +344,7 @@ class WaitClientFinished:
         end.keys13 = Keys(schedule, transcript)
         end.facts = self.progress.facts
         end.emit(HandshakeDone(end.facts))
-        for number in range(end.config.tickets):
+        for number in range(end._tickets):
             _send_ticket(end, schedule, number)
         return CONNECTED
 
