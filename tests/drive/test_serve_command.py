@@ -79,7 +79,7 @@ def test_a_page_a_capture_and_a_graceful_end(tmp_path: Path, capsys: pytest.Capt
     assert "TLS 1.3" in capsys.readouterr().out
 
 
-def test_own_certificates_by_name_and_key_type(tmp_path: Path) -> None:
+def test_own_certificates_by_name_and_key_kind(tmp_path: Path) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     root = mint.self_signed(mint.root_order("Root", now), make_key("p256"))
     options: list[str] = []
@@ -135,7 +135,7 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
             ("--tls-min", "1.1"): "choose 1.2 or 1.3",
             ("--ciphers", "RC4-MD5"): "no such cipher suite",
             ("--groups", "sect163k1"): "no such group",
-            ("--key-type", "dsa"): "choose from",
+            ("--key-kind", "dsa"): "choose from",
             ("--keylog", str(tmp_path)): "Is a directory",
             ("-w", str(tmp_path / "no" / "file")): "No such file",
             ("--idle-timeout", "0"): "more than 0",

@@ -43,8 +43,8 @@ def serve(
         Path | None,
         typer.Option("--ca-store", metavar="DIR", help="Let this `synfin ca` folder issue the certificate."),
     ] = None,
-    key_type: Annotated[
-        str, typer.Option("--key-type", metavar="LIST", help="Keys of certificates made here: p256,rsa2048,ed25519 ...")
+    key_kind: Annotated[
+        str, typer.Option("--key-kind", metavar="LIST", help="Keys of certificates made here: p256,rsa2048,ed25519 ...")
     ] = "p256",
     client_ca: Annotated[
         Path | None, typer.Option("--client-ca", metavar="PEM", help="Ask clients for a certificate by these CAs.")
@@ -140,7 +140,7 @@ def serve(
         keys=key,
         password_file=password_file,
         ca_store=ca_store,
-        key_types=key_type,
+        key_kinds=key_kind,
         client_ca=client_ca,
         client_cert=client_cert,
         tls_min=tls_min,

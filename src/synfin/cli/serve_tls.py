@@ -35,7 +35,7 @@ class Wanted:
     password_file: Path | None = None
     ca_store: Path | None = None
     names: tuple[str, ...] = ()
-    key_types: str = "p256"
+    key_kinds: str = "p256"
     client_ca: Path | None = None
     client_cert: str = ""
     tls_min: str = "1.2"
@@ -196,10 +196,10 @@ def _told(credential: tls.Credential) -> str:
 
 def _issued(wanted: Wanted) -> tuple[list[tls.Credential], bytes, str]:
     """Credentials made now: by the CA in a folder, or by a root of this run."""
-    kinds = [word.strip() for word in wanted.key_types.split(",") if word.strip()]
+    kinds = [word.strip() for word in wanted.key_kinds.split(",") if word.strip()]
     unknown = next((kind for kind in kinds if kind not in KINDS), None)
     if unknown is not None or not kinds:
-        raise UsageError(f"--key-type {unknown or wanted.key_types}: choose from {', '.join(KINDS)}")
+        raise UsageError(f"--key-kind {unknown or wanted.key_kinds}: choose from {', '.join(KINDS)}")
     now = datetime.now(UTC).replace(microsecond=0)
     found = []
     order = mint.leaf_order(wanted.names, now, life=LIFE)
