@@ -359,6 +359,9 @@ class Run:
     async def _exchange(self, ask: Ask, pipe: Pipe, stream: Stream, secure: TlsStream | None) -> None:
         self._step = "http"
         chosen = secure.facts.alpn if secure is not None and secure.facts is not None else None
+        if secure is not None and chosen != b"h2" and ask.alpn == (b"h2",):
+            await stream.close(drain=GOODBYE)
+            raise _HopError(Cause("http", "the server does not speak HTTP/2 here: it chose no h2 in TLS (ALPN)"))
         two = chosen == b"h2" or (secure is None and ask.prior_knowledge)
         request = Request(ask.method, ask.url.scheme, ask.url.authority, ask.url.target, ask.fields, ask.body)
         exchange: Exchange = Http2(request) if two else Http1(request)
