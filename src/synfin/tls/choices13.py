@@ -99,10 +99,19 @@ def resumed_session(end: Server, hello: Hello, name: str, truncated: bytes, retr
     """The first session offered that we know and may resume; PeerError bad_psk_binder for a false proof of it."""
     config = end.config
     found = hello.decoded[checks.PSK]
-    if config.ticket_keys is None or 1 not in hello.codes(checks.PSK_MODES) or not isinstance(found, b.PreSharedKey):
+    if (
+        (config.ticket_keys is None and not config.shared_keys)
+        or 1 not in hello.codes(checks.PSK_MODES)
+        or not isinstance(found, b.PreSharedKey)
+    ):
         return None
     for index, (identity, _) in enumerate(found.identities[:MAX_IDENTITIES]):
-        state = parse_state(config.ticket_keys.open(identity, end.now))
+        shared = next((key for known, key in config.shared_keys if known == identity), None)
+        state = None
+        if shared is not None:
+            state = TicketState(TLS13, 0x1301, shared, int(end.now * 1000), server_name=hello.server_name)
+        elif config.ticket_keys is not None:
+            state = parse_state(config.ticket_keys.open(identity, end.now))
         if state is None or state.version != TLS13 or suite_hash(state.suite) != name:
             continue
         age = int(end.now * 1000) - state.issued
@@ -116,7 +125,7 @@ def resumed_session(end: Server, hello: Hello, name: str, truncated: bytes, retr
             digest = fork.digest()
         else:
             digest = hashlib.new(name, truncated).digest()
-        if not compare_digest(found.binders[index], binder(name, state.secret, digest)):
+        if not compare_digest(found.binders[index], binder(name, state.secret, digest, shared is not None)):
             raise PeerError("bad_psk_binder", "the hello's binder", "another")
         return Psk(index, state)
     return None

@@ -70,7 +70,8 @@ class Client(Endpoint):
             raise UsageError("no cipher suite is left for the versions asked for")
         new = bool(config.suites_13)
         psk = old = None
-        if session is not None and session.fresh(self.now) and session.server_name == self.server_name:
+        fits = session is not None and (session.external or session.server_name == self.server_name)
+        if session is not None and fits and session.fresh(self.now):
             if session.version == TLS13 and new and session.suite in config.suites_13:
                 psk = session
             elif (session.version == TLS12 and session.suite in config.suites_12 and not new) or (

@@ -160,6 +160,8 @@ class ServerConfig(_Common):
     session_cache: SessionCache | None = None
     max_early_data: int = 0  # 0: early data is refused
     replay_guard: ReplayGuard | None = None  # must be there with max_early_data
+    #: External PSKs for SHA-256 suites: identity and key.
+    shared_keys: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     cookie: bool = False  # send a cookie with HelloRetryRequest; the engine keeps the state itself
 
     def __post_init__(self) -> None:

@@ -143,7 +143,7 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
 
 def _psk(session: Session, now: float) -> tuple[bytes, int]:
     """The body of pre_shared_key with a binder of zeros, and how many octets the binders take."""
-    age = (int((now - session.issued) * 1000) + session.age_add) & 0xFFFFFFFF
+    age = 0 if session.external else (int((now - session.issued) * 1000) + session.age_add) & 0xFFFFFFFF
     identity = len(session.ticket).to_bytes(2, "big") + session.ticket + age.to_bytes(4, "big")
     size = hashlib.new(suite_hash(session.suite)).digest_size
     binders = bytes([0, size + 1, size]) + bytes(size)
@@ -160,7 +160,7 @@ def _bind(raw: bytes, tail: int, session: Session, transcript: Transcript | None
         fork = transcript.fork()
         fork.add(truncated)
         digest = fork.digest()
-    value = binder(name, session.secret, digest)
+    value = binder(name, session.secret, digest, session.external)
     return raw[: -len(value)] + value
 
 

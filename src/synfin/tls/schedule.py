@@ -111,9 +111,10 @@ class Schedule:
         return keys.exporter_13(self.hash, self.exporter_secret, label, context, length)
 
 
-def binder(hash_name: str, psk: bytes, transcript_hash: bytes) -> bytes:
-    """The binder of a resumption PSK over the truncated ClientHello (RFC 8446 4.2.11.2)."""
-    key = keys.derive_secret(hash_name, keys.early_secret(hash_name, psk), "res binder", keys.empty_hash(hash_name))
+def binder(hash_name: str, psk: bytes, transcript_hash: bytes, external: bool = False) -> bytes:
+    """The binder of a resumption PSK, or an external one, over the truncated ClientHello (RFC 8446 4.2.11.2)."""
+    label = "ext binder" if external else "res binder"
+    key = keys.derive_secret(hash_name, keys.early_secret(hash_name, psk), label, keys.empty_hash(hash_name))
     return keys.verify_data_13(hash_name, key, transcript_hash)
 
 
