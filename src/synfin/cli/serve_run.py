@@ -114,6 +114,7 @@ async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
     stopped = _signals()
     _announce(plan, made, source, clear, root, capture)
     await stopped.wait()
+    log.flush()
     if not plan.quiet and not plan.json:
         _write("stopping: no new connections; requests under way may finish\n")
     loop = asyncio.get_running_loop()

@@ -30,6 +30,9 @@ from synfin.wire.tls.registry import version_name
 PORTION = 1 << 17
 #: Requests answered in a row before other connections have their turn.
 _BURST = 16
+#: How often waits are looked at, in seconds: one look at all of them costs less than a timer for each.
+_LOOK = 0.5
+_NEVER = float("inf")
 _HTTP = ("HTTP/1.0", "HTTP/1.1", "HTTP/2")
 
 
@@ -81,6 +84,7 @@ class WebServer:
         self._open: dict[asyncio.Task[None], _Connection] = {}
         self._room = asyncio.Event()
         self._date = (0, "")
+        self._looker: asyncio.TimerHandle | None = None
 
     @property
     def connections(self) -> int:
@@ -97,6 +101,8 @@ class WebServer:
     def serve(self, source: Source, config: tls.ServerConfig | None) -> None:
         """Serve what comes from ``source``, over TLS where there is a ``config``."""
         self._sources.append(source)
+        if self._looker is None:
+            self._look()
         self._acceptors.append(asyncio.create_task(self._accept(source, config)))
 
     async def _accept(self, source: Source, config: tls.ServerConfig | None) -> None:
@@ -116,6 +122,15 @@ class WebServer:
                 self._end_idle(1)
                 self._room.clear()
                 await self._room.wait()
+
+    def _look(self) -> None:
+        """End the waits that have lasted too long, now and again and again."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in list(self._open.values()):
+            connection.expire(now)
+        wait = self.patience
+        self._looker = loop.call_later(min(_LOOK, min(wait.head, wait.idle, wait.body, wait.write) / 4), self._look)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         connection = self._open.pop(task)
@@ -147,6 +162,8 @@ class WebServer:
             task.cancel()
         if self._open:
             await asyncio.wait(list(self._open), timeout=self.patience.drain + 1)
+        if self._looker is not None:
+            self._looker.cancel()
         self.log.flush()
 
 
@@ -154,8 +171,8 @@ class _Connection:
     """One connection of a server."""
 
     __slots__ = (
-        "_answering", "_config", "_ending", "_handshake", "_loop", "_octets", "_requests", "_server", "_spoken",
-        "_started", "idle", "pipe", "stream", "task",
+        "_answering", "_config", "_due", "_ending", "_handshake", "_late", "_loop", "_octets", "_requests", "_server",
+        "_spoken", "_started", "idle", "pipe", "stream", "task",
     )  # fmt: skip
 
     def __init__(self, server: WebServer, pipe: Pipe, config: tls.ServerConfig | None) -> None:
@@ -168,6 +185,8 @@ class _Connection:
         else:
             self.stream = TlsStream(pipe, tls.Server(config, now=clock.now(), entropy=clock.entropy))
         self.task: asyncio.Task[None] | None = None
+        self._due = _NEVER  # when the wait under way has lasted too long, by the loop's clock
+        self._late = False
         self.idle = False
         self._ending = False
         self._loop = asyncio.get_running_loop()
@@ -226,19 +245,42 @@ class _Connection:
 
     async def _read(self, seconds: float) -> bytes | None:
         """What comes within ``seconds``; None when nothing does; b"" at the end, clean or not."""
+        self._due = self._loop.time() + seconds
         try:
-            async with asyncio.timeout(seconds):
-                return await self.stream.read()
-        except TimeoutError:
+            return await self.stream.read()
+        except asyncio.CancelledError:
+            self._check_late()
             return None
         except TruncatedError:
             if self.idle:
                 return b""
             raise
+        finally:
+            self._due = _NEVER
 
     async def _write(self, data: bytes) -> None:
-        async with asyncio.timeout(self._server.patience.write):
+        self._due = self._loop.time() + self._server.patience.write
+        try:
             await self.stream.write(data)
+        except asyncio.CancelledError:
+            self._check_late()
+            raise TimeoutError from None
+        finally:
+            self._due = _NEVER
+
+    def expire(self, now: float) -> None:
+        """End the wait under way where its time is over."""
+        if self._due < now and self.task is not None and not self._ending:
+            self._due = _NEVER
+            self._late = True
+            self.task.cancel()
+
+    def _check_late(self) -> None:
+        """A wait was cancelled: by ``expire``, or by somebody who means all of us (CancelledError)."""
+        if not self._late or self.task is None:
+            raise asyncio.CancelledError
+        self._late = False
+        self.task.uncancel()
 
     # ------------------------------------------------------------ octets
 
