@@ -221,7 +221,7 @@ def _fault(why: str, limits: Limits) -> PeerError:
     if "content-length" in low:
         name = "http_conflicting_lengths" if "conflicting" in low else "http_bad_length"
         return PeerError(name, "one length", why)
-    if "status line" in low or "line received" in low:
+    if "status line" in low or "request line" in low or "line received" in low:
         return PeerError("http_bad_start_line", "a status line", why)
     return PeerError("http_bad_field", "a header field", why)
 
@@ -230,6 +230,8 @@ def _fault(why: str, limits: Limits) -> PeerError:
 
 #: Octets that may come before we have to say that we took some.
 _WINDOW = 1 << 20
+#: The longest frame we take (SETTINGS_MAX_FRAME_SIZE at its start value).
+_FRAME = 1 << 14
 #: Fields of HTTP/1.1 that HTTP/2 must not have (RFC 9113 8.2.2), and those that pseudo-fields say.
 _NOT_IN_2 = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "host"})
 
@@ -241,7 +243,8 @@ class Http2:
         self._limits = limits or Limits()
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
         self._done = self._failed = self._answered = False
-        self._first = b""
+        self._first = self._partial = b""
+        self._skip = 0  # octets of a frame still to come
         self._informational = self._idle = 0
         self._trailers: Fields = ()
         setting = h2.settings.SettingCodes
@@ -302,6 +305,7 @@ class Http2:
                 raise PeerError("h2_bad_preface", "a SETTINGS frame", repr(data[:16])[1:])
         found: list[Answer] = []
         try:
+            self._lengths(data)
             for event in self._h2.receive_data(data):
                 self._event(event, found)
             if not self._done:
@@ -320,6 +324,24 @@ class Http2:
             return []
         name = "http_short_body" if self._answered else "http_empty_reply"
         raise PeerError(name, "the end of the stream", "the end of the connection")
+
+    def _lengths(self, data: bytes) -> None:
+        """Refuse a frame by its announced length: h2 would hold all of it first."""
+        at = min(self._skip, len(data))
+        self._skip -= at
+        while at < len(data):
+            part = data[at : at + 9 - len(self._partial)]
+            self._partial += part
+            at += len(part)
+            if len(self._partial) < 9:
+                return
+            length = int.from_bytes(self._partial[:3], "big")
+            self._partial = b""
+            if length > _FRAME:
+                raise PeerError("h2_bad_frame_size", f"at most {_FRAME:,} octets", f"{length:,}")
+            step = min(length, len(data) - at)
+            at += step
+            self._skip = length - step
 
     def _send(self) -> None:
         """As much of the body as the server lets us."""
