@@ -35,6 +35,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     "signature checked": [(signing, "verify")],
     "chain judged": [(verify.PathVerifier, "__call__")],
     "key schedule": [
+        (keys, "traffic_keys"),
         (keys, "expand_labels"),
         (keys, "hkdf_expand_label"),
         (keys, "hkdf_extract"),

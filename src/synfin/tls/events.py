@@ -46,7 +46,11 @@ class HandshakeDone:
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """Application data, never empty.  ``early`` marks 0-RTT data, which an attacker may have replayed."""
+    """Application data, never empty.  ``early`` marks 0-RTT data, which an attacker may have replayed.
+
+    Records that came whole in one ``receive``, with nothing else between them, are one event: it holds no more than
+    that call brought.
+    """
 
     data: bytes
     early: bool = False
