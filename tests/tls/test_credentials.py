@@ -30,7 +30,7 @@ from tests.tls.ends import (
     ticket_keys,
     verifier,
 )
-from tests.tls.test_letter import LyingServer, constant
+from tests.tls.test_proofs import LyingServer, constant
 from tests.tls.test_refusals import changed, edit, hello_of, record
 
 WHEN = datetime.fromtimestamp(NOW, UTC)

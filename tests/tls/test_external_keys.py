@@ -41,8 +41,8 @@ def test_our_client_with_openssl() -> None:
     port = free_port()
     with (
         program(
-            OPENSSL, "s_server", "-accept", f"127.0.0.1:{port}", "-nocert", "-psk", KEY.hex(), "-tls1_3", "-rev", "-quiet",
-            "-psk_identity", "Client_identity",
+            OPENSSL, "s_server", "-accept", f"127.0.0.1:{port}", "-nocert", "-psk", KEY.hex(), "-tls1_3", "-rev",
+            "-quiet", "-psk_identity", "Client_identity",
         ),
         connect(port) as peer,
     ):  # fmt: skip
