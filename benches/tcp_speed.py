@@ -1,6 +1,8 @@
 """How fast the TCP endpoint and the simulated network are: bulk data, connections, floods, memory.
 
-    python -m benches.tcp_speed
+    python -m benches.tcp_speed [large]
+
+``large`` adds a run of 100,000 connections.
 
 Bulk: two hosts hand each other records with nothing between them, so every octet passes a sender and a receiver in one
 process; super-segments of 64 KiB are what a TUN device with offload carries.
@@ -8,6 +10,9 @@ process; super-segments of 64 KiB are what a TUN device with offload carries.
 
 from __future__ import annotations
 
+import gc
+import resource
+import sys
 import time
 import tracemalloc
 
@@ -20,14 +25,17 @@ BULK = 2_000_000_000
 
 
 def main() -> None:
+    if "large" in sys.argv:
+        connections(100_000)
+    connections(10_000)
     for name, config, size in (
         ("super-segments", Config(super_segment=65160, receive_buffer=4 << 20, send_buffer=4 << 20), BULK),
         ("single segments", Config(receive_buffer=4 << 20, send_buffer=4 << 20), BULK // 20),
     ):
         speed, packets = bulk(config, size)
         print(f"bulk, {name}: {speed:.2f} GB/s, {packets / 1e3:.0f} k packets/s")
+    per_segment()
     lossy(10_000_000)
-    connections(10_000)
     flood(1_000_000)
     memory(2_000)
 
@@ -89,24 +97,71 @@ def lossy(size: int) -> None:
     print(f"simulated transfer with faults: {packets / spent / 1e3:.0f} k segments/s, done: {talk.done}")
 
 
+def per_segment() -> None:
+    """Microseconds that a super-segment costs its sender (acknowledgments included) and its receiver."""
+    config = Config(super_segment=65160, receive_buffer=4 << 20, send_buffer=4 << 20)
+    one, two, a, b = standing(config)
+    block, now, packets = bytes(1 << 20), SECOND, 0
+    clock = time.perf_counter
+    sending = receiving = 0.0
+    while packets < 20_000:
+        begin = clock()
+        while one.send(a, block, now):
+            pass
+        now += MILLISECOND // 10
+        out = one.take_output(now)
+        sent = clock()
+        for packet in out:
+            two.receive(packet, now)
+        two.recv_buffers(b, now)
+        acks = two.take_output(now)
+        received = clock()
+        for packet in acks:
+            one.receive(packet, now)
+        for host in (one, two):
+            if (when := host.next_timer()) is not None and when <= now:
+                host.timer_fired(now)
+            while host.next_event() is not None:
+                pass
+        packets += len(out)
+        sending += sent - begin + clock() - received
+        receiving += received - sent
+    each = 1e6 / packets
+    print(f"a super-segment: {sending * each:.1f} us for its sender, {receiving * each:.1f} us for its receiver")
+
+
 def connections(count: int) -> None:
     """Short exchanges, in the simulator, a thousand new ones every simulated second."""
     network = Network(1, keep=False)
     a, b = network.host("a", "10.0.0.1"), network.host("b", "10.0.0.2")
     network.link(a, b)
-    Talks(b).listen(80, lambda: Talk(bytes(3000), patient=True), backlog=4096)
+    Talks(b).listen(80, lambda: Talk(bytes(3000), patient=True, keep=False), backlog=4096)
     talks = Talks(a)
-    done: list[Talk] = []
+    good = opened = 0
+    waiting: list[Talk] = []
 
     def open_one() -> None:
-        done.append(talks.connect("10.0.0.2", 80, Talk(b"GET / HTTP/1.1\r\n\r\n")))
+        nonlocal good, opened
+        waiting.append(talks.connect("10.0.0.2", 80, Talk(b"GET / HTTP/1.1\r\n\r\n", keep=False)))
+        if len(waiting) >= 1000:
+            good += sum(talk.done for talk in waiting)
+            waiting[:] = [talk for talk in waiting if not talk.done]
+        opened += 1
+        if opened < count:
+            network.after(MILLISECOND, open_one)
 
-    for number in range(count):
-        network.at(number * MILLISECOND, open_one)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begin = time.perf_counter()
+    network.at(0, open_one)
     network.run()
     spent = time.perf_counter() - begin
-    print(f"{count} connections: {spent:.1f} s, {count / spent:.0f}/s, all done: {all(talk.done for talk in done)}")
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    good += sum(talk.done for talk in waiting)
+    segments = sum(network.truth.counts.values())
+    print(
+        f"{count} connections: {spent:.1f} s, {count / spent:.0f}/s, {segments / spent / 1e3:.0f} k segments/s, "
+        f"peak memory +{grown / 1024:.0f} MiB, all done: {good == count}"
+    )
 
 
 def flood(count: int) -> None:
@@ -148,17 +203,25 @@ def memory(count: int) -> None:
                 two.receive(packet, 0)
     while listener.accept() is not None:
         pass
+    for host in (client, server):
+        while host.next_event() is not None:
+            pass
+    gc.collect()
     idle = tracemalloc.get_traced_memory()[0] / count / 2
     for connection in made:
-        client.shutdown(connection, 0)
+        client.close(connection, 0)
+    del connection
+    made.clear()
     exchange(client, server)
     for connection in list(server.connections.values()):
         server.shutdown(connection, 0)
+    del connection
     exchange(server, client)
+    gc.collect()
     waiting = tracemalloc.get_traced_memory()[0] / count
     tracemalloc.stop()
-    states = {str(connection.state) for connection in client.connections.values()}
-    print(f"memory: {idle / 1024:.1f} KiB an idle connection, {waiting / 1024:.1f} KiB one in {', '.join(states)}")
+    resting = len(client.resting.records)
+    print(f"memory: {idle / 1024:.1f} KiB an idle connection, {waiting / 1024:.1f} KiB one in TIME_WAIT ({resting})")
 
 
 def exchange(one: Host, two: Host) -> None:
