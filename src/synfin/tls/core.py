@@ -22,7 +22,7 @@ from synfin.spec.protection import BadRecord, Protection
 from synfin.spec.transcript import Transcript
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls.config import TLS12, TLS13, Limits
-from synfin.tls.events import Closed, Data, Event, Facts, Failed, KeyUpdated, PeerAlert
+from synfin.tls.events import Closed, Data, Event, Failed, KeyUpdated, PeerAlert
 from synfin.tls.records import APPLICATION_DATA, Records
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.messages import parse_handshake
@@ -72,7 +72,6 @@ class Endpoint(Records):
         self.entropy = entropy
         self.now = 0.0
         self.state: State | None = None
-        self.facts: Facts | None = None  # set when the handshake is done
         self.transcript = Transcript()
         self.pair12: tuple[Protection, Protection] | None = None  # TLS 1.2: what seals, what opens
         self._deadline = deadline
@@ -149,22 +148,15 @@ class Endpoint(Records):
 
     def send(self, data: Buffer) -> None:
         """Application data.  UsageError before the handshake is done or after closing."""
-        if not self.ready:
+        if self.facts is None or self._mute:
             raise UsageError("application data can be sent only between the end of the handshake and close()")
         self._send_data(data)
 
     def _send_data(self, data: Buffer) -> None:
         if self._flight:
             self.flush()
-        limit = self._limit_out
-        size = len(data)
-        if size <= limit:
-            if size:
-                self.seal(APPLICATION_DATA, data)
-            return
-        view = memoryview(data)
-        for at in range(0, size, limit):
-            self.seal(APPLICATION_DATA, view[at : at + limit])
+        if len(data):
+            self.seal(APPLICATION_DATA, data)
 
     def close(self) -> None:
         """Send close_notify (RFC 8446 6.1); data may still come in.  Harmless when repeated."""
