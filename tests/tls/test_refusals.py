@@ -425,7 +425,7 @@ def test_records_in_clear_after_the_handshake() -> None:
         (record(b"\x18\0\0\1\0"), "unprotected_record"),
         (record(b"\2\x28", 21), "unprotected_record"),
         (b"\x17\3\3\x41\1", "record_overflow"),
-        (b"\x17\2\0\0\1x", "bad_record_mac"),
+        (b"\x17\2\0\0\1x", "bad_record_version"),
     ):
         _, two = connected()
         two.receive(octets, NOW)

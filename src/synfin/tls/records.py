@@ -171,16 +171,16 @@ class Records:
             held += view[pos:]
 
     def _header(self, kind: int, version: int, length: int, view: memoryview, pos: int) -> None:
-        """Refuse what no record of any version may look like; TLS 1.3 ignores the version here (RFC 8446 5.1)."""
+        """Refuse what no record of any version may look like; TLS 1.3 ignores newer versions (RFC 8446 5.1, D.5)."""
         major = version >> 8
-        if self.version == TLS13 or (self._new and not self.version and kind == HANDSHAKE):
+        if major > 3 and (self.version == TLS13 or (self._new and not self.version and kind == HANDSHAKE)):
             major = 3
         elif self.version == TLS12 and version != TLS12:
             raise PeerError("bad_record_version", "0x0303", f"0x{version:04x}")
         if not CCS <= kind <= APPLICATION_DATA or major != 3:
+            if CCS <= kind <= APPLICATION_DATA:
+                raise PeerError("bad_record_version", "3.x", str(major))
             if self._opened_any or self.version:
-                if major != 3:
-                    raise PeerError("bad_record_version", "3.x", str(major))
                 raise PeerError("unknown_content_type", "20 to 23", str(kind))
             head = bytes(view[pos : pos + 5])
             if head.partition(b" ")[0] in _METHODS:
