@@ -330,4 +330,5 @@ def _farewell(plan: Plan, log: AccessLog, capture: LiveCapture | PduCapture | No
         _write(f"stopped: {log.requests} request{'s' * (log.requests != 1)}{failed}\n")
     if capture is not None and not plan.json:
         lost = f", {dropped} lost" if dropped else ""
-        _write(f"{plan.write}: {capture.packets} packets{lost}; `synfin read {plan.write}` tells the story\n")
+        what = "packets" if isinstance(capture, LiveCapture) else "PDUs"
+        _write(f"{plan.write}: {capture.packets} {what}{lost}; `synfin read {plan.write}` tells the story\n")
