@@ -34,6 +34,13 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
 * After two timeouts of a long segment the path is taken for a black hole: packets have 1024 octets (IPv6: 1280), and
   probes find what fits (RFC 4821).
 * Timestamps, SACK and window scaling are offered; ECN is granted when asked for, not asked for.
+* After three retransmissions the user is told by a soft error (R1), by default after five minutes it ends (R2).
+* The user timeout option (RFC 5482) is off; where it is on, the longer wish counts, between 100 s and an hour.
+* In recovery the rate is reduced in proportion (RFC 9937).  A loss that was none is taken back by F-RTO, by timestamps
+  (RFC 3522) or by D-SACK (RFC 3708).  HyStart++ is not done.
+* An MSS below 48 counts as 48.  Fragments are joined by the host within bounds; source routes are not built.
+* A super-segment waits for a third of the congestion window while acknowledgments are on their way.
+* A connection in TIME_WAIT that its user has let go is kept as a small record (``rest``).
 * SACK blocks go in segments without data; one that has both is sent as two.
 * What a peer reported by SACK counts as lost again when a timeout finds the first octets outstanding among it.
 """
