@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from synfin.sim.network import HostNode
-from synfin.spec.tcp_states import State
 from synfin.tcp.connection import Connection, Event
 from synfin.tcp.listeners import Listener
 from synfin.tcp.names import Kind
@@ -99,7 +98,7 @@ class Talks:
             if talk is None:
                 return
         talk.event(self.node, event)
-        if connection.state is State.TIME_WAIT:
+        if connection.state == "TIME_WAIT":
             talk.done = True  # both directions are closed; what is left is the host's
         if talk.done or talk.error is not None:
             del self.talks[connection]
