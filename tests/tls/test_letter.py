@@ -272,12 +272,6 @@ def test_answers_to_a_key(psk: bytes, share: bool, alert: int) -> None:
 # ---------------------------------------------------------------- the flights after the hellos
 
 
-def _signed_by_rsa(lie: Lie) -> Server:
-    two = LyingServer(server_config("rsa2048", max_version=OLD), now=NOW, entropy=os.urandom)
-    two.lies = {12: lie}
-    return two
-
-
 FROM_SERVER: list[tuple[str, int, int, Lie, int]] = [
     ("no curve point", OLD, 12, constant(12, b"\3\0\x1d\0\x04\3\0\1x"), DECODE),
     ("no signature", OLD, 12, constant(12, b"\3\0\x1d\1x"), DECODE),
@@ -397,12 +391,9 @@ def test_from_the_client(what: str, version: int, kind: int, lie: Lie, alert: in
     assert _alert(two) == alert, what
 
 
-#: Diffie-Hellman public values that a server must refuse, and an empty one (RFC 7919 5.1, RFC 5246 7.4.7.2).
-PRIME = int.from_bytes(bytes.fromhex("ff" * 8), "big")
-
-
 @pytest.mark.parametrize("what", ["empty", "zero", "one", "p-1", "p", "long"])
 def test_diffie_hellman_of_the_client(what: str) -> None:
+    """RFC 7919 3 and 5.1, RFC 5246 7.4.7.2."""
     from synfin.tls import groups
 
     p = int.from_bytes(groups.prime_octets(256), "big")
