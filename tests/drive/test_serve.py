@@ -9,6 +9,9 @@ import socket
 import time
 from pathlib import Path
 
+import h2.config
+import h2.connection
+import h2.events
 import pytest
 
 from synfin.drive.server import Bounds, Patience
@@ -247,5 +250,36 @@ def test_a_file_that_shrinks_is_not_passed_off_as_whole(tmp_path: Path) -> None:
         async with site(tmp_path, Files(tmp_path)) as place:
             await asyncio.to_thread(talk, place)
             assert "became shorter" in place.log
+
+    asyncio.run(run())
+
+
+def test_http2_peers_that_err_or_idle_hear_goaway(tmp_path: Path) -> None:
+    def broken(place: Site) -> None:
+        stream = place.client(alpn=(b"h2",))
+        stream.send(GET)  # where the preface should be
+        got = stream.recv_all()
+        assert b"\0\0\x08\7\0\0\0\0\0" in got and got[-4:] == b"\0\0\0\1", "GOAWAY, PROTOCOL_ERROR"
+        stream.close()
+
+    async def run() -> None:
+        async with site(tmp_path) as place:
+            await asyncio.to_thread(broken, place)
+            assert "[h2_bad_preface]" in place.log
+            await place.alive()
+            peer = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+            peer.initiate_connection()
+            peer.send_headers(1, [(":method", "GET"), (":scheme", "https"), (":authority", "x"), (":path", "/json")])
+            peer.end_stream(1)
+            stream = await asyncio.to_thread(place.client, alpn=(b"h2",))
+            stream.send(peer.data_to_send())
+            events: list[h2.events.Event] = []
+            while not any(isinstance(event, h2.events.StreamEnded) for event in events):
+                events += peer.receive_data(await asyncio.to_thread(stream.recv))
+            stopping = asyncio.create_task(place.server.stop())
+            events = peer.receive_data(await asyncio.to_thread(stream.recv_all))
+            assert any(isinstance(event, h2.events.ConnectionTerminated) and not event.error_code for event in events)
+            await asyncio.to_thread(stream.close)
+            await stopping
 
     asyncio.run(run())

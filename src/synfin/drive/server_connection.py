@@ -1,0 +1,369 @@
+"""One connection of a server: the handshake, then HTTP/1, HTTP/2 or raw octets, and an end that loses nothing.
+
+Every wait has an end (``Patience`` in ``server``): a peer that is slow or silent is told so where the protocol has
+words for it (408, GOAWAY, close_notify) and left.  What went wrong is one line of the log; nothing is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from synfin import tls
+from synfin.drive import clock
+from synfin.drive.server_seen import connection_seen
+from synfin.drive.streams import AlertError, Pipe, PlainStream, TlsStream, TruncatedError
+from synfin.errors import PeerError
+from synfin.http.app import Answer, Refusal, Request, json_answer, told
+from synfin.http.server1 import PREFACE, Http1, answer_head, bodiless, pieces
+from synfin.http.server2 import Http2
+from synfin.wire.tls.registry import version_name
+
+if TYPE_CHECKING:
+    from synfin.drive.server import WebServer
+
+#: Octets of a body handed to TLS at a time.
+PORTION = 1 << 17
+#: Requests answered in a row before other connections have their turn.
+_BURST = 16
+_NEVER = float("inf")
+_HTTP = ("HTTP/1.0", "HTTP/1.1", "HTTP/2")
+
+
+class Connection:
+    """One connection of a server."""
+
+    __slots__ = (
+        "_answering", "_config", "_due", "_ending", "_handshake", "_late", "_loop", "_octets", "_requests", "_server",
+        "_spoken", "_started", "idle", "pipe", "stream", "task",
+    )  # fmt: skip
+
+    def __init__(self, server: WebServer, pipe: Pipe, config: tls.ServerConfig | None) -> None:
+        self._server = server
+        self._config = config
+        self.pipe = pipe
+        self.stream: TlsStream | PlainStream
+        if config is None:
+            self.stream = PlainStream(pipe)
+        else:
+            self.stream = TlsStream(pipe, tls.Server(config, now=clock.now(), entropy=clock.entropy))
+        self.task: asyncio.Task[None] | None = None
+        self._due = _NEVER  # when the wait under way has lasted too long, by the loop's clock
+        self._late = False
+        self.idle = False
+        self._ending = False
+        self._loop = asyncio.get_running_loop()
+        self._started = clock.now()
+        self._handshake: float | None = None
+        self._requests = 0
+        self._answering: dict[int, tuple[str, str, int, float]] = {}  # HTTP/2: what was asked, status, since when
+        self._octets = 0
+        self._spoken = ""
+
+    def end_if_idle(self) -> bool:
+        """End the connection where it waits for a request; whether it does."""
+        if self.idle and not self._ending and self.task is not None:
+            self._ending = True
+            self.task.cancel()
+            return True
+        return False
+
+    async def run(self) -> None:
+        """From the handshake to the end."""
+        stream, server = self.stream, self._server
+        where = "in the handshake"
+        try:
+            try:
+                if isinstance(stream, TlsStream):
+                    facts = await stream.handshake()
+                    self._handshake = clock.now() - self._started
+                    self._spoken = " " + version_name(facts.version)
+                where = "while serving"
+                self.idle = True
+                await self._talk()
+            except asyncio.CancelledError:
+                if not self._ending or self.task is None:
+                    raise
+                self.task.uncancel()
+            except (PeerError, AlertError) as error:
+                server.log.failure(self.pipe.remote, where, error)
+            except OSError as error:
+                if where == "in the handshake" or not self.idle:
+                    server.log.failure(self.pipe.remote, where, error)
+            await stream.close(drain=0.2 if server.stopping else server.patience.drain)
+        except asyncio.CancelledError:
+            stream.abort()
+
+    async def _talk(self) -> None:
+        if self._server.app is None:
+            await self._raw_echo()
+            return
+        stream = self.stream
+        if isinstance(stream, TlsStream) and stream.facts is not None and stream.facts.alpn == b"h2":
+            await self._http2(b"")
+        else:
+            await self._http1()
+
+    # ------------------------------------------------------------ waits that end
+
+    async def _read(self, seconds: float) -> bytes | None:
+        """What comes within ``seconds``; None when nothing does; b"" at the end, clean or not."""
+        self._due = self._loop.time() + seconds
+        try:
+            return await self.stream.read()
+        except asyncio.CancelledError:
+            self._check_late()
+            return None
+        except TruncatedError:
+            if self.idle:
+                return b""
+            raise
+        finally:
+            self._due = _NEVER
+
+    async def _write(self, data: bytes) -> None:
+        self._due = self._loop.time() + self._server.patience.write
+        try:
+            await self.stream.write(data)
+        except asyncio.CancelledError:
+            self._check_late()
+            raise TimeoutError from None
+        finally:
+            self._due = _NEVER
+
+    def expire(self, now: float) -> None:
+        """End the wait under way where its time is over."""
+        if self._due < now and self.task is not None and not self._ending:
+            self._due = _NEVER
+            self._late = True
+            self.task.cancel()
+
+    def _check_late(self) -> None:
+        """A wait was cancelled: by ``expire``, or by somebody who means all of us (CancelledError)."""
+        if not self._late or self.task is None:
+            raise asyncio.CancelledError
+        self._late = False
+        self.task.uncancel()
+
+    # ------------------------------------------------------------ octets
+
+    async def _raw_echo(self) -> None:
+        server = self._server
+        while not server.stopping:
+            self.idle = True
+            data = await self._read(server.patience.idle)
+            if not data:
+                break
+            self.idle = False
+            self._octets += len(data)
+            await self._write(data)
+        self._server.log.connection(
+            self.pipe.remote, f"echoed{self._spoken}", self._octets, clock.now() - self._started
+        )
+
+    # ------------------------------------------------------------ HTTP/1
+
+    async def _http1(self) -> None:
+        server, patience = self._server, self._server.patience
+        talk = Http1(server.bounds.head, server.bounds.body, server.budget)
+        ended, burst = False, 0
+        until = self._loop.time() + patience.idle  # of the wait for a head or a body
+        in_head = in_body = False
+        try:
+            while True:
+                found = None
+                if self._requests or not _preface(talk.begins):
+                    found = talk.next()
+                elif talk.begins == PREFACE:
+                    await self._http2(talk.take_rest())
+                    return
+                if isinstance(found, bytes):
+                    await self._write(found)
+                elif isinstance(found, Refusal):
+                    await self._refuse1(found)
+                    return
+                elif found is not None:
+                    in_head = in_body = False
+                    keep = await self._answer1(found)
+                    if not keep or server.stopping:
+                        return
+                    until = self._loop.time() + patience.idle
+                    burst += 1
+                    if not burst % _BURST:
+                        await asyncio.sleep(0)
+                    continue
+                if ended:
+                    return
+                if talk.in_body:
+                    if not in_body:
+                        in_body, until = True, self._loop.time() + patience.body
+                elif talk.in_head and not in_head:
+                    in_head, until = True, self._loop.time() + patience.head
+                self.idle = not (talk.in_head or talk.in_body)
+                slow = talk.received / patience.slowest if in_body else 0.0
+                data = await self._read(max(0.0, until + slow - self._loop.time()))
+                if data is None:
+                    if not self.idle:
+                        what = "body" if in_body else "head"
+                        await self._refuse1(Refusal(408, "", f"the request's {what} did not come in time"))
+                    return
+                self.idle = False
+                if data:
+                    talk.receive(data)
+                else:
+                    ended = True
+                    talk.receive_eof()
+        finally:
+            talk.forget()
+
+    async def _answer1(self, request: Request) -> bool:
+        """Answer; whether the connection goes on."""
+        server = self._server
+        started = self._loop.time()
+        answer = self._decide(request, f"HTTP/{request.version}")
+        keep = request.keep and not answer.close and not server.stopping
+        head = answer_head(answer, request, server.date(), keep)
+        sent = 0
+        try:
+            if bodiless(answer, request):
+                await self._write(head)
+            elif isinstance(answer.body, bytes) and len(answer.body) < PORTION:
+                sent = len(answer.body)
+                await self._write(head + answer.body)
+            else:
+                for part in pieces(answer, PORTION):
+                    sent += len(part)
+                    await self._write(head + part if head else part)
+                    head = b""
+                    await asyncio.sleep(0)
+        finally:
+            if not isinstance(answer.body, bytes):
+                answer.body.close()
+        self._told(request.method, request.target, _HTTP[request.version != "1.0"], answer.status, sent, started)
+        if head == b"" and sent != answer.size:
+            server.log.failure(self.pipe.remote, "while serving", "the file became shorter while it was sent")
+            self.stream.abort()
+            return False
+        return keep
+
+    async def _refuse1(self, refusal: Refusal) -> None:
+        started = self._loop.time()
+        answer = told(refusal.status, refusal.why)
+        self.idle = False
+        if refusal.violation:
+            self._server.log.failure(self.pipe.remote, "while serving", PeerError(refusal.violation, "", refusal.why))
+        await self._write(answer_head(answer, None, self._server.date(), False) + _body_of(answer))
+        self._told("-", "-", "HTTP/1.1", answer.status, answer.size, started)
+
+    # ------------------------------------------------------------ HTTP/2
+
+    async def _http2(self, first: bytes) -> None:
+        server, patience = self._server, self._server.patience
+        talk = Http2(server.bounds.body, server.budget)
+        until = self._loop.time()
+        coming = False  # nothing but the rest of requests is awaited
+        self.idle = True
+        try:
+            await self._flush2(talk)
+            data: bytes | None = first
+            while True:
+                if data:
+                    self.idle = False
+                    started = self._loop.time()
+                    try:
+                        found = talk.receive(data)
+                    except PeerError:
+                        await self._flush2(talk)
+                        raise
+                    for stream, item in found:
+                        self._answer2(talk, stream, item, started)
+                if server.stopping:
+                    talk.close()
+                await self._flush2(talk)
+                if talk.closed and talk.idle:
+                    return
+                now = self._loop.time()
+                if talk.idle:
+                    until = now + patience.idle
+                elif talk.sending:
+                    until = now + patience.write
+                elif not coming:
+                    until = now + patience.body
+                else:
+                    until += len(data or b"") / patience.slowest
+                coming = not talk.idle and not talk.sending
+                self.idle = talk.idle
+                data = await self._read(until - now)
+                if data == b"":
+                    return
+                if data is None:
+                    if not talk.idle:
+                        server.log.failure(self.pipe.remote, "while serving", "the client took too long")
+                    talk.close()
+                    await self._flush2(talk)
+                    return
+        except asyncio.CancelledError:
+            if self._ending and not talk.closed:  # idle, and the server stops
+                talk.close()
+                await self._flush2(talk)
+            raise
+        finally:
+            talk.forget()
+            self._finished2(talk)
+
+    async def _flush2(self, talk: Http2) -> None:
+        while out := talk.output(PORTION):
+            await self._write(out)
+            if talk.finished:
+                self._finished2(talk)
+            if len(out) >= PORTION:
+                await asyncio.sleep(0)
+
+    def _finished2(self, talk: Http2) -> None:
+        """Tell of the answers that are out."""
+        for stream, octets in talk.finished:
+            method, target, status, started = self._answering.pop(stream, ("-", "-", 0, 0.0))
+            self._told(method, target, "HTTP/2", status, octets, started)
+        talk.finished.clear()
+
+    def _answer2(self, talk: Http2, stream: int, item: Request | Refusal, started: float) -> None:
+        head = isinstance(item, Request) and item.method == "HEAD"
+        if isinstance(item, Request):
+            answer = self._decide(item, "HTTP/2")
+            method, target = item.method, item.target
+        else:
+            answer = told(item.status, item.why)
+            method, target = "-", "-"
+        self._answering[stream] = method, target, answer.status, started
+        talk.answer(stream, answer, head, self._server.date())
+
+    # ------------------------------------------------------------ both
+
+    def _decide(self, request: Request, protocol: str) -> Answer:
+        self._requests += 1
+        app = self._server.app
+        if request.path == "/connection" and request.method in ("GET", "HEAD"):
+            seen = connection_seen(
+                self.stream,
+                protocol=protocol,
+                started=self._started,
+                handshake=self._handshake,
+                requests=self._requests,
+            )
+            return json_answer(seen)
+        return app(request) if app is not None else told(404)
+
+    def _told(self, method: str, target: str, http: str, status: int, octets: int, started: float) -> None:
+        self._server.log.request(
+            self.pipe.remote, method, target, http + self._spoken, status, octets, self._loop.time() - started
+        )
+
+
+def _body_of(answer: Answer) -> bytes:
+    """A short answer's body."""
+    return answer.body if isinstance(answer.body, bytes) else b""
+
+
+def _preface(begins: bytes) -> bool:
+    """Whether a connection's first octets may be the beginning of HTTP/2."""
+    return len(begins) >= 3 and PREFACE.startswith(begins)
