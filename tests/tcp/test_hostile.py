@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synfin.tcp import Config
+from synfin.tcp import Config, Host, Icmp, Packet
 from synfin.tcp.queues import MAX_CHUNKS
-from tests.tcp.dialogue import HERE, PLAIN, Dialogue, in_state
+from tests.tcp.dialogue import HERE, PEER_PORT, PLAIN, PORT, THERE, Dialogue, in_state
 from tests.tcp.test_matrix import NUMBERS
+from tests.tcp.test_scenarios import between
 
 near = st.one_of(st.integers(-5, 30), st.sampled_from([-100_000, 65534, 65535, 65536, 1 << 31, -(1 << 31), 100_000]))
 
@@ -91,3 +93,63 @@ def test_packets_for_others_are_not_ours() -> None:
     d.host.receive(d.packet("SYN", 0)._replace(src=bytes(4)), d.now)
     assert d.said() == []
     assert HERE in d.host.addresses
+
+
+def test_octets_one_by_one_cost_little_more_than_octets() -> None:
+    """Nobody reads, and the peer fills the window with the smallest segments there are, in order or backwards."""
+    for order in (range(20_000), range(19_999, -1, -1)):
+        d = Dialogue(Config(delayed_ack=0, timestamps=False, receive_buffer=1 << 18)).established()
+        packets = [d.packet("ACK", 1 + n, 1, payload=b"x").write() for n in order]
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        for packet in packets:
+            d.host.receive(packet, d.now)
+            d.said()
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        assert grown < 2_500_000
+        assert d.connection is not None
+        if order[0] == 0:
+            assert d.connection.readable == 20_000
+            assert grown < 100_000
+
+
+def test_events_that_a_peer_makes_do_not_pile_up() -> None:
+    d = Dialogue().established()
+    d.send(b"x")
+    for n in range(1000):
+        d.host.receive(d.packet("URG,ACK", 1 + n, 1, size=1, urgent=500), d.now)
+        d.host.receive(Icmp(THERE, HERE, 3, 1, 0, THERE, PORT, PEER_PORT, d.iss + 1 & 0xFFFFFFFF), d.now)
+        d.said()
+    assert sorted(d.events()) == ["connected", "readable", "soft error", "urgent"]
+
+
+def test_a_tiny_mss_does_not_make_many_records() -> None:
+    d = Dialogue(Config(send_buffer=1 << 18, delayed_ack=0)).established(
+        active=False, options=bytes.fromhex("02040001")
+    )
+    assert d.connection is not None
+    d.connection.congestion.cwnd = 1 << 20
+    d.send(bytes(1 << 18))
+    assert len(d.connection.board) <= 65535 // 48 + 1
+
+
+def test_a_flood_of_syns_leaves_nothing_and_the_honest_are_served() -> None:
+    host, client = Host([HERE], b"0123456789abcdef"), Host(["10.0.0.9"], b"fedcba9876543210")
+    listener = host.listen(PORT, backlog=64)
+    tracemalloc.start()
+    before = 0
+    for number in range(12_000):
+        if number == 2000:
+            before = tracemalloc.get_traced_memory()[0]
+        source = (0xC0000000 + number).to_bytes(4, "big")
+        host.receive(Packet(source, HERE, 1024 + number, PORT, number, 0, 2, 1000), number * 1000)
+        assert len(host.take_output(number * 1000)) == 1
+    grown = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert grown < 50_000
+    assert len(host.connections) == 64
+    connection = client.connect(HERE, PORT, 0)
+    between(client, host, 12_000_000)
+    assert listener.accept() is not None
+    assert str(connection.state) == "ESTABLISHED"

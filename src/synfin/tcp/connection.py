@@ -16,7 +16,7 @@ from synfin.spec.tcp_states import Cause, Sent, State, by_cause
 from synfin.tcp import arrives, output, pathmtu, patience, recovery, segments
 from synfin.tcp.config import MILLISECOND, SECOND, Config
 from synfin.tcp.congestion import NewReno, Saved, controller
-from synfin.tcp.names import NEVER, Kind, Place, Step, Timer
+from synfin.tcp.names import NEVER, ONCE, Kind, Place, Step, Timer
 from synfin.tcp.options import TS_SIZE
 from synfin.tcp.packet import Icmp, Packet
 from synfin.tcp.queues import ReceiveQueue, SendQueue
@@ -289,10 +289,11 @@ class Connection:
         return True
 
     def tell(self, kind: Kind, detail: str = "") -> None:
-        """Leave an event; readable and writable are told once until they are read."""
-        for event in self.events:
-            if event.kind == kind and kind in (Kind.READABLE, Kind.WRITABLE):
-                return
+        """Leave an event; those of ``ONCE`` are told once until they are read."""
+        if kind in ONCE:
+            for event in self.events:
+                if event.kind is kind:
+                    return
         self.events.append(Event(kind, self, detail))
 
     def fail(self, cause: Cause, kind: Kind, now: int, detail: str = "") -> None:

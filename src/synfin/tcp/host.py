@@ -21,7 +21,7 @@ from synfin.tcp.config import SECOND, Config
 from synfin.tcp.connection import Connection, Event
 from synfin.tcp.fragments import Fragments
 from synfin.tcp.listeners import Key, Listener, cookie, cookie_back
-from synfin.tcp.names import Kind, Place
+from synfin.tcp.names import ONCE, Kind, Place
 from synfin.tcp.packet import Icmp, Packet, parse
 from synfin.tcp.rest import Rest, Resting
 from synfin.wire.codec import Buffer
@@ -68,7 +68,7 @@ class Host:
         self._serial = 0
         self._out: list[Packet] = []
         self._events: deque[Event] = deque()
-        self._told: set[tuple[Connection, Kind]] = set()  # readable and writable events that wait to be read
+        self._told: set[tuple[Connection, Kind]] = set()  # events of ``ONCE`` that wait to be read
         self._rst_at = self._rsts = 0
 
     # ------------------------------------------------------------ the five verbs
@@ -345,7 +345,7 @@ class Host:
             self._parented(key, connection)
         while connection.events:
             event = connection.events.pop(0)
-            if event.kind in (Kind.READABLE, Kind.WRITABLE):
+            if event.kind in ONCE:
                 if (connection, event.kind) in self._told:
                     continue
                 self._told.add((connection, event.kind))

@@ -41,6 +41,10 @@ class Kind(StrEnum):
     CLOSED = "closed"  # both directions were closed in order
 
 
+#: Told once until they are read, however often a peer makes them happen.
+ONCE = frozenset((Kind.READABLE, Kind.WRITABLE, Kind.URGENT, Kind.SOFT_ERROR))
+
+
 class Step(NamedTuple):
     """One transition: when, from where, why, where to."""
 

@@ -63,10 +63,8 @@ def in_order(c: Connection, packet: Packet, now: int) -> bool:
     c.heard_at = now
     c.probes = 0
     c.snd_wl1, c.snd_wl2 = nxt, c.snd_una
-    queue = c.received
-    queue.chunks.append(payload)
-    queue.ready += size
-    queue.nxt = c.rcv_nxt = nxt + size
+    c.received.append(payload, size)
+    c.rcv_nxt = nxt + size
     c.tell(Kind.READABLE)
     c.ack_pending += size
     if c.ack_pending >= 2 * c.mss or not c.config.delayed_ack:

@@ -16,6 +16,7 @@ from synfin.wire.codec import Buffer
 
 #: Buffers below this size are joined, so that a user who writes octet by octet does not cost an object each.
 _SMALL = 2048
+_TINY = 256
 #: Ranges out of order that are kept; a peer that makes more has the others thrown away (it must send them again).
 MAX_RANGES = 1024
 MAX_CHUNKS = 16384
@@ -123,9 +124,7 @@ class ReceiveQueue:
             data = memoryview(data)[self.nxt - start :]
             start = self.nxt
         if start == self.nxt and not self._ranges:
-            self.chunks.append(data)
-            self.ready += end - start
-            self.nxt = end
+            self.append(data, end - start)
             return again
         dup = self._insert(start, end, data)
         if self._ranges[0].start == self.nxt:
@@ -137,6 +136,18 @@ class ReceiveQueue:
             if first.start in self._recent:
                 self._recent.remove(first.start)
         return again or dup
+
+    def append(self, data: Buffer, size: int) -> None:
+        """The next octets in order.  Small ones are joined, or a peer that sends octet by octet would cost a lot."""
+        chunks = self.chunks
+        if size >= _TINY:
+            chunks.append(data)
+        elif chunks and type(last := chunks[-1]) is bytearray and len(last) < _SMALL:
+            last += data
+        else:
+            chunks.append(bytearray(data))
+        self.ready += size
+        self.nxt += size
 
     def _insert(self, start: int, end: int, data: Buffer) -> tuple[int, int] | None:
         dup: tuple[int, int] | None = None
@@ -160,6 +171,8 @@ class ReceiveQueue:
 
     def _put(self, i: int, start: int, end: int, piece: Buffer) -> None:
         """Add a piece that touches no range but its neighbours."""
+        if end - start < _TINY:
+            piece = bytes(piece)  # not the whole packet for a few octets
         ranges = self._ranges
         self._waiting += 1
         left = ranges[i - 1] if i and ranges[i - 1].end == start else None
