@@ -339,3 +339,24 @@ def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
         one.close()
     assert running.returncode == 130 and b"Traceback" not in out + err
     assert kept.read_bytes()[:4] == b"\n\r\r\n"
+
+
+def keys(value: object, path: str = "") -> Iterator[str]:
+    """The keys of nested JSON, as the reference writes them."""
+    if isinstance(value, dict) and path != "tcp_info":
+        for name, inner in value.items():
+            yield from keys(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        yield from keys(value[0], f"{path}[]")
+    else:
+        yield path
+
+
+def test_the_reference_has_every_key(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "reference" / "json-trace.md").read_text()
+    documented = {line.split("`")[1] for line in page.splitlines() if line.startswith("| `")}
+    found: set[str] = set()
+    for url in (f"{site.expired}/", f"{site.https}/"):
+        _, out, _ = trace(capsys, "--json", "--cacert", site.root, url)
+        found |= set(keys(json.loads(out)["trace"]))
+    assert found - {"certificate", "body", "failed", "certificate.problems"} == documented

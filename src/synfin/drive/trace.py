@@ -264,6 +264,7 @@ class Run:
         fixed = ask.resolve.get((ask.url.host, ask.url.port))
         answers = await look_up(host, ask.families, None if fixed is None else {host: fixed})
         self._tell(LookedUp(host, tuple(answers)))
+        self._spill()  # before the clock of a connection runs
         addresses = interleave(address for answer in answers for address in answer.addresses)
         if not addresses:
             raise _HopError(Cause("dns", f"{host}: {_no_address(answers)}"))
