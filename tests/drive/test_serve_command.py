@@ -39,7 +39,8 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, st
             yield one, json.loads(line)
         finally:
             if one.poll() is None:
-                one.kill()
+                one.terminate()
+                one.communicate(timeout=20)
 
 
 def fetch(port: int, root: bytes, path: str = "/", name: str = "localhost") -> bytes:

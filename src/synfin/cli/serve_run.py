@@ -12,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -67,17 +67,21 @@ def run(plan: Plan) -> int:
         app = Files(plan.directory)
     elif plan.mode == "echo":
         app = echo
-    _allow_files(plan.bounds.connections + 64)
+    plan = replace(plan, bounds=replace(plan.bounds, connections=_allowed(plan.bounds.connections)))
     with ExitStack() as stack:
         return asyncio.run(_serve(plan, app, stack))
 
 
-def _allow_files(count: int) -> None:
-    """As many open files as ``count``, where we may."""
+def _allowed(connections: int) -> int:
+    """Raise the limit of open files for ``connections`` and a file for each; how many connections it allows."""
+    wanted = 2 * connections + 64
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    if soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return min(connections, max(8, (most - 64) // 2))
 
 
 async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:

@@ -9,6 +9,7 @@ and pipes are not opened.  Files up to ``SMALL`` octets are remembered, and take
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections import OrderedDict
@@ -36,6 +37,7 @@ METHODS = ("GET", "HEAD", "OPTIONS")
 #: Octets of a file that is remembered, and of all that are.
 SMALL, REMEMBERED = 1 << 18, 64 << 20
 _MOST_ROWS = 10_000
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _SPECIAL = frozenset({"range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
 _TYPES = MimeTypes()
 for _suffix, _kind in (
@@ -112,7 +114,11 @@ class Files:
             return told(404)
         except PermissionError:
             return told(403, "The server may not read it.")
-        except (OSError, ValueError):  # names too long, links in circles, octets no name has
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                return told(503, "The server has too many files open.", close=True)
+            return told(404)  # names too long, links in circles
+        except ValueError:  # octets no name has
             return told(404)
 
     def _local(self, path: str) -> str | None:
