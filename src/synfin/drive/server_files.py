@@ -203,6 +203,8 @@ class Files:
             found = sorted((entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name)
         rows += [row for entry in found[:_MOST_ROWS] if (row := self._row(entry)) is not None]
         rows.sort(key=lambda row: row.size is not None)
+        if len(found) > _MOST_ROWS:
+            rows.append(Row(f"... and {len(found) - _MOST_ROWS:,} more, not listed", "./", None, ""))
         return Answer(200, PAGE_HEADERS, listing(request.path.encode("latin-1").decode("utf-8", "replace"), rows))
 
     def _row(self, entry: os.DirEntry[str]) -> Row | None:
