@@ -76,7 +76,7 @@ def _trace(name: str, folder: Path) -> tuple[Hop, list[str]]:
 
 
 #: Faults of client certificates: no server shows them.
-OF_CLIENTS = {name for name, fault in FAULTS.items() if fault.make(BENCH).purpose == "client"}
+OF_CLIENTS = {"server_usage_on_client"}
 #: What this client takes though others do not, and whether the trace says what is wrong all the same.
 TAKEN = {
     "rsa_1024": "weak_key",

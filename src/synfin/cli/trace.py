@@ -103,7 +103,8 @@ def trace(
     """
     from synfin.cli.options import own_stack
     from synfin.cli.trace_request import Wish, ask_of, credential_of, trust_of
-    from synfin.cli.trace_run import Page, compared, traced
+    from synfin.cli.trace_run import compared, traced
+    from synfin.cli.trace_tell import Page
 
     wish = Wish(
         url=url,

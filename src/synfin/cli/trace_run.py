@@ -11,8 +11,8 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +21,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 
 from synfin.cli import inputs, terminal
 from synfin.cli.trace_json import hop_json
+from synfin.cli.trace_tell import Page, Teller
 from synfin.drive import trace_steps as t
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
 from synfin.drive.capture_file import private_file
@@ -37,49 +38,9 @@ from synfin.tls import Credential
 from synfin.views import trace as say
 from synfin.views.budget import budget_line
 from synfin.views.findings import finding_lines
-from synfin.views.paint import Paint
 from synfin.views.words import clean, count
 
 Told = list[tuple[Connection, Judgement, t.Hop | None]]
-#: First lines of a body that are shown.
-_LINES = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Where things go and how much of them."""
-
-    room: int
-    paint: Paint
-    verbose: bool
-    silent: bool
-    json: bool
-    body: str  # "", a file, or "-"
-
-    @classmethod
-    def of(cls, width: int | None, *, no_color: bool, verbose: bool, silent: bool, json: bool, body: str) -> Page:
-        """From the options."""
-        if json and verbose:
-            raise UsageError("choose one of --json and -v")
-        if json and body == "-":
-            raise UsageError("--json and -o - both want stdout: give -o a file")
-        room = terminal.columns(width) or 110
-        return cls(room, Paint(terminal.colour(no_color)), verbose, silent, json, body)
-
-    @property
-    def quiet(self) -> bool:
-        """Whether the steps are kept to ourselves."""
-        return self.silent or self.json
-
-    def say(self, lines: Iterable[str]) -> None:
-        """Print now; to stderr where the body has stdout."""
-        if self.body == "-":
-            with redirect_stdout(sys.stderr):
-                terminal.write_lines(lines)
-            sys.stderr.flush()
-        else:
-            terminal.write_lines(lines)
-            sys.stdout.flush()
 
 
 # ---------------------------------------------------------------- the commands
@@ -279,120 +240,7 @@ def _observed(path: Path, hops: list[t.Hop]) -> Told:
     return sorted(found, key=lambda one: one[0].id)
 
 
-# ---------------------------------------------------------------- telling
-
-
-class Teller:
-    """Prints every step as it is told."""
-
-    def __init__(self, page: Page) -> None:
-        self._page = page
-        self._attempts = 0
-        self._media = self._coding = ""
-
-    def __call__(self, step: t.Step) -> None:
-        """One more step."""
-        if not self._page.quiet:
-            self._page.say(self._lines(step))
-
-    def _put(self, label: str, lines: Iterable[str], tone: str = "") -> Iterator[str]:
-        return say.labelled(label, lines, self._page.room, self._page.paint, tone)
-
-    def _lines(self, step: t.Step) -> Iterator[str]:
-        match step:
-            case t.Asking():
-                yield from [""] if step.number else []
-                yield self._page.paint("title", clean(f"{step.method} {step.url}"))
-            case t.LookedUp():
-                yield from self._put("DNS", self._names(step))
-            case t.Attempted():
-                attempt = step.attempt
-                if attempt.fate != "connected":
-                    where = say.where(attempt.address, attempt.port)
-                    why = f" ({attempt.why.lower()})" if attempt.fate in ("unreachable", "failed") else ""
-                    yield from self._put("TCP", [f"{where} {attempt.fate}{why} after {say.spent(attempt.seconds)}"])
-            case t.Connected():
-                yield from self._put("TCP", [self._connected(step)])
-            case t.Shook():
-                facts = step.facts
-                line = say.shook(
-                    facts.version,
-                    facts.suite,
-                    facts.group,
-                    facts.signature,
-                    facts.alpn,
-                    step.seconds,
-                    resumed=facts.resumed,
-                    retried=facts.retried,
-                )
-                yield from self._put("TLS", [line])
-            case t.Certified():
-                yield from self._certified(step)
-            case t.Sent():
-                lines = say.sent_lines(step.method, step.target, step.version, step.fields, step.body)
-                yield from self._put("HTTP", lines)
-            case t.Answered():
-                head = step.head
-                yield from self._put(
-                    "", say.head_lines(head.status, head.reason, head.version, head.fields, step.seconds)
-                )
-                names = {name.lower(): value for name, value in head.fields}
-                self._media, self._coding = names.get("content-type", ""), names.get("content-encoding", "")
-            case t.Received():
-                elsewhere = "stdout" if self._page.body == "-" else self._page.body
-                lines = say.body_lines(
-                    step.octets,
-                    step.seconds,
-                    step.start,
-                    self._media,
-                    self._coding,
-                    _LINES,
-                    complete=step.complete,
-                    stopped=step.stopped,
-                    elsewhere=elsewhere,
-                )
-                yield from self._put("Body", lines)
-                yield from self._put(
-                    "", [f"< {clean(name)}: {clean(value)} (trailer)" for name, value in step.trailers]
-                )
-            case t.Ended():
-                info = step.info
-                line = say.ended_line(
-                    step.clean, step.tickets, info.retransmits if info else None, info.rtt if info else None
-                )
-                yield from self._put("Close", [line])
-            case t.Pointed():
-                on = "" if step.followed else " (-L follows)"
-                yield from self._put("Goes to", [f"{clean(step.location)}{on}"])
-            case t.Failed():
-                cause = step.cause
-                if cause.step != "dns":
-                    line = say.failed_line(cause.step, cause.words, cause.rule, cause.expected, cause.got)
-                    yield from self._put("", [line], "bad")
-
-    def _names(self, step: t.LookedUp) -> Iterator[str]:
-        answers = [answer for answer in step.answers if answer.addresses]
-        if not answers:
-            failed = [answer.error for answer in step.answers]
-            seconds = max(answer.seconds for answer in step.answers)
-            yield say.looked_up(step.host, (), seconds, step.answers[0].source, failed)
-        for answer in answers:
-            yield say.looked_up(step.host, answer.addresses, answer.seconds, answer.source, ())
-
-    def _connected(self, step: t.Connected) -> str:
-        info = step.info
-        more = f"; RTT {say.spent(info.rtt)}, MSS {info.mss:,}" if info is not None else ""
-        if info is not None and info.retransmits:
-            more += f", {count(info.retransmits, 'retransmission')}"
-        return f"{say.where(*step.remote)} connected from port {step.local[1]} in {say.spent(step.seconds)}{more}"
-
-    def _certified(self, step: t.Certified) -> Iterator[str]:
-        now = int(step.now * 1e9)
-        if step.violation:
-            lines = say.untrusted_lines(step.verdict, now, step.name, step.violation, step.why, accepted=step.accepted)
-            yield from self._put("Cert", lines, "bad")
-        else:
-            yield from self._put("Cert", say.trusted_lines(step.verdict, now, step.source, step.name))
+# ---------------------------------------------------------------- the end
 
 
 def _judged(done: Done, page: Page, write: Path | None) -> None:

@@ -9,7 +9,6 @@ memory by the limits of the engine, of the HTTP side and of ``most_body``.  Canc
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -17,12 +16,14 @@ from typing import Protocol
 
 from synfin import tls
 from synfin.drive import clock
-from synfin.drive.capture import LiveCapture, PduCapture, Tap
+from synfin.drive.capture import LiveCapture, PduCapture
+from synfin.drive.capture_pipe import TappedPipe
 from synfin.drive.eyeballs import Attempt, connect_socket, interleave, race
-from synfin.drive.lookup import Lookup, look_up, name_servers
-from synfin.drive.streams import AlertError, Pipe, PlainStream, TlsStream, TruncatedError
+from synfin.drive.lookup import look_up, name_servers
+from synfin.drive.streams import Pipe, PlainStream, TlsStream, TruncatedError
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.drive.trace_ask import Ask, redirected
+from synfin.drive.trace_causes import broken, no_address, unreached
 from synfin.drive.trace_steps import (
     Answered,
     Asking,
@@ -44,7 +45,6 @@ from synfin.drive.trace_trust import Trust, Witness
 from synfin.errors import PeerError, UsageError
 from synfin.http.client import Body, Done, Exchange, Fields, Head, Http1, Http2, Request
 from synfin.spec.certroots import RootSet
-from synfin.spec.violations import VIOLATIONS
 from synfin.wire.codec import Buffer
 
 Address = tuple[str, int]
@@ -75,53 +75,6 @@ class Stream(Protocol):
 
     def abort(self) -> None:
         """Reset."""
-
-
-class TappedPipe:
-    """A pipe that tells a capture what passes."""
-
-    def __init__(self, pipe: Pipe, tap: Tap) -> None:
-        self._pipe = pipe
-        self._tap = tap
-
-    @property
-    def local(self) -> Address:
-        """See ``Pipe``."""
-        return self._pipe.local
-
-    @property
-    def remote(self) -> Address:
-        """See ``Pipe``."""
-        return self._pipe.remote
-
-    async def receive(self) -> bytes:
-        """See ``Pipe``."""
-        data = await self._pipe.receive()
-        self._tap.received(data)
-        return data
-
-    async def send(self, data: Buffer) -> None:
-        """See ``Pipe``."""
-        self._tap.sent(bytes(data))
-        await self._pipe.send(data)
-
-    async def send_eof(self) -> None:
-        """See ``Pipe``."""
-        await self._pipe.send_eof()
-
-    async def close(self) -> None:
-        """See ``Pipe``."""
-        self._tap.close()
-        await self._pipe.close()
-
-    def abort(self) -> None:
-        """See ``Pipe``."""
-        self._tap.close()
-        self._pipe.abort()
-
-    def info(self) -> TcpInfo | None:
-        """See ``Pipe``."""
-        return self._pipe.info()
 
 
 class _HopError(Exception):
@@ -267,7 +220,7 @@ class Run:
         self._spill()  # before the clock of a connection runs
         addresses = interleave(address for answer in answers for address in answer.addresses)
         if not addresses:
-            raise _HopError(Cause("dns", f"{host}: {_no_address(answers)}"))
+            raise _HopError(Cause("dns", f"{host}: {no_address(answers)}"))
         self._step = "tcp"
 
         def ended(attempt: Attempt) -> None:
@@ -278,7 +231,7 @@ class Run:
 
         found = await race([(address, port) for address in addresses], make, ended)
         if found.pipe is None:
-            raise _HopError(_unreached(found.attempts))
+            raise _HopError(unreached(found.attempts))
         pipe = found.pipe
         seconds = next(attempt.seconds for attempt in found.attempts if attempt.fate == "connected")
         self._tell(Connected(pipe.local, pipe.remote, seconds, pipe.info()))
@@ -323,7 +276,7 @@ class Run:
         except (PeerError, OSError) as error:
             self._certified(name, witness, accepted=False)
             await stream.close(drain=0.2)
-            raise _HopError(_broken("tls", error)) from None
+            raise _HopError(broken("tls", error)) from None
         self._tell(Shook(facts, time.monotonic() - begun))
         self._certified(name, witness, accepted=True)
         return stream
@@ -370,7 +323,7 @@ class Run:
         try:
             await self._answer(ask, exchange, stream)
         except (PeerError, OSError) as error:
-            cause = _broken("http", error)
+            cause = broken("http", error)
             info = pipe.info()
             await _goodbye(exchange, stream)
             self._ended(secure, 0.0, info)
@@ -467,13 +420,6 @@ def _target(ask: Ask) -> Address:
     return url.host, url.port
 
 
-def _no_address(answers: list[Lookup]) -> str:
-    reasons = dict.fromkeys(answer.error for answer in answers if answer.error)
-    if "no such host" in reasons:  # the other family's answer says no more
-        return "no such host"
-    return "; ".join(reasons) or "no address"
-
-
 async def _written(stream: Stream, queue: asyncio.Queue[bytes]) -> None:
     """Write what is queued, in order; what goes wrong with it shows where the answer is read."""
     while True:
@@ -492,34 +438,3 @@ async def _goodbye(exchange: Exchange, stream: Stream) -> None:
     except (OSError, PeerError):
         pass
     await stream.close(drain=GOODBYE)
-
-
-def _unreached(attempts: list[Attempt]) -> Cause:
-    """The cause where no address answered: the first that was not simply missing from this machine's network."""
-    told = next((one for one in attempts if one.fate != "unreachable"), attempts[0])
-    where = f"[{told.address}]:{told.port}" if ":" in told.address else f"{told.address}:{told.port}"
-    if told.fate == "refused":
-        return Cause("tcp", f"{where} refused the connection", "connection_refused")
-    if told.fate == "timed out":
-        return Cause("tcp", f"{where} never answered", "syn_unanswered")
-    return Cause("tcp", f"{where}: {told.why.lower() or told.fate}")
-
-
-def _broken(step: str, error: PeerError | OSError) -> Cause:
-    """The cause behind an exception of a stream."""
-    if isinstance(error, AlertError):
-        return Cause(step, f"the server sent the alert {error.name}")
-    if isinstance(error, PeerError):
-        row = VIOLATIONS.get(error.violation)
-        words = f"the server: {row.sentence}" if row is not None else error.violation
-        part = step
-        if error.violation.startswith("certificate_") and step == "tls" and row is not None:
-            part, words = "certificate", row.sentence
-        if error.violation == "certificate_refused":
-            words = "the server's certificate is not fit for use"
-        return Cause(part, words, error.violation, error.expected, error.got)
-    if isinstance(error, ConnectionResetError | BrokenPipeError):
-        where = "in the TLS handshake" if step == "tls" else "before the answer was complete"
-        name = "reset_in_handshake" if step == "tls" else "reset"
-        return Cause(step, f"the server reset the connection {where}", name)
-    return Cause(step, (os.strerror(error.errno) if error.errno else str(error)).lower())
