@@ -48,7 +48,7 @@ def asked(method: str = "GET", body: bytes = b"", path: str = "/", **headers: st
     ids=lambda value: "-".join(value) or "none" if isinstance(value, dict) else str(value),
 )
 def test_conditions_in_the_order_of_the_rfc(headers: dict[str, str], method: str, status: int) -> None:
-    assert condition(asked(method, **headers), NOW) == status
+    assert condition(asked(method, b"", "/", **headers), NOW) == status
 
 
 @pytest.mark.parametrize(
