@@ -132,7 +132,7 @@ def test_the_story_of_a_good_site(site: Site, capsys: pytest.CaptureFixture[str]
     for words in (
         "TLS 1.3, TLS_",
         "localhost: trusted, 34 days left",
-        "localhost ← Fault Intermediate ← ",
+        "localhost ← Fault Intermediate ← Fault Root (in ",
         "> GET / HTTP/1.1",
         "< HTTP/1.1 200 OK",
         "39 octets of text/html",
@@ -360,3 +360,24 @@ def test_the_reference_has_every_key(site: Site, capsys: pytest.CaptureFixture[s
         _, out, _ = trace(capsys, "--json", "--cacert", site.root, url)
         found |= set(keys(json.loads(out)["trace"]))
     assert found - {"certificate", "body", "failed", "certificate.problems"} == documented
+
+
+def test_whether_our_certificate_was_shown_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    ours = ["--cert", str(site.folder / "good.pem"), "--key", str(site.folder / "good.key")]
+    code, out, _ = trace(capsys, "--cacert", site.root, *ours, f"{site.https}/")
+    assert code == 0 and "our certificate was not shown" in out
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed: nobody asks for a certificate")
+    chain, key = str(site.folder / "good.pem"), str(site.folder / "good.key")
+    command = [openssl, "s_server", "-accept", "127.0.0.1:0", "-cert", chain, "-cert_chain", chain, "-key", key, "-www"]
+    server = subprocess.Popen([*command, "-Verify", "5"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert server.stdout is not None
+        line = next(line for line in server.stdout if line.startswith("ACCEPT"))
+        port = line.rsplit(":", 1)[1].strip()
+        _, out, _ = trace(capsys, "--cacert", site.root, *ours, f"https://localhost:{port}/")
+    finally:
+        server.kill()
+        server.wait()
+    assert "our certificate was asked for and shown" in out

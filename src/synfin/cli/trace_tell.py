@@ -98,7 +98,10 @@ class Teller:
                     resumed=facts.resumed,
                     retried=facts.retried,
                 )
-                yield from self._put("TLS", [line])
+                about = [line]
+                if step.client is not None:
+                    about.append(say.CLIENT_SHOWN if step.client else say.CLIENT_KEPT)
+                yield from self._put("TLS", about)
             case t.Certified():
                 yield from self._certified(step)
             case t.Sent():

@@ -277,7 +277,8 @@ class Run:
             self._certified(name, witness, accepted=False)
             await stream.close(drain=0.2)
             raise _HopError(broken("tls", error)) from None
-        self._tell(Shook(facts, time.monotonic() - begun))
+        seconds = time.monotonic() - begun
+        self._tell(Shook(facts, seconds, facts.own_signature is not None if self.credentials else None))
         self._certified(name, witness, accepted=True)
         return stream
 

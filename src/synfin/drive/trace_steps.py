@@ -73,10 +73,11 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Shook:
-    """The TLS handshake is done."""
+    """The TLS handshake is done.  ``client`` is whether our certificate was shown, None where we have none."""
 
     facts: Facts
     seconds: float
+    client: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ by the other views from its capture.  Text from servers is hostile and goes thro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from synfin.spec.certcheck import ChainVerdict, Severity
@@ -19,6 +20,11 @@ LABEL = 8
 _DAY = 86_400_000_000_000
 #: Names of a certificate that are listed.
 _NAMES = 6
+#: What became of our own certificate.
+CLIENT_SHOWN = "our certificate was asked for and shown"
+CLIENT_KEPT = "our certificate was not shown: the server did not ask, or admits only other issuers"
+#: The common name within the text of a name (RFC 4514).
+_COMMON = re.compile(r"(?:^|, ?)CN=((?:\\.|[^,\\])+)")
 #: What Chromium's warning page calls a problem (net/base/net_error_list.h).
 _WARNINGS = {
     "expired": "ERR_CERT_DATE_INVALID",
@@ -159,7 +165,8 @@ def path(verdict: ChainVerdict) -> str:
     if verdict.anchor and (not names or clean(verdict.anchor) != names[-1]):
         top = verdict.certificates[verdict.path[-1]] if verdict.path else None
         if top is None or top.subject_text != verdict.anchor:
-            names.append(clean(verdict.anchor))
+            common = _COMMON.search(verdict.anchor)
+            names.append(clean(re.sub(r"\\(.)", r"\1", common[1]) if common else verdict.anchor))
     return " ← ".join(names)
 
 
