@@ -33,6 +33,7 @@ class Event(NamedTuple):
     detail: str = ""
 
 
+_NO_TIMERS = [NEVER] * len(Timer)
 #: States in which the user may still add data to the stream.
 _MAY_SEND = frozenset((State.SYN_SENT, State.SYN_RECEIVED, State.ESTABLISHED, State.CLOSE_WAIT))
 
@@ -131,7 +132,7 @@ class Connection:
         self.timeout_due = False  # an option is to tell it
         self.orphan = False
         self.wait_room = False
-        self.timers = [NEVER] * len(Timer)
+        self.timers = _NO_TIMERS.copy()
 
     # ------------------------------------------------------------ the five verbs
 
@@ -150,10 +151,10 @@ class Connection:
 
     def timer_fired(self, now: int) -> None:
         """Do what is due."""
-        for timer in Timer:
+        for timer, act in _TIMERS:
             if self.timers[timer] <= now:
                 self.timers[timer] = NEVER
-                _TIMERS[timer](self, now)
+                act(self, now)
 
     def take_output(self, now: int) -> list[Packet]:
         """The packets that may go out now."""
@@ -282,7 +283,7 @@ class Connection:
         self.history.append(Step(now, self.state, cause, row.next))
         self.state = row.next
         if row.next == State.TIME_WAIT:
-            self.timers = [NEVER] * len(Timer)
+            self.timers = _NO_TIMERS.copy()
             self.timers[Timer.TIME_WAIT] = now + 2 * self.config.msl
         elif row.next == State.FIN_WAIT_2 and self.orphan:
             self.timers[Timer.ORPHAN] = now + self.config.orphan_timeout
@@ -307,7 +308,7 @@ class Connection:
         self.tell(Kind.CLOSED)
 
     def _gone(self, kind: Kind | None, detail: str = "") -> None:
-        self.timers = [NEVER] * len(Timer)
+        self.timers = _NO_TIMERS.copy()
         self.queue = SendQueue(self.queue.end)
         self.board = Scoreboard()
         self.ack_now = self.due_syn = False
@@ -378,14 +379,15 @@ def _delayed_ack(c: Connection, now: int) -> None:
     c.ack_now = True
 
 
-_TIMERS = {
-    Timer.RETRANSMIT: recovery.retransmission_timeout,
-    Timer.PROBE: recovery.tail_probe,
-    Timer.REORDER: recovery.reorder_timeout,
-    Timer.PERSIST: patience.persist_timeout,
-    Timer.DELAYED_ACK: _delayed_ack,
-    Timer.KEEPALIVE: patience.keepalive_timeout,
-    Timer.TIME_WAIT: _time_wait_over,
-    Timer.USER: _user_timeout,
-    Timer.ORPHAN: _orphan,
-}
+#: In the order of ``Timer``.
+_TIMERS = (
+    (Timer.RETRANSMIT, recovery.retransmission_timeout),
+    (Timer.PROBE, recovery.tail_probe),
+    (Timer.REORDER, recovery.reorder_timeout),
+    (Timer.PERSIST, patience.persist_timeout),
+    (Timer.DELAYED_ACK, _delayed_ack),
+    (Timer.KEEPALIVE, patience.keepalive_timeout),
+    (Timer.TIME_WAIT, _time_wait_over),
+    (Timer.USER, _user_timeout),
+    (Timer.ORPHAN, _orphan),
+)

@@ -75,7 +75,7 @@ class Host:
 
     def receive(self, packet: Packet | Icmp | Buffer, now: int) -> None:
         """A packet from the network: a record or octets.  What cannot be read is counted and dropped."""
-        if not isinstance(packet, Packet | Icmp):
+        if not isinstance(packet, (Packet, Icmp)):
             try:
                 whole = self.fragments.take(packet, now)
                 if whole is None:
