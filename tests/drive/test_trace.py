@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,9 @@ from synfin.drive.trace_ask import (
     suites_of,
 )
 from synfin.drive.trace_steps import Answered, Hop, Pointed, Received, Step
+from synfin.drive.trace_trust import Trust
 from synfin.errors import UsageError
+from synfin.pki.faultkit import Bench
 
 # ---------------------------------------------------------------- what is asked
 
@@ -198,10 +201,12 @@ def test_a_race_that_is_cut_off_tells_what_ran() -> None:
 
 
 Talk = Callable[[SocketPipe, bytes], Awaitable[None]]
+BENCH = Bench(datetime.now(UTC).replace(microsecond=0))
 
 
-def run(talk: Talk, **asked: object) -> tuple[list[Hop], list[Step]]:
+def run(talk: Talk, scheme: str = "http", **asked: object) -> tuple[list[Hop], list[Step]]:
     """A trace against a server that answers by ``talk``; told and kept steps."""
+    trust = Trust((BENCH.root.der,), "the test's root") if scheme == "https" else None
     told: list[Step] = []
 
     async def go() -> list[Hop]:
@@ -224,8 +229,8 @@ def run(talk: Talk, **asked: object) -> tuple[list[Hop], list[Step]]:
 
         accepting = asyncio.create_task(accept())
         port = source.addresses[0][1]
-        ask = Ask(parse_url(f"http://127.0.0.1:{port}/"), **{"max_seconds": 20.0, **asked})  # type: ignore[arg-type]
-        hops = await Run(ask, told=told.append).run()
+        ask = Ask(parse_url(f"{scheme}://127.0.0.1:{port}/"), **{"max_seconds": 20.0, **asked})  # type: ignore[arg-type]
+        hops = await Run(ask, told=told.append, trust=trust).run()
         for task in (accepting, *serving):
             task.cancel()
         await asyncio.gather(accepting, *serving, return_exceptions=True)
@@ -368,3 +373,46 @@ def test_heads_come_with_their_times() -> None:
     heads = [step for step in hops[0].steps if isinstance(step, Answered)]
     assert [one.head.status for one in heads] == [103, 204]
     assert hops[0].head == heads[-1].head
+
+
+# ---------------------------------------------------------------- servers that do not do TLS well
+
+
+async def _says_nothing(pipe: SocketPipe, asked: bytes) -> None:
+    await asyncio.Event().wait()
+
+
+async def _resets(pipe: SocketPipe, asked: bytes) -> None:
+    pipe.abort()
+
+
+@pytest.mark.parametrize(
+    ("talk", "violation", "rule"),
+    [
+        (answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "not_tls", "TLS101"),
+        (answering(), "silent_end", "TLS111"),
+        (_resets, "reset_in_handshake", "TLS110"),
+        (_says_nothing, "no_answer", "TLS112"),
+        (answering(b"\x15\x03\x03\0\2\2\x28"), "", ""),
+        (answering(b"\x16\x03\x03\x40\1" + bytes(1 << 15)), None, None),
+    ],
+    ids=["http", "closes", "resets", "silent", "alert", "long record"],
+)
+def test_causes_in_the_handshake(talk: Talk, violation: str | None, rule: str | None) -> None:
+    hops, _ = run(talk, "https", connect_seconds=0.5)
+    cause = hops[0].cause
+    assert cause is not None and cause.step == "tls"
+    if violation is None:
+        assert cause.violation
+    else:
+        assert (cause.violation, cause.rule) == (violation, rule)
+
+
+def test_an_alert_is_named() -> None:
+    cause = run(answering(b"\x15\x03\x03\0\2\2\x28"), "https")[0][0].cause
+    assert cause is not None and cause.words == "the server sent the alert handshake_failure"
+
+
+def test_https_without_roots_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="--cacert"):
+        asyncio.run(Run(Ask(parse_url("https://127.0.0.1:1/")), told=lambda step: None).run())
