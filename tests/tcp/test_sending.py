@@ -488,6 +488,20 @@ def test_dsack_takes_back_a_fast_recovery() -> None:
     assert d.connection.congestion.cwnd >= window
 
 
+def test_dsack_of_an_older_repeat_takes_nothing_back() -> None:
+    """The network doubled a segment of before; what this recovery sent again is not named."""
+    d = opened(SACKED, sack=True)
+    d.send(bytes(20 * MSS))
+    d.now += 100 * MILLISECOND
+    d.hear("ACK", 1, at(4))
+    assert at(4) in seqs(d.hear("ACK", 1, at(4), options=block(d, at(5), at(9))))
+    assert d.connection is not None
+    window = d.connection.congestion.ssthresh
+    d.hear("ACK", 1, at(4), options=block(d, at(0), at(2), at(5), at(9)))
+    assert d.connection.recovering == "fast"
+    assert d.connection.congestion.ssthresh == window
+
+
 def test_dsack_widens_the_reordering_window_for_sixteen_recoveries() -> None:
     """RFC 8985 6.2 step 4."""
     d = opened(SACKED, sack=True)

@@ -47,7 +47,7 @@ class Connection:
 
     __slots__ = (
         "__weakref__",
-        "ack_now", "ack_pending", "active", "again_end", "again_left", "again_ts", "board", "challenges",
+        "ack_now", "ack_pending", "active", "again_end", "again_left", "again_start", "again_ts", "board", "challenges",
         "challenges_at", "config", "congestion", "cwr_due", "dsack", "due_syn", "ece_due", "ecn_on", "ecn_recover",
         "error", "events", "fin_at", "fin_wanted", "frto", "heard_at", "history", "icmp_error", "irs", "iss",
         "last_ack_sent", "limited", "local", "max_snd_wnd", "mss", "mtu", "mtu_probe", "mtu_range", "must_resend",
@@ -112,6 +112,7 @@ class Connection:
         self.recover = iss
         self.saved: Saved | None = None
         self.again_ts: int | None = None  # the timestamp clock at the first retransmission of a recovery
+        self.again_start = iss  # SND.UNA when it began: D-SACKs of what is older say nothing
         self.again_end = iss  # the highest number sent again in it
         self.again_left = 0  # octets sent again that no D-SACK has named
         self.prr_base = self.prr_delivered = self.prr_out = 0  # RFC 9937: RecoverFS, prr_delivered, prr_out

@@ -21,7 +21,7 @@ def begin(c: Connection) -> None:
     """A recovery begins: remember what it takes away."""
     c.saved = c.congestion.save()
     c.again_ts = None
-    c.again_end = c.snd_una
+    c.again_start = c.again_end = c.snd_una
     c.again_left = 0
 
 
@@ -38,7 +38,7 @@ def detect(c: Connection, seg: Arrival, progress: bool, repeat: tuple[int, int] 
     """An acknowledgment arrived; ``repeat`` is the range its D-SACK names."""
     if c.saved is None or c.again_ts is None:
         return
-    if repeat is not None and repeat[1] <= c.again_end:
+    if repeat is not None and c.again_start <= repeat[0] and repeat[1] <= c.again_end:
         c.again_left -= repeat[1] - repeat[0]
         if c.again_left <= 0:
             undo(c)
