@@ -21,7 +21,7 @@ from synfin.tcp.config import SECOND, Config
 from synfin.tcp.connection import Connection, Event
 from synfin.tcp.fragments import Fragments
 from synfin.tcp.listeners import Key, Listener, cookie, cookie_back
-from synfin.tcp.names import ONCE, Kind, Place
+from synfin.tcp.names import ONCE, Kind, Place, nobody
 from synfin.tcp.packet import Icmp, Packet, parse
 from synfin.tcp.rest import Rest, Resting
 from synfin.wire.codec import Buffer
@@ -31,8 +31,6 @@ from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 EPHEMERAL = (1024, 65535)
 #: RSTs for nobody in one second: more would make us an amplifier of a scan.
 _RST_LIMIT = 200
-_ANY4, _ANY6 = bytes(4), bytes(16)
-_BROADCAST = b"\xff" * 4
 
 
 def address(text: str | bytes) -> bytes:
@@ -206,7 +204,7 @@ class Host:
     ) -> Connection:
         """Active OPEN; the port is chosen when it is not given (RFC 6056).  UsageError when that cannot be."""
         there = Place(address(remote), port)
-        if _nobody(there.address):
+        if nobody(there.address):
             raise UsageError(f"{ip_address(there.address)} is not the address of one host")
         here = address(local) if local is not None else self._source(there.address)
         if not local_port:
@@ -279,7 +277,7 @@ class Host:
         """A segment that belongs to no connection."""
         listener = self._listener(packet.dst, packet.dport)
         flags = packet.flags
-        if packet.dst not in self._own or _nobody(packet.src):
+        if packet.dst not in self._own or nobody(packet.src):
             return
         if listener is None or flags & (SYN | ACK | RST) != SYN:
             if listener is not None and flags & (SYN | ACK | RST) == ACK:
@@ -398,13 +396,6 @@ class Host:
             self.resting.drop(key)
         self._busy.pop(connection, None)
         self._tidy()
-
-
-def _nobody(address: bytes) -> bool:
-    """Whether this is no address of one host: unspecified, multicast or broadcast (MUST-46, MUST-63)."""
-    if len(address) == 4:
-        return 224 <= address[0] < 240 or address in (_ANY4, _BROADCAST)
-    return address[0] == 255 or address == _ANY6
 
 
 def _key(connection: Connection) -> Key:

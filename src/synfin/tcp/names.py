@@ -59,3 +59,10 @@ class Place(NamedTuple):
 
     address: bytes
     port: int
+
+
+def nobody(address: bytes) -> bool:
+    """Whether this is no address of one host: unspecified, multicast or broadcast (RFC 9293 MUST-46, MUST-63)."""
+    if len(address) == 4:
+        return 224 <= address[0] < 240 or address in (bytes(4), b"\xff" * 4)
+    return address[0] == 255 or address == bytes(16)
