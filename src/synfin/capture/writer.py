@@ -27,11 +27,12 @@ class PcapngWriter:
     def packet(self, time_ns: int, frame: bytes, comment: str = "", wirelen: int = 0) -> None:
         """One frame at its time; ``wirelen`` is what it had on the wire where it was cut."""
         ticks = time_ns // self._tick
-        head = struct.pack(
-            "<IIIII", 0, ticks >> 32 & 0xFFFF_FFFF, ticks & 0xFFFF_FFFF, len(frame), max(wirelen, len(frame))
-        )
+        octets = len(frame)
         options = _options([(_COMMENT, comment.encode())]) if comment else b""
-        self._file.write(_block(6, head + _padded(frame) + options))
+        size = 32 + octets + -octets % 4 + len(options)
+        high, low = ticks >> 32 & 0xFFFF_FFFF, ticks & 0xFFFF_FFFF
+        head = struct.pack("<IIIIIII", 6, size, 0, high, low, octets, max(wirelen, octets))
+        self._file.write(b"".join((head, frame, bytes(-octets % 4), options, struct.pack("<I", size))))
 
     def secrets(self, keylog_text: bytes) -> None:
         """A TLS key log; it must stand before the packets that need it."""

@@ -33,8 +33,10 @@ _ETH_P_ALL = 3
 _SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 26, 35, 33
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _LOOPBACK, _OUTGOING = 772, 4
-_BUFFER = 32 << 20
+_BUFFER = 64 << 20
 _LONGEST = 1 << 18
+#: Octets of a Linux cooked v2 header, and of a packet that are looked at.
+_COOKED, _LOOK = 20, 2048
 #: Directions of connections whose interface is remembered.
 _MOST_FLOWS = 1 << 16
 
@@ -152,8 +154,9 @@ class LiveCapture:
 
     def _one(self, buffer: bytearray) -> bool:
         """Take one packet; False when there is none."""
+        view = memoryview(buffer)
         try:
-            size, told, _, sender = self._socket.recvmsg_into([buffer], 64)
+            size, told, _, sender = self._socket.recvmsg_into([view[_COOKED:]], 64)
         except BlockingIOError:
             return False
         except OSError:  # an interface went down: the others go on
@@ -164,12 +167,11 @@ class LiveCapture:
                 seconds, rest = struct.unpack("@qq", data[:16])
                 when = seconds * 1_000_000_000 + rest
         interface, protocol, direction, hardware, address = sender
-        packet = bytes(memoryview(buffer)[:size])
+        packet = bytes(view[_COOKED : _COOKED + min(size, _LOOK)])
         if not (hardware == _LOOPBACK and direction == _OUTGOING) and self._wanted(packet, interface):
-            head = struct.pack(
-                ">HHIHBB8s", protocol, 0, self._index(interface), hardware, direction, len(address), address[:8]
-            )
-            self.sink.write(when, head + packet)
+            fields = protocol, 0, self._index(interface), hardware, direction, len(address), address[:8]
+            struct.pack_into(">HHIHBB8s", buffer, 0, *fields)
+            self.sink.write(when, bytes(view[: _COOKED + size]))
         return True
 
     def _index(self, interface: str) -> int:
