@@ -6,7 +6,8 @@ TLS, HTTP and whatever else talks over the kernel's sockets talks over these too
 how packets look on the device ``vnet``'s; ping is answered here, because it is the first thing people try.
 
 Nothing is copied in the bulk path: what the device gives is read once and lent out as views, what the user sends goes
-to the device from the buffer it was given in.  Several packets are taken in one wake-up, and acknowledged by twos.
+to the device from the buffer it was given in.  Several packets are taken in one wake-up, and of those that wait four
+are acknowledged at once, as they would be behind a card that merges segments.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from synfin.wire.codec import Buffer
 #: What suits a path without limits: buffers of several MB, super-segments, no waiting for more data.
 BULK = Config(receive_buffer=1 << 23, send_buffer=1 << 22, nodelay=True, super_segment=65160)
 #: Packets taken from the device before others get their turn, and before what they cause is sent.
-_AT_ONCE, _BATCH = 64, 2
+_AT_ONCE, _BATCH = 64, 4
 #: Packets up to this size are copied out of the buffer they were read into, which is many times as long.
 _SHORT = 1 << 14
 #: The most ``receive`` hands out in one piece.

@@ -89,6 +89,8 @@ def _interface(text: str) -> IPv4Interface | IPv6Interface:
         raise UsageError(f"{text!r} is no address with its network; write it like 192.0.2.1/24") from error
     if "/" not in text:
         raise UsageError(f"{text!r} says no network; write it like {text}/{24 if found.version == 4 else 64}")
+    if found.is_unspecified or found.is_multicast or found.is_loopback or not found.network.prefixlen:
+        raise UsageError(f"{text} is no address a device can have; write one like 192.0.2.1/24")
     return found
 
 

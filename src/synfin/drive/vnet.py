@@ -75,7 +75,7 @@ def read(data: memoryview) -> Packet | Icmp:
     if not data[0] & (_NEEDS_CSUM | _DATA_VALID):
         return parse(data[VNET_SIZE:])
     first, size = data[VNET_SIZE], len(data)
-    if first == 0x45 and data[19] == _TCP_PROTO and size >= 50:
+    if size >= 50 and first == 0x45 and data[19] == _TCP_PROTO:
         tos, total, cut, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL4.unpack_from(data, 10)
         body, end = 30 + (word >> 10 & 60), 10 + total
         if not cut & _FRAGMENT and 50 <= body <= end <= size:
@@ -83,7 +83,7 @@ def read(data: memoryview) -> Packet | Icmp:
                 src, dst, sport, dport, seq, ack, word & 0xFFF, window,
                 bytes(data[50:body]), data[body:end], urgent, tos & 3, ttl, bool(cut & _DF),
             )  # fmt: skip
-    elif first >> 4 == 6 and data[16] == _TCP_PROTO and size >= 70:
+    elif size >= 70 and first >> 4 == 6 and data[16] == _TCP_PROTO:
         head, total, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL6.unpack_from(data, 10)
         body, end = 50 + (word >> 10 & 60), 50 + total
         if 70 <= body <= end <= size:
