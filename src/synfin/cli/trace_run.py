@@ -93,7 +93,7 @@ def compared(
     sides = []
     for url in (plain, secure):
         page.say(() if page.json else [f"{clean(str(url))} ..."])
-        with tempfile.TemporaryDirectory(prefix="synfin-") as folder:
+        with tempfile.TemporaryDirectory(prefix="synfin-trace-") as folder:
             kept = Path(folder) / "side.pcapng"
             done = run(replace(ask, url=url, follow=0), quiet, trust, credentials, write=kept, keylog=None, own=own)
             sides.append(comparison(url, done, kept))
@@ -133,7 +133,7 @@ def run(
     with ExitStack() as stack:
         path = write
         if path is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synfin-"))
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synfin-trace-"))
             path = Path(folder) / "trace.pcapng"
         logs = [stack.enter_context(_key_log(keylog))] if keylog is not None else []
         sink = stack.enter_context(_body(page.body)) if page.body else None

@@ -64,7 +64,7 @@ _PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 class Stream(Protocol):
     """What HTTP goes over: TLS, or a pipe as it is."""
 
-    async def read(self) -> bytes:
+    async def read(self) -> bytes | bytearray:
         """The next octets, b"" at the end."""
 
     async def write(self, data: Buffer) -> None:
@@ -355,7 +355,7 @@ class Run:
         try:
             while True:
                 try:
-                    data = await stream.read()
+                    data = bytes(await stream.read())
                     found = exchange.receive(data) if data else exchange.receive_eof()
                 except TruncatedError:
                     found = exchange.receive_eof()
