@@ -24,8 +24,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from synfin.drive import namespace
-from synfin.drive.own import BULK, OwnPipe, OwnStack
+from synfin.drive.own import BULK, OwnStack
 from synfin.drive.own_link import LinkedStack
+from synfin.drive.own_pipe import OwnPipe
 from synfin.drive.streams import TlsStream
 from synfin.drive.tun import Tun
 from synfin.drive.wire_link import Link

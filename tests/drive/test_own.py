@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from synfin.drive.own import OwnPipe
+from synfin.drive.own_pipe import OwnPipe
 from synfin.drive.streams import TlsStream
 from synfin.drive.tcpinfo import tcp_info
 from synfin.drive.wire_link import Link

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def serving(space: Namespace, folder: Path, *words: str) -> Iterator[dict[str, str]]:
+def serving(space: Namespace, folder: Path, *words: str) -> Iterator[dict[str, Any]]:
     """``synfin serve`` in the namespace; what it said of itself."""
     process = subprocess.Popen(
         [*SYNFIN, "serve", "--json", *words, str(folder / "site")],

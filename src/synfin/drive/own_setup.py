@@ -16,7 +16,8 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Interface, IP
 from pathlib import Path
 
 from synfin.drive.eyeballs import Attempt
-from synfin.drive.own import BULK, OwnListener, OwnPipe, OwnStack
+from synfin.drive.own import BULK, OwnStack
+from synfin.drive.own_pipe import OwnListener, OwnPipe
 from synfin.drive.tun import Tun
 from synfin.errors import UsageError
 from synfin.tcp import Config
