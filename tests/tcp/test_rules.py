@@ -8,7 +8,7 @@ from ipaddress import ip_address
 import pytest
 
 from synfin.errors import UsageError
-from synfin.tcp import Config, Host, Icmp, Packet, parse
+from synfin.tcp import Config, Host, Icmp, Packet, Socket, parse
 from synfin.tcp.config import KEEPALIVE, MILLISECOND, MINUTE, SECOND
 from tests.tcp.dialogue import HERE, PEER_PORT, PLAIN, PORT, THERE, Dialogue, in_state
 from tests.tcp.test_sending import MSS, at, opened
@@ -452,3 +452,15 @@ def test_icmp_about_what_is_not_in_flight_is_ignored(away: int) -> None:
     d.host.receive(message, d.now)
     assert d.events() == []
     assert d.state == "SYN_SENT"
+
+
+def test_nagle_switched_off_lets_go_what_waits() -> None:
+    d = opened()
+    assert d.connection is not None
+    d.send(b"a")
+    assert d.send(b"b") == []
+    socket = Socket(d.host)
+    socket.connection = d.connection
+    socket.config = d.connection.config
+    socket.set(nodelay=True)
+    assert d.said() == ["ACK 2 1 len=1"]

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: RFC 7323 5.5: after 24 days without a segment TS.Recent says nothing.
 _TS_STALE = 24 * 86_400 * SECOND
+#: RFC 7323 5.2: s < t means 0 < t - s < 2^31, so at exactly half the circle a stamp is not old.
+_HALF = 1 << 31
 #: No peer makes our segments shorter than its announcing this would.
 _LEAST_MSS = 48
 _CE = 3
@@ -188,12 +190,12 @@ def established(c: Connection, now: int) -> None:
 def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
     """First: is the segment in the window?  What is outside is cut off; what has nothing inside is answered."""
     flags = seg.flags
-    ts = seg.opts.ts
+    ts = seg.opts.ts if c.ts_on else None
+    old = ts is not None and -_HALF < distance(c.ts_recent, ts[0]) < 0 and now - c.ts_recent_at <= _TS_STALE
     if c.ts_on and not flags & RST:
         if ts is None:
             return False  # RFC 7323 3.2
-        stale = now - c.ts_recent_at > _TS_STALE
-        if distance(c.ts_recent, ts[0]) < 0 and not stale:  # PAWS, RFC 7323 5.3 R1
+        if old:  # PAWS, RFC 7323 5.3 R1
             _answer_invalid(c, seg, now)
             return False
     if c.active and c.state == State.SYN_RECEIVED and flags & (SYN | ACK | RST) == SYN | ACK and seg.seq == c.irs:
@@ -222,7 +224,7 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
     c.probes = 0
     if seg.opts.user_timeout is not None:
         c.adopt_timeout(seg.opts.user_timeout)
-    if ts is not None and c.ts_on and seg.seq <= c.last_ack_sent and distance(c.ts_recent, ts[0]) >= 0:
+    if ts is not None and not old and seg.seq <= c.last_ack_sent:
         c.ts_recent, c.ts_recent_at = ts[0], now
     if length:
         _trim(c, seg, size, window)

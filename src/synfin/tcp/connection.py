@@ -22,6 +22,7 @@ from synfin.tcp.packet import Icmp, Packet
 from synfin.tcp.queues import ReceiveQueue, SendQueue
 from synfin.tcp.rtt import Rtt
 from synfin.tcp.scoreboard import Scoreboard
+from synfin.tcp.segments import OPENING
 from synfin.wire.codec import Buffer
 
 
@@ -229,6 +230,12 @@ class Connection:
     def ended(self) -> bool:
         """The peer's FIN was reached: after what is readable nothing comes."""
         return self.state in _HEARD_FIN
+
+    def choose(self, config: Config) -> None:
+        """Other choices; what the SYN spoke of stays.  A keep-alive time counts from what was heard last."""
+        before, self.config = self.config, config
+        if config.keepalive != before.keepalive and self.state not in (*OPENING, State.TIME_WAIT, State.CLOSED):
+            self.timers[Timer.KEEPALIVE] = NEVER if config.keepalive is None else self.heard_at + config.keepalive
 
     def choose_timeout(self, value: int) -> None:
         """The user's own choice (nanoseconds): told to the peer where that is on, and not changed by it any more."""

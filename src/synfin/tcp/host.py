@@ -14,7 +14,7 @@ from ipaddress import ip_address
 
 from synfin.errors import UsageError, WireError
 from synfin.spec.tcp_segments import MASK, before, distance
-from synfin.spec.tcp_states import State
+from synfin.spec.tcp_states import Cause, State
 from synfin.tcp import arrives, options
 from synfin.tcp.chance import Chance
 from synfin.tcp.config import SECOND, Config
@@ -94,12 +94,19 @@ class Host:
                 return
             if self._may_replace(rest, packet):
                 self.resting.drop(key)
+                held = rest.held()
+                if held is not None:
+                    held.move(Cause.TIMEOUT_2MSL, now)
+                    held.finish()
+                    self._touched(key, held, now)
                 self._incoming(packet, key, now, after=rest.snd_nxt)
                 return
             connection = rest.connection(key)
             connection.receive(packet, now)
             if rest.held() is None:
                 connection.events.clear()  # nobody to tell
+                if connection.state is State.CLOSED:
+                    self.resting.drop(key)
             self._touched(key, connection, now)
             return
         if self._parents and connection in self._parents:
@@ -221,6 +228,14 @@ class Host:
         self._touched(key, connection, now)
         return connection
 
+    def choose(self, connection: Connection, config: Config) -> None:
+        """Other choices for a connection; what they allow to be sent goes with the next ``take_output``."""
+        connection.choose(config)
+        key = _key(connection)
+        if self.connections.get(key) is connection:
+            self._busy[connection] = None
+            self._schedule(key, connection)
+
     def send(self, connection: Connection, data: Buffer, now: int, *, urgent: bool = False) -> int:
         """SEND; how many octets were taken."""
         taken = connection.send(data, now, urgent=urgent)
@@ -242,6 +257,10 @@ class Host:
         """CLOSE of one direction: a FIN after what was sent."""
         connection.shutdown(now)
         self._touched(_key(connection), connection, now)
+
+    def ready(self, connection: Connection) -> None:
+        """Ask a connection in the next ``take_output``: its options were changed."""
+        self._busy[connection] = None
 
     def close(self, connection: Connection, now: int) -> None:
         """CLOSE of both directions."""
@@ -392,7 +411,7 @@ class Host:
             del self.connections[key]
             self._soonest.pop(key, None)
         rest = self.resting.records.get(key)
-        if connection.state is State.CLOSED and rest is not None and rest.held() in (connection, None):
+        if connection.state is State.CLOSED and rest is not None and rest.held() is connection:
             self.resting.drop(key)
         self._busy.pop(connection, None)
         self._tidy()

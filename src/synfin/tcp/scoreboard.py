@@ -116,7 +116,7 @@ class Scoreboard:
                 if flight.times > 1:
                     once = False
                 else:
-                    sample = now - flight.sent_at
+                    sample = max(now - flight.sent_at, 1)
                 self._rack(flight, end, now)
             if flight.end > una:
                 flight.start = una
@@ -192,7 +192,7 @@ class Scoreboard:
                     self.pipe -= size
                 flight.sacked, flight.lost = True, False
                 if flight.times == 1:
-                    sample = now - flight.sent_at
+                    sample = max(now - flight.sent_at, 1)
                     # RFC 8985 6.2 step 3: below what was delivered before, and never sent again: it was overtaken.
                     if flight.end < self.highest_sacked:
                         self.reordered = True

@@ -51,7 +51,8 @@ class Socket:
         """Change options (fields of ``Config``); those spoken of in the SYN no longer once it is sent."""
         self.config = replace(self.config, **choices)
         if self.connection is not None:
-            self.connection.config = self.config
+            self.host.choose(self.connection, self.config)
+            self.host.ready(self.connection)
             if "user_timeout" in choices:
                 self.connection.choose_timeout(self.config.user_timeout)
 
