@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -145,6 +146,15 @@ def test_programs_have_names_addresses_and_their_exit_code(folder: Path) -> None
     assert done.stdout == "192.0.2.2 192.0.2.1\n"
     assert done.returncode == 7
     assert "exit code 7" in done.stderr
+
+
+def test_the_summary_for_programs(folder: Path) -> None:
+    done = wire(folder, "--json", "--loss", "20%", "--seed", "5", "-w", "x.pcapng", "--server", HTTP, *fetch())
+    said = json.loads(done.stderr.splitlines()[-1])  # the server may have said something
+    assert said["exit_code"] == done.returncode == 0
+    assert said["seed"] == 5
+    assert said["to_client"]["lost"] + said["to_client"]["delivered"] == said["to_client"]["packets"]
+    assert (folder / "x.pcapng").stat().st_mode & 0o777 == 0o600, "it may hold secrets"
 
 
 @pytest.mark.parametrize(

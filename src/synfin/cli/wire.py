@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from synfin.drive.wire import Outcome, Plan
+    from synfin.drive.wire import Outcome
     from synfin.drive.wire_link import Direction, Link
     from synfin.sim import Conditions
 
@@ -72,6 +72,9 @@ def wire(
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long to wait until the server listens.")
     ] = 10.0,
+    json: Annotated[
+        bool, typer.Option("--json", help="The summary as one JSON object, on stderr as the text would be.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No summary at the end.")] = False,
 ) -> int:
     """Put a client and a server, any programs, on a link whose faults you choose.
@@ -106,8 +109,11 @@ def wire(
     taps = _taps(write, at)
     plan = Plan(client=command, servers=server, names=name, six=six, wait=wait)
     outcome = Wire(link, taps).run(plan)
-    if not quiet:
-        _summary(link, outcome, plan, chosen, [path for path in taps if path is not None])
+    files = [path for path in taps if path is not None]
+    if json:
+        _object(link, outcome, chosen, files)
+    elif not quiet:
+        _summary(link, outcome, chosen, files)
     return outcome.code
 
 
@@ -217,7 +223,7 @@ def _taps(write: Path | None, at: str) -> tuple[Path | None, Path | None]:
     return (write, None) if at == "client" else (None, write)
 
 
-def _summary(link: Link, outcome: Outcome, plan: Plan, seed: int, files: list[Path]) -> None:
+def _summary(link: Link, outcome: Outcome, seed: int, files: list[Path]) -> None:
     """What really happened, on stderr."""
     import sys
 
@@ -232,6 +238,28 @@ def _summary(link: Link, outcome: Outcome, plan: Plan, seed: int, files: list[Pa
         lines.append(f"captured in {path}: see it with `synfin read {path}`, judge it with `synfin check {path}`")
     sys.stdout.flush()
     sys.stderr.write("".join(f"synfin wire: {line}\n" for line in lines))
+
+
+def _object(link: Link, outcome: Outcome, seed: int, files: list[Path]) -> None:
+    """The same for programs."""
+    import sys
+
+    from synfin.views.json import SCHEMA, dumps
+
+    said = {
+        "synfin": {"schema": SCHEMA},
+        "exit_code": outcome.code,
+        "seconds": round(outcome.seconds, 6),
+        "seed": seed,
+        "notes": outcome.notes,
+        "forged_resets": link.forged,
+        "captures": [str(path) for path in files],
+    }
+    for end, way in (("to_server", link.up), ("to_client", link.down)):
+        fates = {str(fate).replace(" ", "_"): number for fate, number in way.counts.items()}
+        said[end] = {"packets": way.packets, "octets": way.octets, "delivered": 0, **fates}
+    sys.stdout.flush()
+    sys.stderr.write(dumps(said) + "\n")
 
 
 def _counts(way: Direction) -> str:

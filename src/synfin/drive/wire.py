@@ -51,10 +51,11 @@ class Tap:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.packets = 0
-        try:
-            self._file: IO[bytes] = path.open("wb+")
+        try:  # secrets will be inside: readable for its owner only
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        self._file: IO[bytes] = os.fdopen(fd, "wb+")
         self._writer = PcapngWriter(self._file, _RAW)
         self._start = self._file.tell()
         self._offset = time.time_ns() - time.monotonic_ns()
