@@ -8,15 +8,23 @@ A line begins with one of these.  Numbers count from the initial sequence number
     = STATE                      the state is this
     ! reset, readable            these events were told, and no others
     % 3 1 seq=9 mtu=576          an ICMP message comes (type, code) that quotes our segment
-    connect | listen | send 9 | urgent 9 | recv 9 | shutdown | close | abort | set name=9
+    connect | listen | unlisten | accept | send 9 | urgent 9 | recv 9 | take 9 | shutdown | close | abort
+    set name=9                   an option changes
+    @STATE                       the way into a state
+    no send 9                    the call is refused with a UsageError
 
-What is not expected with ``>`` must not be sent.  ``#`` begins a comment: the sentence that asks for it.
+    send 9 takes 4               a call that takes less
+
+Each octet of a stream is a letter that its place decides, and both directions are held to it.  What is not expected
+with ``>`` must not be sent.  ``#`` begins a comment: the sentence that asks for it.
 """
 
 from __future__ import annotations
 
 import re
+from ast import literal_eval
 from dataclasses import replace
+from typing import Any
 
 from synfin.errors import UsageError
 from synfin.spec.tcp_states import State
@@ -46,7 +54,9 @@ class Player:
     def __init__(self, config: Config, iss: int, irs: int, places: tuple[bytes, bytes] = V4) -> None:
         self.here, self.there = places
         self.iss, self.irs = iss, irs
-        self.known = False
+        self.known = self.active = False
+        self.answered = -1
+        self.sent = self.read = 0
         self.config = config
         self.now = self.start = self._when(iss)
         self.host = Host([self.here], b"letters in packets", config)
@@ -69,7 +79,10 @@ class Player:
             if not text:
                 continue
             try:
-                self.step(text)
+                if text.startswith("@"):
+                    self.play(WAY[text[1:]])
+                else:
+                    self.step(text)
             except Mismatch as wrong:
                 raise Mismatch(
                     f"line {number}: {line.strip()}\n{wrong} (iss {self.iss:#x}, irs {self.irs:#x})"
@@ -106,7 +119,7 @@ class Player:
             self.listener.listen(int(rest or 128))
         elif verb == "connect":
             connection.connect(self.there, PEER_PORT, now)
-            self.known = True
+            self.known = self.active = True
         elif verb == "accept":
             assert self.listener is not None
             made = self.listener.accept()
@@ -116,10 +129,24 @@ class Player:
         elif verb == "set":
             name, _, value = rest.partition("=")
             connection.set(**{name: int(value)})
+        elif verb == "no":
+            name, _, more = rest.partition(" ")
+            try:
+                self._call(name, more)
+            except UsageError:
+                return
+            raise Mismatch("was not refused")
         elif verb in ("send", "urgent"):
-            connection.send(b"x" * int(rest), now, urgent=verb == "urgent")
-        elif verb == "recv":
-            self._same(rest, str(len(connection.recv(now))))
+            size, _, takes = rest.partition(" takes ")
+            taken = connection.send(letters(self.sent, int(size)), now, urgent=verb == "urgent")
+            self._same(takes or size, str(taken))
+            self.sent += taken
+        elif verb in ("recv", "take"):
+            data = connection.recv(now, int(rest) if verb == "take" else None)
+            self._same(rest, str(len(data)))
+            if data != letters(self.read, len(data)):
+                raise Mismatch(f"the stream is wrong: {data!r}")
+            self.read += len(data)
         elif verb in ("shutdown", "close", "abort"):
             getattr(connection, verb)(now)
         elif verb == "unlisten":
@@ -147,8 +174,8 @@ class Player:
 
     def _collect(self) -> None:
         for packet in self.host.take_output(self.now):
-            if packet.flags & 18 == 18 and not self.known and packet.ack == self.irs + 1 & MASK:
-                self.iss, self.known = packet.seq, True
+            if packet.flags & 18 == 18 and not self.active and packet.ack != self.answered:
+                self.iss, self.known, self.answered = packet.seq, True, packet.ack
             self.queue.append((self.now, packet))
 
     def _pass(self, seconds: float, *, stop: bool = False) -> None:
@@ -186,11 +213,13 @@ class Player:
         fields = dict(word.split("=", 1) for word in found if "=" in word)
         plain = [word for word in words if "=" not in word]
         asked = dict(word.split("=", 1) for word in words if "=" in word)
-        if plain != [word for word in found if "=" not in word] or "len" in fields and "len" not in asked:
+        if plain != [word for word in found if "=" not in word] or ("len" in fields and "len" not in asked):
             raise Mismatch("found " + " ".join(found))
         for name, value in asked.items():
-            if fields.get(name, "0") != value:
+            if sorted(fields.get(name, "0").split(",")) != sorted((value or "0").split(",")):
                 raise Mismatch("found " + " ".join(found))
+        if self.known and bytes(packet.payload) != letters(_from(packet.seq, self.iss) - 1, len(packet.payload)):
+            raise Mismatch("the octets sent are not those of the stream")
 
     def show(self, packet: Packet) -> str:
         flags = ",".join(name for name, bit in FLAGS.items() if packet.flags & bit and name != "PSH") or "-"
@@ -235,10 +264,10 @@ class Player:
         flags = sum(FLAGS[name] for name in plain[0].split(",") if name != "-")
         seq = int(plain[1]) + self.irs & MASK
         ack = (int(plain[2]) + (self.iss if self.known else 0)) & MASK if len(plain) > 2 else 0
+        payload = letters(int(plain[1]) - 1 + (flags >> 1 & 1), int(fields.get("len", 0)))
         return Packet(
             self.there, self.here, PEER_PORT, PORT, seq, ack, flags, int(fields.get("win", 65535)),
-            self._options(fields.get("opt", "")), b"y" * int(fields.get("len", 0)), int(fields.get("urg", 0)),
-            int(fields.get("ecn", 0)),
+            self._options(fields.get("opt", "")), payload, int(fields.get("urg", 0)), int(fields.get("ecn", 0)),
         )  # fmt: skip
 
     def _options(self, text: str) -> bytes:
@@ -283,20 +312,41 @@ def icmp(kind: int, code: int, src: bytes, dst: bytes, seq: int, *, mtu: int = 0
     return bytes((0x60, 0, 0, 0)) + len(body).to_bytes(2, "big") + bytes((58, 64)) + router + src + body
 
 
+def letters(start: int, size: int) -> bytes:
+    """The octets of a stream from ``start``."""
+    return bytes(97 + (start + i) % 26 for i in range(size))
+
+
 def _from(number: int, base: int) -> int:
     away = number - base & MASK
     return away - (1 << 32) if away >> 31 else away
 
 
 def play(
-    script: str, config: Config = BARE, *, numbers: object = NUMBERS, v6: bool = False, **choices: object
+    script: str,
+    config: Config = BARE,
+    *,
+    numbers: tuple[tuple[int, int], ...] = NUMBERS,
+    v6: bool = False,
+    **choices: Any,
 ) -> Player:
     """Play a script with each pair of initial numbers; the last player."""
-    chosen = replace(config, **choices) if choices else config  # type: ignore[arg-type]
-    for iss, irs in numbers:  # type: ignore[attr-defined]
+    chosen = replace(config, **choices) if choices else config
+    for iss, irs in numbers:
         player = Player(chosen, iss, irs, V6 if v6 else V4)
         player.play(script)
     return player
+
+
+def scripts(text: str) -> list[tuple[str, dict[str, Any], str]]:
+    """Name, choices and script of each part of a text; a part begins with ``-- name | choice=value choice=value``."""
+    out = []
+    for part in re.split(r"^\s*-- ", text, flags=re.MULTILINE)[1:]:
+        head, _, body = part.partition("\n")
+        name, _, choices = head.partition("|")
+        pairs = (word.split("=", 1) for word in choices.split())
+        out.append((name.strip(), {key: literal_eval(value) for key, value in pairs}, body))
+    return out
 
 
 #: The ways into each state.
@@ -304,10 +354,10 @@ WAY = {
     "CLOSED": "",
     "LISTEN": "listen",
     "SYN_SENT": "connect\n> SYN 0",
-    "SYN_RECEIVED": "listen\n< SYN 0\n> SYN,ACK 0 1 win=4000",
+    "SYN_RECEIVED": "listen\n< SYN 0\n> SYN,ACK 0 1",
     "SYN_RECEIVED active": "connect\n> SYN 0\n< SYN 0\n> SYN,ACK 0 1",
 }
-WAY["ESTABLISHED"] = WAY["SYN_SENT"] + "\n< SYN,ACK 0 1\n> ACK 1 1 win=4000"
+WAY["ESTABLISHED"] = WAY["SYN_SENT"] + "\n< SYN,ACK 0 1\n> ACK 1 1"
 WAY["ESTABLISHED passive"] = WAY["SYN_RECEIVED"] + "\n< ACK 1 1\naccept"
 WAY["FIN_WAIT_1"] = WAY["ESTABLISHED"] + "\nshutdown\n> FIN,ACK 1 1"
 WAY["FIN_WAIT_2"] = WAY["FIN_WAIT_1"] + "\n< ACK 1 2"
