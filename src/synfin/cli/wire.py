@@ -228,12 +228,13 @@ def _summary(link: Link, outcome: Outcome, seed: int, files: list[Path]) -> None
     import sys
 
     from synfin.cli.terminal import one_line
+    from synfin.views.words import count
 
     lines = [f"the client ended after {outcome.seconds:.2f} s with exit code {outcome.code}; seed {seed}"]
     lines += [one_line(text) for text in outcome.notes]
     lines += [f"to the {end}: {_counts(way)}" for end, way in (("server", link.up), ("client", link.down))]
     if link.forged:
-        lines.append(f"{link.forged} RSTs were forged")
+        lines.append(f"{count(link.forged, 'RST')} forged")
     for path in files:
         lines.append(f"captured in {path}: see it with `synfin read {path}`, judge it with `synfin check {path}`")
     sys.stdout.flush()
@@ -264,7 +265,9 @@ def _object(link: Link, outcome: Outcome, seed: int, files: list[Path]) -> None:
 
 def _counts(way: Direction) -> str:
     """One direction's packets and fates in words."""
-    parts = [f"{way.packets:,} packets, {way.octets:,} octets"]
+    from synfin.views.words import count
+
+    parts = [count(way.packets, "packet"), count(way.octets, "octet")]
     for fate, number in way.counts.items():
         if fate != "delivered":
             parts.append(f"{number:,} {fate}")
