@@ -32,7 +32,7 @@ class BlockingTls:
         self.sock = sock
         self.endpoint = endpoint
         self.tickets: list[tls.Session] = []
-        self._data: list[bytes] = []
+        self._data: list[bytes | bytearray] = []
         self._end: Exception | None = None
         self._clean = False
 
@@ -60,7 +60,7 @@ class BlockingTls:
                 raise self._end
             self._receive()
             self._flush()
-        return self._data.pop(0)
+        return bytes(self._data.pop(0))
 
     def recv_all(self, most: int = 1 << 24) -> bytes:
         """All up to close_notify; PeerError message_too_long beyond ``most`` octets, and the errors of ``recv``."""

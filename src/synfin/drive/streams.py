@@ -145,7 +145,7 @@ class TlsStream:
         self.on_event = on_event
         self.tickets: list[tls.Session] = []
         self.opening = b""
-        self._data: deque[bytes] = deque()
+        self._data: deque[bytes | bytearray] = deque()
         self._end: Exception | None = None
         self._clean = False
         self._closing = False
@@ -242,7 +242,7 @@ class TlsStream:
                 out = self.endpoint.take_output(self.clock())
                 if out:
                     await self.pipe.send(out)
-        return self._data.popleft()
+        return bytes(self._data.popleft())
 
     def buffered(self) -> bool:
         """Whether ``read`` would return at once."""

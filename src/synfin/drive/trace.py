@@ -64,7 +64,7 @@ _PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
 class Stream(Protocol):
     """What HTTP goes over: TLS, or a pipe as it is."""
 
-    async def read(self) -> bytes | bytearray:
+    async def read(self) -> bytes:
         """The next octets, b"" at the end."""
 
     async def write(self, data: Buffer) -> None:

@@ -257,7 +257,7 @@ class Speaker(Talk):
             if isinstance(event, tls.HandshakeDone):
                 self._begin()
             elif isinstance(event, tls.Data):
-                self._hear(event.data)
+                self._hear(bytes(event.data))
             elif isinstance(event, tls.Closed):
                 if event.clean and not self._leaving:
                     self._later(self.LINGERS, self._leave)

@@ -23,6 +23,11 @@ from synfin.wire.tls.suites import Suite
 APPLICATION_DATA = 23
 TLS12 = keys.TLS12
 _TYPES = [bytes([number]) for number in range(256)]
+_ROOM = {tag: bytes(tag) for tag in (8, 16)}
+_TAILS = {tag: [kind + bytes(tag) for kind in _TYPES] for tag in (8, 16)}
+
+#: Records sealed or opened in one buffer: below the 128 KiB from where on an allocator asks the kernel each time.
+RUN = 7
 
 Aead = AESGCM | AESCCM | ChaCha20Poly1305
 
@@ -49,7 +54,9 @@ def _recipe(chosen: Suite) -> tuple[str, Callable[[bytes], Aead], int]:
 class Aead13(Protection):
     """TLS 1.3 (RFC 8446 5.2): content type inside, padding of zeros, nonce = IV xor sequence number."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_iv", "_secret", "_suite", "expansion")
+    __slots__ = (
+        "_decrypt", "_decrypt_into", "_encrypt", "_encrypt_into", "_iv", "_secret", "_suite", "_tails", "expansion"
+    )  # fmt: skip
 
     def __init__(self, chosen: Suite, traffic_secret: bytes) -> None:
         super().__init__()
@@ -60,6 +67,8 @@ class Aead13(Protection):
         self._iv = int.from_bytes(iv, "big")
         aead = make(key)
         self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
+        self._decrypt_into, self._encrypt_into = aead.decrypt_into, aead.encrypt_into
+        self._tails = _TAILS[tag]  # content type, and room for the tag
         #: Octets by which a record's fragment is longer than content, content type and padding.
         self.expansion = tag
 
@@ -89,56 +98,80 @@ class Aead13(Protection):
         self.sequence += 1
         return header + self._encrypt(nonce, inner, header)
 
-    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes]) -> None:
-        """See ``Protection``; the content is copied once, to stand before its type."""
-        sequence, iv, encrypt = self.sequence, self._iv, self._encrypt
-        tail = _TYPES[content_type]
+    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
+        """See ``Protection``; the content is copied once, to where it is sealed in place."""
+        sequence, iv, encrypt = self.sequence, self._iv, self._encrypt_into
+        tag = self.expansion
+        tail = self._tails[content_type]
         size = len(plaintext)
-        extra = 1 + self.expansion
         if size <= limit:
-            header = record_header(APPLICATION_DATA, TLS12, size + extra)
+            header = record_header(APPLICATION_DATA, TLS12, size + 1 + tag)
             self.sequence = sequence + 1
-            out += header, encrypt((iv ^ sequence).to_bytes(12, "big"), b"".join((plaintext, tail)), header)
+            sealed = bytearray().join((header, plaintext, tail))
+            view = memoryview(sealed)
+            encrypt((iv ^ sequence).to_bytes(12, "big"), view[5:-tag], header, view[5:])
+            out.append(sealed)
             return
-        view = memoryview(plaintext)
-        header = record_header(APPLICATION_DATA, TLS12, limit + extra)
-        for at in range(0, size, limit):
-            if size - at < limit:
-                header = record_header(APPLICATION_DATA, TLS12, size - at + extra)
-            inner = b"".join((view[at : at + limit], tail))
-            out += header, encrypt((iv ^ sequence).to_bytes(12, "big"), inner, header)
-            sequence += 1
+        content = memoryview(plaintext)
+        header = record_header(APPLICATION_DATA, TLS12, limit + 1 + tag)
+        for start in range(0, size, RUN * limit):
+            parts: list[Buffer] = []
+            for at in range(start, min(start + RUN * limit, size), limit):
+                head = header if size - at >= limit else record_header(APPLICATION_DATA, TLS12, size - at + 1 + tag)
+                parts += head, content[at : at + limit], tail
+            sealed = bytearray().join(parts)
+            view, at = memoryview(sealed), 0
+            for index in range(0, len(parts), 3):
+                stop = at + 5 + len(parts[index + 1]) + 1 + tag
+                encrypt(
+                    (iv ^ sequence).to_bytes(12, "big"), view[at + 5 : stop - tag], parts[index], view[at + 5 : stop]
+                )
+                sequence += 1
+                at = stop
             self.sequence = sequence
+            out.append(sealed)
 
-    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes]:
-        """See ``Protection``."""
-        sequence, iv, decrypt = self.sequence, self._iv, self._decrypt
+    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
+        """See ``Protection``; each content is opened over the type of the one before."""
+        sequence, iv = self.sequence, self._iv
         view, end = memoryview(data), len(data)
         least = self.expansion + 2
         most = least - 1 + limit
-        found: list[bytes] = []
-        known, header = -1, b""
+        out, into, filled = None, view, 0
         while end - pos > 5:
             kind, version, length = read_header(data, pos)
             start = pos + 5
             stop = start + length
             if kind != APPLICATION_DATA or version != TLS12 or not least <= length <= most or stop > end:
                 break
-            if length != known:
-                known, header = length, record_header(kind, version, length)
+            nonce = (iv ^ sequence).to_bytes(12, "big")
             try:
-                inner = decrypt((iv ^ sequence).to_bytes(12, "big"), view[start:stop], header)
+                if out is None and stop == end:
+                    inner = self._decrypt(nonce, view[start:stop], view[pos:start])
+                    if inner[-1] != APPLICATION_DATA:
+                        break
+                    self.sequence = sequence + 1
+                    return stop, inner[:-1]
+                if out is None:
+                    out = bytearray(min(end - pos, RUN * most))
+                    into = memoryview(out)
+                upto = filled + length - self.expansion
+                if upto > len(into):
+                    break
+                self._decrypt_into(nonce, view[start:stop], view[pos:start], into[filled:upto])
             except InvalidTag:
                 break
-            if inner[-1] != APPLICATION_DATA:
+            if into[upto - 1] != APPLICATION_DATA:
                 break
+            filled = upto - 1
             sequence += 1
-            found.append(inner)
             pos = stop
         self.sequence = sequence
-        if len(found) == 1:
-            return pos, found[0][:-1]
-        return pos, b"".join([memoryview(inner)[:-1] for inner in found])
+        if out is None:
+            return pos, b""
+        into.release()
+        del out[filled:]
+        return pos, out
 
     @property
     def secret(self) -> bytes:
@@ -153,13 +186,13 @@ class Aead13(Protection):
 class Aead12(Protection):
     """TLS 1.2 AEAD (RFC 5246 6.2.3.3): GCM (RFC 5288) and CCM (RFC 6655) send part of the nonce."""
 
-    __slots__ = ("_decrypt", "_encrypt", "_explicit", "_iv", "_salt", "_tag")
+    __slots__ = ("_decrypt", "_decrypt_into", "_encrypt_into", "_explicit", "_iv", "_salt", "_tag")
 
     def __init__(self, chosen: Suite, key: bytes, iv: bytes) -> None:
         super().__init__()
         _, make, self._tag = _recipe(chosen)
         aead = make(key)
-        self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
+        self._decrypt, self._decrypt_into, self._encrypt_into = aead.decrypt, aead.decrypt_into, aead.encrypt_into
         self._explicit = 8 if len(iv) == 4 else 0
         self._salt = iv
         self._iv = int.from_bytes(iv, "big")
@@ -185,37 +218,43 @@ class Aead12(Protection):
 
     def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
         """See ``Protection``."""
-        parts: list[bytes] = []
+        parts: list[bytes | bytearray] = []
         self.seal_run(content_type, plaintext, len(plaintext) or 1, parts)
         return b"".join(parts)
 
-    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes]) -> None:
-        """See ``Protection``; the explicit nonce is the sequence number."""
+    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
+        """See ``Protection``; the explicit nonce is the sequence number, and content is sealed in place."""
+        explicit, tag, encrypt, salt = self._explicit, self._tag, self._encrypt_into, self._salt
         total = len(plaintext)
-        explicit, tag, encrypt = self._explicit, self._tag, self._encrypt
-        part: Buffer = plaintext
-        size = total
-        view = memoryview(plaintext) if total > limit else None
-        for at in range(0, total or 1, limit):
-            if view is not None:
-                part = view[at : at + limit]
-                size = len(part)
+        content = memoryview(plaintext)
+        room = _ROOM[tag]
+        for start in range(0, total or 1, RUN * limit):
             sequence = self.sequence
-            self.sequence = sequence + 1
-            covered = mac_header(sequence, content_type, TLS12, size)
-            head = record_header(content_type, TLS12, explicit + size + tag)
-            if explicit:
-                number = covered[:8]
-                out += head, number, encrypt(self._salt + number, part, covered)
-            else:
-                out += head, encrypt((self._iv ^ sequence).to_bytes(12, "big"), part, covered)
+            parts: list[Buffer] = []
+            for at in range(start, min(start + RUN * limit, total) or 1, limit):
+                part = content[at : at + limit] if total > limit else plaintext
+                head = record_header(content_type, TLS12, explicit + len(part) + tag)
+                parts += head, sequence.to_bytes(8, "big") if explicit else b"", part, room
+                sequence += 1
+            sealed = bytearray().join(parts)
+            view, at, sequence = memoryview(sealed), 0, self.sequence
+            for index in range(0, len(parts), 4):
+                size = len(parts[index + 2])
+                at += 5 + explicit
+                covered = mac_header(sequence, content_type, TLS12, size)
+                nonce = salt + covered[:8] if explicit else (self._iv ^ sequence).to_bytes(12, "big")
+                encrypt(nonce, view[at : at + size], covered, view[at : at + size + tag])
+                sequence += 1
+                at += size + tag
+            self.sequence = sequence
+            out.append(sealed)
 
-    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes]:
+    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """See ``Protection``."""
-        sequence, explicit, decrypt, salt = self.sequence, self._explicit, self._decrypt, self._salt
+        sequence, explicit, salt = self.sequence, self._explicit, self._salt
         view, end = memoryview(data), len(data)
         extra = explicit + self._tag
-        found: list[bytes] = []
+        out, into, filled = None, view, 0
         while end - pos > 5:
             kind, version, length = read_header(data, pos)
             start = pos + 5
@@ -228,11 +267,26 @@ class Aead12(Protection):
                 start += 8
             else:
                 nonce = (self._iv ^ sequence).to_bytes(12, "big")
+            covered = mac_header(sequence, kind, version, size)
             try:
-                found.append(decrypt(nonce, view[start:stop], mac_header(sequence, kind, version, size)))
+                if out is None and stop == end:
+                    found = self._decrypt(nonce, view[start:stop], covered)
+                    self.sequence = sequence + 1
+                    return stop, found
+                if out is None:
+                    out = bytearray(min(end - pos, RUN * limit))
+                    into = memoryview(out)
+                if filled + size > len(into):
+                    break
+                self._decrypt_into(nonce, view[start:stop], covered, into[filled : filled + size])
             except InvalidTag:
                 break
+            filled += size
             sequence += 1
             pos = stop
         self.sequence = sequence
-        return pos, found[0] if len(found) == 1 else b"".join(found)
+        if out is None:
+            return pos, b""
+        into.release()
+        del out[filled:]
+        return pos, out

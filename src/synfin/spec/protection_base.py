@@ -53,7 +53,7 @@ class Protection(ABC):
     def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
         """The whole protected record, header included.  ``padding`` is for TLS 1.3, in octets."""
 
-    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes]) -> None:
+    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
         """Records of at most ``limit`` octets of content each, appended to ``out`` in pieces to be joined once.
 
         One record for an empty ``plaintext``.
@@ -61,12 +61,12 @@ class Protection(ABC):
         for at in range(0, len(plaintext) or 1, limit):
             out.append(self.seal_record(content_type, bytes(plaintext[at : at + limit])))
 
-    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes]:
+    def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """Open ordinary records of application data from ``pos`` on: where they end, and what they hold together.
 
         They end before a record that is anything else, is not all there, is empty, is padded, may have more than
         ``limit`` octets of content, or does not open: that one is left for ``open_record`` to judge.  Ways of
-        protection that are rare open none here.
+        protection that are rare open none here.  Several records may be more than one run.
         """
         return pos, b""
 

@@ -119,8 +119,8 @@ class Endpoint(Records):
         if timer is not None and now >= timer:
             self._fail("no_answer", "a handshake in time", "silence")
 
-    def take_output(self, now: float) -> bytes:
-        """Octets for the transport, b"" where there are none."""
+    def take_output(self, now: float) -> bytes | bytearray:
+        """Octets for the transport, empty where there are none."""
         self.now = now
         if self._flight:
             self.flush()
@@ -187,7 +187,7 @@ class Endpoint(Records):
         self._flight += raw
         return raw
 
-    def _application(self, content: bytes) -> None:
+    def _application(self, content: bytes | bytearray) -> None:
         if self._partial:
             raise PeerError("unexpected_message", "the rest of a message", "application data")
         if self.facts is None and not self._early:

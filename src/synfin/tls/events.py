@@ -48,11 +48,11 @@ class HandshakeDone:
 class Data:
     """Application data, never empty.  ``early`` marks 0-RTT data, which an attacker may have replayed.
 
-    Records that came whole in one ``receive``, with nothing else between them, are one event: it holds no more than
-    that call brought.
+    Records that came whole in one ``receive`` are opened together, some hundred KiB to an event; such data is a
+    bytearray of the caller's own.
     """
 
-    data: bytes
+    data: bytes | bytearray
     early: bool = False
 
 

@@ -43,7 +43,7 @@ class Records:
         self._deaf = False
         # out
         self._sealer: Protection | None = None
-        self._out: list[bytes] = []
+        self._out: list[bytes | bytearray] = []
         self._flight = bytearray()  # handshake messages not yet in a record
         self._limit_out = MAX_PLAIN
         self._padding: Callable[[int], int] | None = None
@@ -56,7 +56,7 @@ class Records:
     def _alert(self, content: bytes) -> None:
         raise NotImplementedError
 
-    def _application(self, content: bytes) -> None:
+    def _application(self, content: bytes | bytearray) -> None:
         raise NotImplementedError
 
     # ------------------------------------------------------------ records out
@@ -129,15 +129,13 @@ class Records:
     # ------------------------------------------------------------ records in
 
     def _records(self, data: Buffer) -> None:
-        held = self._held
-        if held:
-            held += data
-            if len(held) < self._need:
+        pos = 0
+        if self._held:
+            pos = self._complete(data)
+            if pos < 0 or self._deaf:
                 return
-            data = bytes(held)
-            held.clear()
         view = memoryview(data)
-        pos, end = 0, len(data)
+        end = len(data)
         while end - pos >= 5:
             if (
                 self.facts is not None
@@ -148,9 +146,7 @@ class Records:
                 pos, content = opener.open_run(data, pos, self._limit_in)
                 if content:
                     self._application(content)
-                if end - pos < 5:
-                    self._need = 5
-                    break
+                    continue
             kind, version, length = read_header(data, pos)
             opener = self._opener
             self._header(kind, version, length, view, pos)
@@ -168,7 +164,28 @@ class Records:
         else:
             self._need = 5
         if pos < end:
-            held += view[pos:]
+            self._held += view[pos:]
+
+    def _complete(self, data: Buffer) -> int:
+        """Add what is missing to the record that began before, and take it: how much of ``data`` went, -1 for all."""
+        held, view, pos = self._held, memoryview(data), 0
+        while True:
+            missing = self._need - len(held)
+            held += view[pos : pos + missing]
+            if len(held) < self._need:
+                return -1
+            pos += missing
+            if self._need > 5:
+                break
+            kind, version, length = read_header(held)
+            self._header(kind, version, length, memoryview(bytes(held)), 0)
+            if not length:
+                break
+            self._need = 5 + length
+        record = bytes(held)
+        held.clear()
+        self._records(record)
+        return pos
 
     def _header(self, kind: int, version: int, length: int, view: memoryview, pos: int) -> None:
         """Refuse what no record of any version may look like; TLS 1.3 ignores newer versions (RFC 8446 5.1, D.5)."""

@@ -1,0 +1,63 @@
+"""What a transport cuts, joins or delays changes nothing: every way of cutting gives the same data."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synfin.tls import Client, Closed, KeyUpdated, Limits, Server
+from tests.tls.ends import NOW, client_config, events, pump, said, server_config
+from tests.tls.ends import client as make_client
+from tests.tls.ends import server as make_server
+
+
+def connected(version: int, limits: Limits | None = None) -> tuple[Client, Server]:
+    """Both ends after their handshake."""
+    one = make_client(client_config(min_version=version, max_version=version, limits=limits or Limits()))
+    other = make_server(server_config())
+    pump(one, other)
+    events(one), events(other)
+    return one, other
+
+
+@pytest.mark.parametrize("version", [0x0303, 0x0304])
+@settings(max_examples=25, deadline=None)
+@given(
+    sends=st.lists(st.integers(1, 70_000), min_size=1, max_size=6),
+    portions=st.lists(st.integers(1, 40_000), min_size=1, max_size=40),
+    updates=st.sets(st.integers(0, 5)),
+)
+def test_data_does_not_depend_on_portions(
+    version: int, sends: list[int], portions: list[int], updates: set[int]
+) -> None:
+    client, server = connected(version)
+    sent, wire = b"", b""
+    for number, size in enumerate(sends):
+        if number in updates and version == 0x0304:
+            client.update_keys()
+        content = bytes([number + 1]) * size
+        client.send(content)
+        sent += content
+        wire += client.take_output(NOW)
+    client.close()
+    wire += client.take_output(NOW)
+    at, turn = 0, 0
+    while at < len(wire):
+        size = portions[turn % len(portions)]
+        server.receive(wire[at : at + size], NOW)
+        at += size
+        turn += 1
+    found = events(server)
+    assert said(found) == sent
+    assert found[-1] == Closed(clean=True)
+
+
+def test_keys_are_changed_inside_a_long_send() -> None:
+    client, server = connected(0x0304, limits=Limits(records_per_key=3))
+    content = bytes(range(256)) * 1024
+    client.send(content)
+    server.receive(client.take_output(NOW), NOW)
+    found = events(server)
+    assert said(found) == content
+    assert sum(isinstance(event, KeyUpdated) for event in found) == 5
