@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import warnings
+from collections.abc import Callable
 from importlib import import_module
 
 import typer
@@ -51,8 +52,12 @@ def _top(
     """See, make and judge HTTP and HTTPS connections, from the first SYN to the last FIN."""
 
 
-def build(names: list[str]) -> typer.Typer:
-    """The application with the commands ``names``, their modules imported."""
+def build(names: list[str], *, outline: bool = False) -> typer.Typer:
+    """The application with the commands ``names``, their modules imported.
+
+    An ``outline`` has their names and first words only, as the help of the whole wants: to look at each option of each
+    command takes longer than everything else.
+    """
     app = typer.Typer(
         name="synfin",
         add_completion=False,
@@ -64,11 +69,23 @@ def build(names: list[str]) -> typer.Typer:
     app.callback()(_top)
     for name in names:
         found = getattr(import_module(COMMANDS[name]), name)
-        if isinstance(found, typer.Typer):
+        if outline:
+            app.command(name)(_outlined(found))
+        elif isinstance(found, typer.Typer):
             app.add_typer(found, name=name)
         else:
             app.command(name)(found)
     return app
+
+
+def _outlined(found: Callable[..., object] | typer.Typer) -> Callable[[], None]:
+    """A command without options that has the words of ``found``."""
+
+    def command() -> None:
+        raise RuntimeError("an outline cannot be run")
+
+    command.__doc__ = str(found.info.help) if isinstance(found, typer.Typer) else found.__doc__
+    return command
 
 
 def main(arguments: list[str]) -> int:
@@ -77,7 +94,7 @@ def main(arguments: list[str]) -> int:
     if asked and asked not in COMMANDS:
         return complain(f"no command {asked!r}; there are {', '.join(COMMANDS)}")
     try:
-        app = build([asked] if asked else list(COMMANDS))
+        app = build([asked]) if asked else build(list(COMMANDS), outline=True)
         return int(app(arguments, standalone_mode=False, prog_name="synfin") or 0)
     except UsageError as error:
         return complain(str(error))
