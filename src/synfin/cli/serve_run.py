@@ -20,12 +20,12 @@ from synfin import tls
 from synfin.cli.serve_tls import Made, Wanted, configured
 from synfin.cli.terminal import one_line
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
+from synfin.drive.capture_pipe import TappedPipe
 from synfin.drive.own import OwnStack
 from synfin.drive.own_setup import OwnPlace, listen_own
 from synfin.drive.server import Bounds, Patience, WebServer
 from synfin.drive.server_files import Files
 from synfin.drive.server_log import AccessLog, address
-from synfin.drive.server_tap import TappedPipe
 from synfin.drive.sockets import listen
 from synfin.drive.streams import Pipe, Source
 from synfin.errors import UsageError

@@ -1,4 +1,4 @@
-"""A pipe that tells a capture of stream PDUs what passes."""
+"""A pipe that tells a ``PduCapture`` what passes, for when packets cannot be captured."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Address = tuple[str, int]
 
 
 class TappedPipe:
-    """A pipe that tells a capture what passes."""
+    """``pipe`` with ``tap`` beside it."""
 
     def __init__(self, pipe: Pipe, tap: Tap) -> None:
         self._pipe = pipe
