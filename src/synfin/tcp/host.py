@@ -377,6 +377,7 @@ class Host:
         """A passive connection is handed to its listener once it stands; before that it is nobody's business."""
         listener, _ = self._parents[connection]
         if connection.state == State.SYN_RECEIVED:
+            connection.events.clear()
             return
         del self._parents[connection]
         listener.half_open.pop(key, None)

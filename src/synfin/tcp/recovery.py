@@ -363,9 +363,9 @@ def icmp(c: Connection, message: Icmp, now: int) -> None:
     if (kind, code) == ((3, 4) if four else (2, 0)):
         pathmtu.too_big(c, message.mtu, now)
         return
-    if four and kind == 4:
-        return  # source quench: ignored (RFC 6633)
-    hard = kind == 3 and code in (2, 3) if four else (kind, code) in ((1, 4), (4, 1))
+    if four and kind in (4, 5):
+        return  # source quench: ignored (RFC 6633); a redirect is for IP
+    hard = kind == 3 and code in (2, 3) if four else kind == 1 and code in (1, 4)
     detail = f"ICMP{'' if four else 'v6'} type {kind} code {code}"
     if hard and c.state in (State.SYN_SENT, State.SYN_RECEIVED):
         c.fail(Cause.USER_TIMEOUT, Kind.UNREACHABLE, now, detail)
