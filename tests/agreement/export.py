@@ -24,7 +24,10 @@ from synfin.capture.keylog import KeyLog, read_keylog
 from synfin.capture.table import Kind, load
 from synfin.errors import UsageError
 from synfin.observe import observe
-from synfin.observe.story import ChainFact, Connection, HttpStory, Mark, MessageFact, SynFacts, TcpSide, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_http import HttpStory
+from synfin.observe.story_tcp import Mark, SynFacts, TcpSide
+from synfin.observe.story_tls import ChainFact, MessageFact, TlsStory
 
 WAY = ("ab", "ba")
 

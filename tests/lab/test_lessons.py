@@ -14,7 +14,8 @@ from synfin.cli.lessons import WORDS
 from synfin.errors import UsageError
 from synfin.lab.captures import observe_octets
 from synfin.lab.lessons import LESSONS, Lesson, lesson
-from synfin.observe.story import Connection, Mark
+from synfin.observe.story import Connection
+from synfin.observe.story_tcp import Mark
 from synfin.observe.tcpstates import States, follow
 
 NAMES = list(LESSONS)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from synfin.capture.keylog import read_keylog
-from synfin.observe.story import Opened, TlsStory
+from synfin.observe.story_tls import Opened, TlsStory
 from synfin.observe.tlswatch import watch_tls
 from tests.support.tlspeers import CLIENT, SERVER, identity, rsa_key, streams
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from synfin.capture.keylog import KeyLog, read_keylog
 from synfin.observe.decrypt import SessionCache
-from synfin.observe.story import Opened, TlsStory
+from synfin.observe.story_tls import Opened, TlsStory
 from synfin.observe.stream import ByteStream, Hole
 from synfin.observe.tlswatch import watch_tls
 from synfin.spec.keys import master_secret

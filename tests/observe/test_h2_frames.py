@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from synfin.observe.http2_frames import PREFACE
 from synfin.observe.httpwatch import watch_http
-from synfin.observe.story import H2Event, HttpStory
+from synfin.observe.story_http import H2Event, HttpStory
 from tests.support.streams import MS, Said, chopped, talk
 
 ASK = [(":method", "GET"), (":scheme", "https"), (":path", "/a"), (":authority", "example.org"), ("x-one", "1")]

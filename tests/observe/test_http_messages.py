@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synfin.observe.httpwatch import watch_http
-from synfin.observe.story import HttpStory
+from synfin.observe.story_http import HttpStory
 from synfin.observe.stream import ByteStream, Piece
 from synfin.wire.http1 import read_head
 from tests.support.streams import MS, Said, chopped, talk

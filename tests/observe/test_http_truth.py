@@ -15,7 +15,7 @@ import pytest
 from synfin.capture.keylog import KeyLog
 from synfin.capture.reader import open_capture
 from synfin.observe.observer import Observation
-from synfin.observe.story import HttpStory
+from synfin.observe.story_http import HttpStory
 from tests.support.shared import SHARED, captures, index, needs_shared, truth
 
 Told = tuple[list[tuple[Any, ...]], list[Any]]

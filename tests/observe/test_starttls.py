@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from synfin.observe.story import TlsStory
+from synfin.observe.story_tls import TlsStory
 from synfin.observe.tlswatch import TlsResult, watch_tls
 from tests.support.tlspeers import CLIENT, SERVER, contexts, converse, cut_every, streams
 

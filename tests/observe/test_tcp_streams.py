@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synfin.observe.flows import Flows
-from synfin.observe.story import TcpStory
+from synfin.observe.story_tcp import TcpStory
 from synfin.observe.stream import ByteStream, Hole
 from synfin.observe.tcpwatch import watch_tcp
 from tests.support.packets import MASK, START, Packet, batch, make, tabulate

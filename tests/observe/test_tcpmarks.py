@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from synfin.observe.flows import Flows
-from synfin.observe.story import Mark
+from synfin.observe.story_tcp import Mark
 from synfin.observe.tcpwatch import watch_tcp
 from synfin.observe.tcpwatch_plain import watch_plain
 from tests.support.packets import batch, tabulate, write_pcap

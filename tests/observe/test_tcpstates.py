@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synfin.observe.flows import Flows
-from synfin.observe.story import TcpStory
+from synfin.observe.story_tcp import TcpStory
 from synfin.observe.tcpstates import states
 from synfin.observe.tcpwatch import watch_tcp
 from synfin.spec.tcp_states import State

@@ -13,7 +13,7 @@ import pytest
 from synfin.capture import open_capture
 from synfin.capture.table import Kind
 from synfin.observe.flows import FlowRows, Flows
-from synfin.observe.story import TcpStory
+from synfin.observe.story_tcp import TcpStory
 from synfin.observe.tcpstates import states
 from synfin.observe.tcpwatch import watch_tcp
 from synfin.observe.tcpwatch_options import options

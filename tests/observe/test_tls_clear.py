@@ -7,7 +7,7 @@ import ssl
 
 import pytest
 
-from synfin.observe.story import Opened, TlsStory
+from synfin.observe.story_tls import Opened, TlsStory
 from synfin.observe.stream import ByteStream, Hole, Piece
 from synfin.observe.tlswatch import watch_tls
 from tests.support.tlspeers import CLIENT, SERVER, Talk, contexts, converse, cut_every, identity, rsa_key, streams

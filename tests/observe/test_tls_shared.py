@@ -12,7 +12,7 @@ import pytest
 from synfin.capture import open_capture
 from synfin.capture.keylog import KeyLog, read_keylog
 from synfin.observe.flows import Flows
-from synfin.observe.story import MessageFact, TlsStory
+from synfin.observe.story_tls import MessageFact, TlsStory
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpwatch import watch_tcp
 from synfin.observe.tlswatch import SessionCache, TlsResult, watch_tls

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from synfin.observe import observe
-from synfin.observe.story import Mark
+from synfin.observe.story_tcp import Mark
 from synfin.sim import Conditions, Fate, Network, Talk, Talks, Tap
 from synfin.spec.tcp_states import State
 from synfin.tcp import Config, Connection, Packet

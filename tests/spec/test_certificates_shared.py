@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from synfin.observe import observe
-from synfin.observe.story import ChainFact
+from synfin.observe.story_tls import ChainFact
 from synfin.spec.certcheck import check_chain
 from synfin.spec.certificates import CertificateFacts
 from tests.support.shared import SHARED, captures, needs_shared, truth

@@ -6,7 +6,7 @@ import pytest
 
 from synfin.capture.keylog import read_keylog
 from synfin.observe import observe
-from synfin.observe.story import Opened
+from synfin.observe.story_tls import Opened
 from tests.support.shared import SHARED, needs_shared
 
 #: Capture, its key log, connections of which both directions open (the key log of the fourth has 16 of its 20).

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from synfin.observe.story import (
-    AlertFact,
-    Connection,
-    Decryption,
-    DnsFact,
-    Endpoint,
-    Evidence,
-    H2Event,
-    HttpMessage,
-    HttpStory,
-    IcmpError,
-    Opened,
-    PreambleFact,
-    Stall,
-)
+from synfin.observe.evidence import Evidence
+from synfin.observe.story import Connection, DnsFact, Endpoint, PreambleFact
+from synfin.observe.story_http import H2Event, HttpMessage, HttpStory
+from synfin.observe.story_tcp import IcmpError, Stall
+from synfin.observe.story_tls import AlertFact, Decryption, Opened
 from synfin.observe.stream import ByteStream, Hole, Overlap
 from tests.views import sample
 from tests.views.support import story_of

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from synfin.judge.model import Actor, Confidence, Finding, NotJudged, Severity
-from synfin.observe.story import Evidence
+from synfin.observe.evidence import Evidence
 from synfin.views.json import SCHEMA, connection_json, dumps
 from tests.support.shared import captures, needs_shared
 from tests.views.everything import everything

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from synfin.judge.facts import EMPTY_CERTIFICATE_13, messages, protected
 from synfin.judge.signs import ALERT_LENGTHS, EMPTY_AND_FINISHED_LENGTHS, FINISHED_ALONE_LENGTHS
-from synfin.observe.story import AlertFact, Connection
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import AlertFact
 
 #: A refusal comes as soon as the client's flight was read; later a record of that size is an idle server's close.
 _AT_ONCE = 1_000_000_000

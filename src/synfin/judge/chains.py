@@ -26,7 +26,8 @@ from synfin.judge.facts import (
     server_chain,
 )
 from synfin.judge.model import Severity
-from synfin.observe.story import ChainFact, Connection
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import ChainFact
 from synfin.spec.certcheck import ChainVerdict, Problem, check_chain
 from synfin.spec.certificates import CertificateFacts
 from synfin.wire.tcpflags import ACK

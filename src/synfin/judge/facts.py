@@ -12,7 +12,9 @@ from typing import NamedTuple
 from synfin.judge.codes import CODES
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.judge.signs import ALERT_LENGTHS, FINISHED_LENGTHS
-from synfin.observe.story import A, AlertFact, ChainFact, Connection, Evidence, MessageFact, TlsStory
+from synfin.observe.evidence import Evidence
+from synfin.observe.story import A, Connection
+from synfin.observe.story_tls import AlertFact, ChainFact, MessageFact, TlsStory
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
 SECOND = 1_000_000_000

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from synfin.observe.story import Evidence
+from synfin.observe.evidence import Evidence
 
 
 class Severity(IntEnum):

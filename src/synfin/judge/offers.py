@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synfin.observe.story import TlsStory
+from synfin.observe.story_tls import TlsStory
 from synfin.wire.tls.hello import ClientHello
 from synfin.wire.tls.registry import cipher_name, group_name, signature_name, version_name
 

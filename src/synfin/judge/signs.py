@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from enum import IntFlag
 
-from synfin.observe.story import A, Connection, TcpStory, TlsStory
+from synfin.observe.story import A, Connection
+from synfin.observe.story_tcp import TcpStory
+from synfin.observe.story_tls import TlsStory
 
 #: Ports on which a TLS server is expected from the first octet (IANA service names: https, imaps, ldaps ...).
 TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 2376, 4433, 5061, 5223, 5671, 6443, 8443})

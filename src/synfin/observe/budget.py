@@ -16,7 +16,9 @@ from bisect import bisect_left
 from typing import NamedTuple
 
 from synfin.capture.table import ACK, RST, SYN
-from synfin.observe.story import A, Connection, HttpMessage, HttpStory, Phase, TlsStory
+from synfin.observe.story import A, Connection, Phase
+from synfin.observe.story_http import HttpMessage, HttpStory
+from synfin.observe.story_tls import TlsStory
 
 #: A pause shorter than this is no phase of its own, ns.
 PAUSE = 1_000_000

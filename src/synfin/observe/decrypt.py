@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from synfin.errors import WireError
-from synfin.observe.story import Decryption, Opened
+from synfin.observe.story_tls import Decryption, Opened
 from synfin.spec import keys
 from synfin.spec.protection import Aead13, Protection, Unsupported, opener_13, openers_12, prf_hash
 from synfin.spec.rsa import premaster_from_rsa

@@ -15,8 +15,9 @@ from collections import deque
 from typing import NamedTuple
 
 from synfin.observe.cursor import Side
+from synfin.observe.evidence import Evidence
 from synfin.observe.http2_frames import PREFACE
-from synfin.observe.story import Evidence, HttpMessage
+from synfin.observe.story_http import HttpMessage
 from synfin.wire import http1 as wire
 
 #: Octets of a head that are looked through for its blank line; servers stop at 8 to 64 KiB.

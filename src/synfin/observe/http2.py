@@ -31,6 +31,7 @@ from hyperframe.frame import (
 )
 
 from synfin.observe.cursor import Side
+from synfin.observe.evidence import Evidence
 from synfin.observe.http2_frames import (
     ACK,
     CONTINUATION,
@@ -48,7 +49,7 @@ from synfin.observe.http2_frames import (
     frames,
 )
 from synfin.observe.http2_windows import Credit, Held
-from synfin.observe.story import Evidence, H2Event, HttpMessage
+from synfin.observe.story_http import H2Event, HttpMessage
 from synfin.wire.http1 import text
 
 #: Error codes, RFC 9113 section 7.

@@ -8,10 +8,11 @@ hands over from one to the other.  Ports decide nothing.
 from __future__ import annotations
 
 from synfin.observe.cursor import Side
+from synfin.observe.evidence import Evidence
 from synfin.observe.http1 import Reader
 from synfin.observe.http2 import Reader2
 from synfin.observe.http2_frames import PREFACE
-from synfin.observe.story import Evidence, HttpMessage, HttpStory
+from synfin.observe.story_http import HttpMessage, HttpStory
 from synfin.observe.stream import ByteStream
 from synfin.wire.http1 import looks_like_head, starts_message
 

@@ -14,7 +14,8 @@ import numpy as np
 
 from synfin.capture.table import Batch, Kind
 from synfin.observe.addresses import from_halves, from_octets
-from synfin.observe.story import Endpoint, IcmpError
+from synfin.observe.story import Endpoint
+from synfin.observe.story_tcp import IcmpError
 
 #: How long after a connection's last packet an error may still belong to it, ns.
 _LATE = 30_000_000_000

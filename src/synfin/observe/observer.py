@@ -22,7 +22,9 @@ from synfin.observe.flows import FlowRows, Flows, FlowTable
 from synfin.observe.httpwatch import watch_http
 from synfin.observe.icmpwatch import IcmpLog
 from synfin.observe.quicwatch import QuicLog
-from synfin.observe.story import A, B, Connection, HttpStory, Quality, TcpStory
+from synfin.observe.story import A, B, Connection, Quality
+from synfin.observe.story_http import HttpStory
+from synfin.observe.story_tcp import TcpStory
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpwatch import watch_tcp
 from synfin.observe.tlswatch import SessionCache, TlsResult, watch_tls

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from synfin.observe.flows import FlowRows
 from synfin.observe.rows import Rows
-from synfin.observe.story import EndState, Knowledge, TcpStory
+from synfin.observe.story_tcp import EndState, Knowledge, TcpStory
 from synfin.spec.tcp_states import Cause, Sent, State, by_cause, by_sent
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16

@@ -17,17 +17,7 @@ from synfin.observe.flows import FlowRows
 from synfin.observe.flows_digest import SideCounts
 from synfin.observe.reassemble import RowStream, in_order, reassemble
 from synfin.observe.rows import Rows
-from synfin.observe.story import (
-    EndState,
-    IcmpError,
-    Knowledge,
-    Mark,
-    Stall,
-    SynFacts,
-    TcpSide,
-    TcpStory,
-    leave,
-)
+from synfin.observe.story_tcp import EndState, IcmpError, Knowledge, Mark, Stall, SynFacts, TcpSide, TcpStory, leave
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpstates import follow
 from synfin.observe.tcpwatch_facts import close, completeness, cookie_look, syn_facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from synfin.observe.rows import Rows
-from synfin.observe.story import SynFacts, TcpSide
+from synfin.observe.story_tcp import SynFacts, TcpSide
 from synfin.observe.tcpwatch_options import options
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 

@@ -11,7 +11,7 @@ Numbers are compared modulo 2**32 (RFC 9293 3.4).  One pass, constant memory per
 from __future__ import annotations
 
 from synfin.observe.rows import Rows
-from synfin.observe.story import Mark
+from synfin.observe.story_tcp import Mark
 from synfin.observe.tcpwatch_options import options
 
 M = 0xFFFFFFFF

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from struct import Struct
 
-from synfin.observe.story import TcpOption
+from synfin.observe.story_tcp import TcpOption
 
 
 class Options:

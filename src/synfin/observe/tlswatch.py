@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from synfin.observe import proxies, starttls
 from synfin.observe.decrypt import Keys, SessionCache
 from synfin.observe.protocols import LOOK, protocol
-from synfin.observe.story import PreambleFact, TlsStory
+from synfin.observe.story import PreambleFact
+from synfin.observe.story_tls import TlsStory
 from synfin.observe.stream import ByteStream
 from synfin.observe.tlswatch_story import Watch
 from synfin.wire.tls.records import HEADER, looks_like_client_hello, looks_like_record, looks_like_sslv2_hello

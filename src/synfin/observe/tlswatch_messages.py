@@ -15,7 +15,8 @@ from functools import lru_cache
 
 from synfin.errors import WireError
 from synfin.observe.decrypt import CLIENT, SERVER, Keys
-from synfin.observe.story import AlertFact, ChainFact, Evidence, MessageFact, TlsStory
+from synfin.observe.evidence import Evidence
+from synfin.observe.story_tls import AlertFact, ChainFact, MessageFact, TlsStory
 from synfin.observe.stream import ByteStream, Hole, Piece
 from synfin.observe.tlswatch_records import Record, fragment
 from synfin.spec.certificates import certificate_facts

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synfin.observe.decrypt import Keys
-from synfin.observe.story import AlertFact, Decryption, Opened, RecordFact, TlsStory
+from synfin.observe.story_tls import AlertFact, Decryption, Opened, RecordFact, TlsStory
 from synfin.observe.stream import ByteStream, Hole, Piece
 from synfin.observe.tlswatch_messages import CLIENT_HELLO, Messages, Side
 from synfin.observe.tlswatch_records import SSLV2, Fault, Record, fragment, walk, walk_sslv2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from synfin.observe.story import ChainFact
+from synfin.observe.story_tls import ChainFact
 from synfin.spec.certificates import CertificateFacts
 from synfin.views.words import clean, count, listing
 

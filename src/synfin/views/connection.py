@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from synfin.judge.model import Finding, NotJudged
-from synfin.observe.story import Connection, Decryption, Opened, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import Decryption, Opened, TlsStory
 from synfin.views.budget import budget, budget_line
 from synfin.views.certificates import certificate_lines
 from synfin.views.findings import finding_lines

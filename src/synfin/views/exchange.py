@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from synfin.observe.story import Connection, H2Event, HttpMessage, HttpStory
+from synfin.observe.story import Connection
+from synfin.observe.story_http import H2Event, HttpMessage, HttpStory
 from synfin.views.told import Item, Note
 from synfin.views.words import clean, count, duration, shorten
 

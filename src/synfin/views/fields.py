@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synfin.errors import WireError
-from synfin.observe.story import Connection, HttpMessage, MessageFact, RecordFact, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_http import HttpMessage
+from synfin.observe.story_tls import MessageFact, RecordFact, TlsStory
 from synfin.observe.stream import ByteStream
 from synfin.views import exchange
 from synfin.views.frames import frame_spans, speaks

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from synfin.observe.http2_frames import DATA, PREFACE
 from synfin.observe.http2_frames import Framed as Frame
-from synfin.observe.story import Connection, HttpStory
+from synfin.observe.story import Connection
+from synfin.observe.story_http import HttpStory
 from synfin.observe.stream import Hole, Piece
 from synfin.views.frames import SAID, fields, frames_of, message_of, speaks, title
 from synfin.views.outcome import SIDES

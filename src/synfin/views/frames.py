@@ -27,7 +27,7 @@ from synfin.observe.http2_frames import (
     Framed,
     frames,
 )
-from synfin.observe.story import HttpMessage, HttpStory
+from synfin.observe.story_http import HttpMessage, HttpStory
 from synfin.observe.stream import ByteStream
 from synfin.views.words import clean, count
 from synfin.wire.codec import Span

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from synfin.observe.story import AlertFact, Connection, MessageFact, RecordFact, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import AlertFact, MessageFact, RecordFact, TlsStory
 from synfin.views.messages import message_lines
 from synfin.views.told import DATA_PLACE, EVENT, PROBLEM, ROUTINE, TURN, Item, Note
 from synfin.views.words import clean, count, readable

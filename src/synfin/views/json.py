@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from synfin.judge.model import Finding, NotJudged
 from synfin.observe.budget import budget
-from synfin.observe.story import Connection, DnsFact, IcmpError, Phase, PreambleFact, SynFacts, TcpSide, TcpStory
+from synfin.observe.story import Connection, DnsFact, Phase, PreambleFact
+from synfin.observe.story_tcp import IcmpError, SynFacts, TcpSide, TcpStory
 from synfin.views.json_inside import Json, evidence_json, http_json, side_name, stream_json, time_text, tls_json
 from synfin.views.names import spoken
 from synfin.views.outcome import SIDES, outcome

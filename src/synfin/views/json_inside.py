@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from synfin.observe.story import (
-    AlertFact,
-    ChainFact,
-    Evidence,
-    HttpMessage,
-    HttpStory,
-    MessageFact,
-    TlsStory,
-)
+from synfin.observe.evidence import Evidence
+from synfin.observe.story_http import HttpMessage, HttpStory
+from synfin.observe.story_tls import AlertFact, ChainFact, MessageFact, TlsStory
 from synfin.observe.stream import ByteStream
 from synfin.spec.certificates import CertificateFacts
 from synfin.views.outcome import SIDES

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from synfin.observe.story import EndState, Knowledge
+from synfin.observe.story_tcp import EndState, Knowledge
 from synfin.views.paint import PLAIN, Paint
 from synfin.views.timeline import SIDES, Step, fold
 from synfin.views.told import EVENT, ROUTINE, TURN, Item

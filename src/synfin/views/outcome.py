@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from synfin.observe.story import Connection, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import TlsStory
 from synfin.wire.tls.registry import alert_name
 
 if TYPE_CHECKING:

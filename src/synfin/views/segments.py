@@ -2,7 +2,7 @@
 
 Works on one connection's rows in one pass: sequence numbers are followed without their 32-bit wrap, so an
 acknowledgement can be told by the packets it acknowledges and a repetition by the packet it repeats.
-The marks themselves are the TCP watcher's (``story.Mark``); here they only get words.
+The marks themselves are the TCP watcher's (``story_tcp.Mark``); here they only get words.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from synfin.observe.rows import Rows
-from synfin.observe.story import Connection, Mark, SynFacts
+from synfin.observe.story import Connection
+from synfin.observe.story_tcp import Mark, SynFacts
 from synfin.views.words import count, duration, listing, ranges
 from synfin.wire.tcpflags import ACK, CWR, ECE, FIN, RST, SYN, URG
 

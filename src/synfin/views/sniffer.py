@@ -16,7 +16,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from synfin.observe.story import Connection, HttpMessage, RecordFact, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_http import HttpMessage
+from synfin.observe.story_tls import RecordFact, TlsStory
 from synfin.observe.stream import ByteStream
 from synfin.views.outcome import SIDES
 from synfin.views.paint import PLAIN, Paint

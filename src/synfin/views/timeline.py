@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import NamedTuple
 
-from synfin.observe.story import Connection, EndState, Mark
+from synfin.observe.story import Connection
+from synfin.observe.story_tcp import EndState, Mark
 from synfin.views import exchange, handshake
 from synfin.views.segments import Segment, segments
 from synfin.views.told import DATA_PLACE, EVENT, MARK, PROBLEM, ROUTINE, TURN, Item, Note

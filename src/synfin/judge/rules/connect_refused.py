@@ -19,7 +19,8 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, finding, first_close
 from synfin.judge.model import Actor, Confidence, Finding
-from synfin.observe.story import Connection, HttpMessage
+from synfin.observe.story import Connection
+from synfin.observe.story_http import HttpMessage
 
 CODE = "PRX101"
 

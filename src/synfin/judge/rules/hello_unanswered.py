@@ -23,7 +23,8 @@ from synfin.judge.engine import Context
 from synfin.judge.facts import SECOND, at, end, finding, messages, missed, payload_indices, round_trip, span
 from synfin.judge.hello import HelloFate, hello_fate
 from synfin.judge.model import Confidence, Finding, Severity
-from synfin.observe.story import Connection, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import TlsStory
 
 CODE = "TLS112"
 

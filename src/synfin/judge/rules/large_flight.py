@@ -21,7 +21,8 @@ from itertools import pairwise
 from synfin.judge.engine import Context
 from synfin.judge.facts import finding, payload_indices, round_trip, server_name, span
 from synfin.judge.model import Confidence, Finding
-from synfin.observe.story import Connection, Mark
+from synfin.observe.story import Connection
+from synfin.observe.story_tcp import Mark
 
 CODE = "SLO203"
 

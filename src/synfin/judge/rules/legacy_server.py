@@ -20,7 +20,8 @@ from synfin.judge.alerts import alert_name
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, deciding_alert, end, finding, first_close, messages
 from synfin.judge.model import Confidence, Finding
-from synfin.observe.story import Connection, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import TlsStory
 from synfin.wire.tls.registry import cipher_name, signature_name
 
 CODE = "TLS205"

@@ -20,7 +20,8 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import Close, at, end, finding, first_close, missed, protected, unanswered
 from synfin.judge.model import Confidence, Finding, Severity
-from synfin.observe.story import Connection, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import TlsStory
 
 CODE = "TLS401"
 

@@ -33,7 +33,8 @@ from synfin.judge.facts import (
     protected,
 )
 from synfin.judge.model import Actor, Confidence, Finding, NotJudged, Severity
-from synfin.observe.story import Connection, HttpMessage
+from synfin.observe.story import Connection
+from synfin.observe.story_http import HttpMessage
 
 CODE = "TCP501"
 

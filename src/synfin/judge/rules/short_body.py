@@ -19,7 +19,8 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, end, ended_by, finding, first_close, missed
 from synfin.judge.model import Confidence, Finding
-from synfin.observe.story import Connection, HttpMessage
+from synfin.observe.story import Connection
+from synfin.observe.story_http import HttpMessage
 
 CODE = "HTP201"
 

@@ -32,7 +32,8 @@ from synfin.judge.facts import (
 )
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.rules.empty_reply import SHORTEST
-from synfin.observe.story import Connection, TlsStory
+from synfin.observe.story import Connection
+from synfin.observe.story_tls import TlsStory
 
 CODE = "HTP102"
 

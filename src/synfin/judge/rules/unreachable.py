@@ -20,7 +20,8 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import at, end, finding
 from synfin.judge.model import Actor, Confidence, Finding, Severity
-from synfin.observe.story import A, Connection, IcmpError
+from synfin.observe.story import A, Connection
+from synfin.observe.story_tcp import IcmpError
 
 CODE = "TCP105"
 
