@@ -28,16 +28,17 @@ class Transcript:
 
     def add(self, message: bytes) -> None:
         """Append one whole handshake message."""
-        for context in self._contexts:
+        contexts = self._contexts
+        for context in contexts:
             context.update(message)
-        if self._keep or not self._contexts:
+        if self._keep or not contexts:
             self._waiting += message
 
     def choose(self, *hash_names: str) -> None:
         """Name the hash: ("sha256",), ("sha384",), or ("md5", "sha1") below TLS 1.2.  Once; ValueError after that."""
         if self._contexts:
             raise ValueError("the transcript's hash is chosen already")
-        self._contexts = tuple(hashlib.new(name, self._waiting) for name in hash_names)
+        self._contexts = tuple([hashlib.new(name, self._waiting) for name in hash_names])
         if not self._keep:
             self._waiting = bytearray()
 
@@ -49,13 +50,16 @@ class Transcript:
     @property
     def length(self) -> int:
         """Octets of ``digest``; of the longest hash there is before ``choose``."""
-        return sum(context.digest_size for context in self._contexts) or 64
+        return sum([context.digest_size for context in self._contexts]) or 64
 
     def digest(self) -> bytes:
         """The hash of all messages so far (MD5 then SHA-1 below TLS 1.2).  ValueError before ``choose``."""
-        if not self._contexts:
+        contexts = self._contexts
+        if len(contexts) == 1:
+            return contexts[0].digest()
+        if not contexts:
             raise ValueError("the transcript's hash is not chosen")
-        return b"".join(context.digest() for context in self._contexts)
+        return b"".join([context.digest() for context in contexts])
 
     def contexts(self) -> tuple[_Hash, ...]:
         """Copies of the running hashes, for SSL 3.0, which hashes on."""

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from synfin.errors import PeerError, WireError
 from synfin.wire.tls import bodies as b
-from synfin.wire.tls.extensions import Decoded, Extension, decode_body
+from synfin.wire.tls.extensions import FRESH, LONG, Decoded, Extension, decode_body
 from synfin.wire.tls.registry import extension_name
 
 SERVER_NAME, FRAGMENT, STATUS_REQUEST, GROUPS, POINT_FORMATS, SCHEMES, ALPN, SCT = 0, 1, 5, 10, 11, 13, 16, 18
@@ -49,6 +49,12 @@ KNOWN = _EVERY | {
 
 def decode(number: int, body: bytes, context: str) -> Decoded:
     """The decoded body.  PeerError decode_error or empty_list."""
+    if number in FRESH or len(body) > LONG:
+        return _decode(number, body, context)
+    return _remembered(number, body, context)
+
+
+def _decode(number: int, body: bytes, context: str) -> Decoded:
     try:
         found = decode_body(number, context, body)
     except WireError as error:
@@ -71,9 +77,11 @@ def decode(number: int, body: bytes, context: str) -> Decoded:
     return found
 
 
-@lru_cache(maxsize=512)
-def _doubled(numbers: tuple[int, ...]) -> int | None:
-    seen = set()
+_remembered = lru_cache(maxsize=2048)(_decode)
+
+
+def _doubled(numbers: list[int]) -> int | None:
+    seen: set[int] = set()
     for number in numbers:
         if number in seen:
             return number
@@ -81,12 +89,11 @@ def _doubled(numbers: tuple[int, ...]) -> int | None:
     return None
 
 
-def unique(extensions: Iterable[Extension]) -> dict[int, bytes]:
+def unique(extensions: tuple[Extension, ...] | tuple[tuple[int, bytes], ...]) -> dict[int, bytes]:
     """Number -> body.  PeerError duplicate_extension."""
-    listed = tuple(extensions)
-    found = dict(listed)
-    if len(found) != len(listed):
-        number = _doubled(tuple([number for number, _ in listed]))
+    found = dict(extensions)
+    if len(found) != len(extensions):
+        number = _doubled([number for number, _ in extensions])
         raise PeerError("duplicate_extension", "each once", extension_name(number or 0))
     return found
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from synfin.errors import PeerError
 from synfin.tls import checks
 from synfin.tls.config import TLS12, TLS13, ServerConfig
 from synfin.wire.tls import bodies as b
-from synfin.wire.tls.extensions import Decoded
+from synfin.wire.tls.extensions import FRESH, Decoded
 from synfin.wire.tls.messages import ClientHello
 
 if TYPE_CHECKING:
@@ -53,12 +54,14 @@ def read_hello(end: Server, raw: bytes) -> Hello:
     if not message.compression_methods:
         raise PeerError("empty_list", "compression methods", "none")
     extensions = message.extensions or ()
-    found = checks.unique(extensions)
-    if found.get(checks.STATUS_REQUEST, b"\1")[:1] not in (b"", b"\1"):
-        del found[checks.STATUS_REQUEST]  # a kind of status nobody here knows (RFC 6066 8)
-    if checks.PSK in found and extensions[-1][0] != checks.PSK:
-        raise PeerError("psk_not_last", "pre_shared_key at the end", "not there")
-    decoded = {number: checks.decode(number, body, "client_hello") for number, body in found.items() if number in _READ}
+    found = dict(extensions)
+    form = _form if len(raw) <= _SMALL else _form.__wrapped__
+    lasting, fresh, known_status, name = form(tuple([(n, b"" if n in FRESH else body) for n, body in extensions]))
+    if not known_status:
+        del found[checks.STATUS_REQUEST]
+    decoded = dict(lasting)
+    for number in fresh:
+        decoded[number] = checks.decode(number, found[number], "client_hello")
     version = choose_version(config, message, decoded.get(checks.VERSIONS))
     if version == TLS13 and not checks.NOT_IN_HELLO_13.isdisjoint(found):
         raise PeerError("misplaced_extension", "another message", "oid_filters")
@@ -66,7 +69,6 @@ def read_hello(end: Server, raw: bytes) -> Hello:
         raise PeerError("inappropriate_fallback", f"0x{config.max_version:04x}", f"0x{version:04x}")
     if 0 not in message.compression_methods:
         raise PeerError("no_common_compression", "null", message.compression_methods.__repr__())
-    name = checks.parsed_name(found[checks.SERVER_NAME]) if checks.SERVER_NAME in found else ""
     alpn = None
     offered = decoded.get(checks.ALPN)
     if isinstance(offered, b.Protocols) and config.alpn:
@@ -74,6 +76,38 @@ def read_hello(end: Server, raw: bytes) -> Hello:
         if alpn is None:
             raise PeerError("no_common_protocol", repr(config.alpn), repr(offered.values[:8]))
     return Hello(message, raw, found, decoded, version, name, alpn)
+
+
+#: Octets above which a hello is not worth remembering.
+_SMALL = 4096
+
+
+class Form(NamedTuple):
+    """What is the same in each hello of a client.
+
+    ``lasting`` is decoded, ``fresh`` are the numbers of extensions still to be decoded in each; ``known_status`` is
+    False where the kind of status asked for is one that nobody here knows (RFC 6066 8).
+    """
+
+    lasting: dict[int, Decoded]
+    fresh: tuple[int, ...]
+    known_status: bool
+    server_name: str
+
+
+@lru_cache(maxsize=256)
+def _form(extensions: tuple[tuple[int, bytes], ...]) -> Form:
+    """Check the extensions of a hello; bodies that differ in each connection are left empty, and are not looked at."""
+    found = checks.unique(extensions)
+    known_status = found.get(checks.STATUS_REQUEST, b"\1")[:1] in (b"", b"\1")
+    if not known_status:
+        del found[checks.STATUS_REQUEST]
+    if checks.PSK in found and extensions[-1][0] != checks.PSK:
+        raise PeerError("psk_not_last", "pre_shared_key at the end", "not there")
+    read = [number for number in found if number in _READ]
+    lasting = {n: checks.decode(n, found[n], "client_hello") for n in read if n not in FRESH}
+    name = checks.parsed_name(found[checks.SERVER_NAME]) if checks.SERVER_NAME in found else ""
+    return Form(lasting, tuple([n for n in read if n in FRESH]), known_status, name)
 
 
 _READ = frozenset(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from struct import Struct
+from typing import Any, NamedTuple
 
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups
+from synfin.tls.changed import changed
 from synfin.tls.config import TLS12, TLS13, ClientConfig
 from synfin.tls.schedule import binder, suite_hash
 from synfin.tls.session import Session
@@ -48,11 +50,27 @@ def grease(seed: bytes, index: int) -> int:
     return 0x0A0A + 0x1010 * (seed[index] & 15)
 
 
+class Fixed(NamedTuple):
+    """What is the same in each hello of a configuration to a name, as octets.
+
+    ``first`` and ``last`` are the extensions before and after the key share, ``numbers`` all that are in every hello.
+    """
+
+    first: bytes
+    last: bytes
+    versions: tuple[int, ...]
+    numbers: frozenset[int]
+
+
+_HEAD = Struct(">HH").pack
+
+
+def _block(extensions: list[tuple[int, bytes]]) -> bytes:
+    return b"".join([_HEAD(number, len(body)) + body for number, body in extensions])
+
+
 @lru_cache(maxsize=256)
-def _fixed(
-    config: ClientConfig, server_name: str | None
-) -> tuple[tuple[tuple[int, bytes], ...], tuple[tuple[int, bytes], ...]]:
-    """Extensions before and after the key share that are the same in each hello of a configuration."""
+def _fixed(config: ClientConfig, server_name: str | None) -> Fixed:
     old, new = bool(config.suites_12), bool(config.suites_13)
     first: list[tuple[int, bytes]] = []
     if server_name and not _is_address(server_name):
@@ -78,7 +96,13 @@ def _fixed(
             last.append((checks.COMPRESS, checks.u16_list(config.certificate_compression, 1)))
         if config.post_handshake_auth and config.credentials:
             last.append((checks.POST_AUTH, b""))
-    return tuple(first), tuple(last)
+    numbers = {checks.GROUPS, *(number for number, _ in first + last)}
+    if old:
+        numbers.add(checks.TICKET)
+    if new:
+        numbers |= {checks.SHARE, checks.VERSIONS}
+    versions = (TLS13,) * new + (TLS12,) * old
+    return Fixed(_block(first), _block(last), versions, frozenset(numbers))
 
 
 def _is_address(name: str) -> bool:
@@ -87,58 +111,71 @@ def _is_address(name: str) -> bool:
 
 def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now: float) -> Offer:
     """``offer`` with its octets: ``transcript`` is what came before it (None: nothing)."""
+    fixed = _fixed(config, offer.server_name)
     old, new = bool(config.suites_12), bool(config.suites_13)
-    first, last = _fixed(config, offer.server_name)
-    seed = offer.grease
-    extensions = list(first)
-    listed = offer.groups
+    seed, listed, versions, suites = offer.grease, offer.groups, fixed.versions, offer.suites
+    parts: list[bytes] = []
+    more: list[int] = []  # numbers that are not in every hello
+
+    def add(number: int, body: bytes, head: bytes = b"") -> None:
+        parts.append(_HEAD(number, len(head) + len(body)) + head)
+        parts.append(body)
+
     if seed:
-        extensions.insert(0, (grease(seed, 0), b""))
-        listed = (grease(seed, 1), *listed)
-    extensions.append((checks.GROUPS, checks.u16_list(listed)))
+        number = grease(seed, 0)
+        add(number, b"")
+        more.append(number)
+        listed, versions = (grease(seed, 1), *listed), (grease(seed, 2), *versions)
+        suites = (grease(seed, 4), *suites)
+    parts.append(fixed.first)
+    add(checks.GROUPS, _u16_list(listed))
     if old:
-        ticket = offer.old_session.ticket if offer.old_session else b""
-        extensions.append((checks.TICKET, ticket))
+        add(checks.TICKET, offer.old_session.ticket if offer.old_session else b"")
     if new:
-        shares = [(group, key) for group, key in offer.public]
+        shares = [_HEAD(group, len(key)) + key for group, key in offer.public]
         if seed and not offer.single:
-            shares.insert(0, (grease(seed, 1), b"\0"))
-        body = b"".join([g.to_bytes(2, "big") + len(k).to_bytes(2, "big") + k for g, k in shares])
-        extensions.append((checks.SHARE, len(body).to_bytes(2, "big") + body))
-        versions = (TLS13, TLS12) if old else (TLS13,)
-        if seed:
-            versions = (grease(seed, 2), *versions)
-        extensions.append((checks.VERSIONS, checks.u16_list(versions, 1)))
+            shares.insert(0, _HEAD(grease(seed, 1), 1) + b"\0")
+        body = b"".join(shares)
+        add(checks.SHARE, body, len(body).to_bytes(2, "big"))
+        add(checks.VERSIONS, _u16_list(versions, 1))
         if offer.cookie:
-            extensions.append((checks.COOKIE, len(offer.cookie).to_bytes(2, "big") + offer.cookie))
-    extensions += last
+            add(checks.COOKIE, offer.cookie, len(offer.cookie).to_bytes(2, "big"))
+            more.append(checks.COOKIE)
+    parts.append(fixed.last)
     if offer.early:
-        extensions.append((checks.EARLY_DATA, b""))
+        add(checks.EARLY_DATA, b"")
+        more.append(checks.EARLY_DATA)
     if seed:
         number = grease(seed, 3)
-        extensions.append((number if number != grease(seed, 0) else number ^ 0x1010, b"\0"))
+        number = number if number != grease(seed, 0) else number ^ 0x1010
+        add(number, b"\0")
+        more.append(number)
     tail = 0
     if offer.session is not None:
         body, tail = _psk(offer.session, now)
-        extensions.append((checks.PSK, body))
-    suites = (grease(seed, 4), *offer.suites) if seed else offer.suites
-    block = b"".join([n.to_bytes(2, "big") + len(b).to_bytes(2, "big") + b for n, b in extensions])
+        add(checks.PSK, body)
+        more.append(checks.PSK)
+    block = b"".join(parts)
+    session_id = offer.session_id
     hello = b"".join(
-        [
+        (
             b"\3\3",
             offer.random,
-            bytes([len(offer.session_id)]),
-            offer.session_id,
-            checks.u16_list(suites),
+            bytes([len(session_id)]),
+            session_id,
+            _u16_list(suites),
             b"\1\0",
             len(block).to_bytes(2, "big"),
             block,
-        ]
+        )
     )
     raw = b"\1" + len(hello).to_bytes(3, "big") + hello
     if offer.session is not None:
         raw = _bind(raw, tail, offer.session, transcript)
-    return replace(offer, raw=raw, extensions=frozenset([number for number, _ in extensions]))
+    return changed(offer, raw=raw, extensions=fixed.numbers.union(more) if more else fixed.numbers)
+
+
+_u16_list = lru_cache(maxsize=256)(checks.u16_list)
 
 
 def _psk(session: Session, now: float) -> tuple[bytes, int]:

@@ -28,6 +28,13 @@ def suite_hash(code: int) -> str:
     return prf_hash(suite_facts(code))
 
 
+@lru_cache(maxsize=16)
+def _suite_13(code: int) -> Suite:
+    """A suite that ``Aead13`` can use; Unsupported for any other."""
+    opener_13(code, bytes(48))
+    return suite_facts(code)
+
+
 @lru_cache(maxsize=4)
 def _plain_early(hash_name: str) -> bytes:
     return keys.early_secret(hash_name)
@@ -90,7 +97,7 @@ class Schedule:
 
     def protection(self, secret: bytes) -> Aead13:
         """What seals or opens under a traffic secret."""
-        return opener_13(self.suite, secret)
+        return Aead13(_suite_13(self.suite), secret)
 
     def verify_data(self, secret: bytes, transcript_hash: bytes) -> bytes:
         """Finished under a handshake traffic secret."""

@@ -141,6 +141,15 @@ def fits(key: PeerKey, code: int, version: int) -> bool:
 
 def choose(key: PeerKey, offered: tuple[int, ...], version: int, allowed: tuple[int, ...]) -> int | None:
     """The first scheme of ``allowed`` (ours, by preference) that the peer offered and the key can make."""
+    choice = _choose if len(offered) <= 64 else _choose.__wrapped__
+    return choice(key.kind, key.curve, key.bits, offered, version, allowed)
+
+
+@lru_cache(maxsize=256)
+def _choose(
+    kind: str, curve: str, bits: int, offered: tuple[int, ...], version: int, allowed: tuple[int, ...]
+) -> int | None:
+    key = PeerKey(None, kind, curve, bits)
     return next((code for code in allowed if code in offered and fits(key, code, version)), None)
 
 

@@ -109,9 +109,10 @@ _BODIES: dict[tuple[int, str], type[b.Body]] = {
 #: Extension number -> the section that defines it.
 REFS: dict[int, str] = {number: ref for number, ref, _ in _TABLE}
 
-# Different in every connection: a cache would only fill with them.
-_FRESH = frozenset({35, 40, 41, 44, 51, 0xFE0D})
-_LONG = 512
+#: Extensions that are different in every connection: a cache would only fill with them.
+FRESH = frozenset({35, 40, 41, 44, 51, 0xFE0D})
+#: Octets from which on a body is not worth remembering.
+LONG = 512
 
 
 def _decode(number: int, context: str, body: bytes) -> Decoded:
@@ -134,7 +135,7 @@ def decode_extension(extension: Extension, context: str) -> Decoded:
 
 def decode_body(number: int, context: str, body: bytes) -> Decoded:
     """As ``decode_extension``, for the number and the octets apart."""
-    if number in _FRESH or len(body) > _LONG:
+    if number in FRESH or len(body) > LONG:
         return _decode(number, context, body)
     return _decode_cached(number, context, body)
 

@@ -23,6 +23,7 @@ from synfin.wire.tls import bodies
 from synfin.wire.tls.extensions import (
     CLIENT_HELLO,
     HELLO_RETRY_REQUEST,
+    LONG,
     SERVER_HELLO,
     Decoded,
     Extension,
@@ -40,9 +41,13 @@ _DRAFT_KEY_SHARE = 40  # the number of key_share in the TLS 1.3 drafts up to 22
 _U16 = Struct(">H").unpack_from
 
 
-@lru_cache(maxsize=4096)
 def _codes(data: bytes) -> tuple[int, ...]:
     """Two-octet codes; ``data`` has an even length."""
+    return _known_codes(data) if len(data) <= LONG else unpack(f">{len(data) // 2}H", data)
+
+
+@lru_cache(maxsize=4096)
+def _known_codes(data: bytes) -> tuple[int, ...]:
     return unpack(f">{len(data) // 2}H", data)
 
 
