@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHARED := ../shared/captures
 
-.PHONY: demo test check format lint types corpus bench examples docs clean
+.PHONY: demo test check format lint types corpus interop bench examples docs clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m synfin.cli.main demo
@@ -30,6 +30,9 @@ types: $(VENV)/.ready-dev
 corpus: $(VENV)/.ready
 	@test -e $(SHARED)/compare.py || { echo "make corpus needs the captures in $(SHARED)" >&2; exit 2; }
 	$(BIN)/python -m tests.agreement.corpus $(SHARED)
+
+interop: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.interop.matrix --markdown
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m benches.read_speed

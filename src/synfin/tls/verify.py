@@ -19,7 +19,7 @@ from ipaddress import ip_address
 from typing import Protocol
 
 from cryptography import x509
-from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from synfin.errors import PeerError
 from synfin.spec.certcheck import MAX_CHAIN, check_chain
@@ -28,6 +28,10 @@ from synfin.spec.certroots import RootSet
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls.revocation import check_crls, check_staple
 from synfin.tls.signing import UNREADABLE, parse_certificate
+
+#: A client's certificate may name its holder by the subject alone (RFC 5280 4.1.2.6, 4.2.1.6), and many do.
+_CA = ExtensionPolicy.webpki_defaults_ca()
+_CLIENT = ExtensionPolicy.webpki_defaults_ee().may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,7 @@ class PathVerifier:
         policy = PolicyBuilder().store(self._store).time(datetime.fromtimestamp(presented.now, UTC))
         try:
             if presented.purpose == "client":
+                policy = policy.extension_policies(ca_policy=_CA, ee_policy=_CLIENT)
                 return policy.build_client_verifier().verify(leaf, others).chain
             if presented.name is None:
                 raise PeerError("certificate_name_mismatch", "a name to compare", "none was given")

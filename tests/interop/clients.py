@@ -1,0 +1,195 @@
+"""Foreign clients of our server: programs that are asked cell by cell, and Python's own libraries."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.interop import chains
+from tests.interop.cells import HOST, NAME, Cell, Told
+from tests.interop.peer import EachCell, between, get, tls_of
+
+NO_ML_DSA = "ML-DSA needs OpenSSL 3.5"
+
+
+class _Program(EachCell):
+    program = ""
+
+    def missing(self) -> str:
+        return "" if shutil.which(self.program) else f"{self.program} is not installed"
+
+    def version(self) -> str:
+        return chains.version_of(self.program, "--version")
+
+    def cannot(self, cell: Cell) -> str:
+        return NO_ML_DSA if cell.kind.startswith("ml-dsa") else ""
+
+    def output(self, *command: str, give: bytes = b"") -> tuple[bytes, str]:
+        done = subprocess.run([self.program, *command], input=give, capture_output=True, timeout=30, check=False)
+        return done.stdout, done.stdout.decode("latin-1") + done.stderr.decode("latin-1")
+
+
+class Curl(_Program):
+    name = program = "curl"
+
+    def version(self) -> str:
+        words = super().version().split()
+        return " ".join([*words[:2], *(word for word in words if word.startswith("OpenSSL/"))])
+
+    def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
+        url = f"https://{NAME}:{port}/connection"
+        command = [
+            "-sv",
+            "--noproxy",
+            "*",
+            "--cacert",
+            chains.root_file(),
+            "--http2" if cell.alpn == "h2" else "--http1.1",
+        ]
+        command += ["--resolve", f"{NAME}:{port}:{HOST}"]
+        if cell.client:
+            certificate, key, _ = chains.files(cell.client, of_client=True)
+            command += ["--cert", certificate, "--key", key]
+        if cell.resumed:
+            command += ["-H", "Connection: close", "-o", str(folder / "first"), url]
+        out, text = self.output(*command, url)
+        chosen = [line for line in text.splitlines() if "SSL connection using" in line]
+        version, suite = (between(" ".join(chosen[-1:]), pattern) for pattern in (r"using (\S+) /", r"/ (\S+)"))
+        return tls_of(out), Told(
+            version=version,
+            suite=suite,
+            resumed="SSL re-using session ID" in text,
+            alpn=between(text, r"ALPN: server accepted (\S+)"),
+            status=int(between(text, r"< HTTP/\S+ (\d+)") or 0),
+        )
+
+
+class OpenSsl(_Program):
+    name = program = "openssl"
+
+    def version(self) -> str:
+        return " ".join(chains.version_of("openssl", "version").split()[:2])
+
+    def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
+        command = ["s_client", "-connect", f"{HOST}:{port}", "-servername", NAME, "-CAfile", chains.root_file()]
+        command += ["-verify_return_error", "-ign_eof", "-alpn", cell.alpn]
+        if cell.client:
+            certificate, key, _ = chains.files(cell.client, of_client=True)
+            command += ["-cert", certificate, "-key", key]
+        if cell.resumed:
+            session = str(folder / f"openssl-{cell.version}")
+            self.output(*command, "-sess_out", session, give=get(port, cell.alpn))
+            command += ["-sess_in", session]
+        out, text = self.output(*command, give=get(port, cell.alpn))
+        return tls_of(out), Told(
+            version=between(text, r"(?:New|Reused), (\S+), Cipher"),
+            suite=between(text, r"Cipher is (\S+)"),
+            group=between(text, r"Server Temp Key: (?:ECDH, )?([^,\s]+)"),
+            resumed="\nReused, " in text,
+            alpn=between(text, r"ALPN protocol: (\S+)"),
+        )
+
+
+class GnuTls(_Program):
+    name, program = "GnuTLS", "gnutls-cli"
+
+    def version(self) -> str:
+        return chains.version_of(self.program, "--version")
+
+    def cannot(self, cell: Cell) -> str:
+        if cell.version == "1.2" and cell.kind == "ed448":
+            return ""
+        return super().cannot(cell) and "no ML-DSA before GnuTLS 3.8.9"
+
+    def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
+        command = ["--x509cafile", chains.root_file(), "--alpn", cell.alpn, "-p", str(port), NAME]
+        if cell.client:
+            certificate, key, _ = chains.files(cell.client, of_client=True)
+            command += ["--x509certfile", certificate, "--x509keyfile", key]
+        if cell.resumed:
+            command += ["--resume"]
+        out, text = self.output(*command, give=get(port, cell.alpn))
+        described = between(text.rpartition("- Description: ")[2], r"^(\S+)") or ""
+        return tls_of(out), Told(
+            version=described[1:8],
+            suite=described,
+            group=between(described, r"\(ECDHE-([A-Z0-9]+)\)"),
+            resumed="*** This is a resumed session" in text,
+            alpn=between(text, r"- Application protocol: (\S+)"),
+        )
+
+
+class PythonSsl(EachCell):
+    name = "Python ssl"
+
+    def missing(self) -> str:
+        return ""
+
+    def version(self) -> str:
+        return f"Python ssl with {' '.join(ssl.OPENSSL_VERSION.split()[:2])}"
+
+    def cannot(self, cell: Cell) -> str:
+        return NO_ML_DSA if cell.kind.startswith("ml-dsa") and ssl.OPENSSL_VERSION_INFO < (3, 5) else ""
+
+    def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
+        context = ssl.create_default_context(cafile=chains.root_file())
+        context.set_alpn_protocols([cell.alpn])
+        if cell.client:
+            context.load_cert_chain(chains.files(cell.client, of_client=True)[2])
+        session = self._ask(context, cell, port, None)[2] if cell.resumed else None
+        told, answer, _ = self._ask(context, cell, port, session)
+        return tls_of(answer), told
+
+    def _ask(
+        self, context: ssl.SSLContext, cell: Cell, port: int, session: ssl.SSLSession | None
+    ) -> tuple[Told, bytes, ssl.SSLSession | None]:
+        raw = socket.create_connection((HOST, port), 20)
+        with context.wrap_socket(raw, server_hostname=NAME, session=session) as sock:
+            sock.sendall(get(port, cell.alpn))
+            answer = b""
+            while part := sock.recv(1 << 16):
+                answer += part
+            suite = sock.cipher()
+            told = Told(
+                version=sock.version(),
+                suite=suite[0] if suite else None,
+                resumed=sock.session_reused,
+                alpn=sock.selected_alpn_protocol() or "",
+            )
+            return told, answer, sock.session
+
+
+class Requests(EachCell):
+    name = "requests"
+
+    def missing(self) -> str:
+        return ""
+
+    def version(self) -> str:
+        return f"requests {metadata.version('requests')}"
+
+    def cannot(self, cell: Cell) -> str:
+        if cell.resumed:
+            return "keeps no TLS sessions"
+        if cell.alpn == "h2":
+            return "speaks no HTTP/2"
+        return PythonSsl().cannot(cell)
+
+    def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
+        with requests.Session() as session:
+            session.trust_env = False
+            session.verify = chains.root_file()
+            if cell.client:
+                session.cert = chains.files(cell.client, of_client=True)[:2]
+            answer = session.get(f"https://{NAME}:{port}/connection", timeout=20, stream=True)
+            sock = answer.raw.connection.sock
+            told = Told(version=sock.version(), suite=sock.cipher()[0], status=answer.status_code)
+            return json.loads(answer.content)["tls"], told
