@@ -135,10 +135,9 @@ class Observation:
         tcp, streams = watch_tcp(flow, icmp)
         watched = watch_tls(streams, keylog=self._keylog, rsa_keys=self._rsa_keys, sessions=self._sessions)
         http, outer = _http(tcp, streams, watched)
-        if not (tcp.sides[A].packets and tcp.sides[B].packets):
-            self._one_sided += 1
-        if tcp.handshake == "none":
-            self._starts_late += 1
+        if tcp.source == "packets":  # exported PDUs never have a handshake, and lack nothing by that
+            self._one_sided += not (tcp.sides[A].packets and tcp.sides[B].packets)
+            self._starts_late += tcp.handshake == "none"
         if watched.tls is not None and watched.tls.data is not None:
             self._opened += 1
         return Connection(
