@@ -106,7 +106,7 @@ class Client(Endpoint):
 
     def _start_early(self, made: Offer, psk: Session) -> None:
         name = suite_hash(psk.suite)
-        digest = both13.hash_of(name, made.raw)
+        digest = both13.hash_of(name, self.transcript.messages())
         secret = early_traffic(name, psk.secret, digest)
         self.early_exporter = (name, early_exporter(name, psk.secret, digest))
         self.log("CLIENT_EARLY_TRAFFIC_SECRET", made.random, secret, self.config.key_log)

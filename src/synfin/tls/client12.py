@@ -85,7 +85,7 @@ def server_hello(end: Client, offer: Offer, hello: ServerHello, raw: bytes) -> S
     if etm and suite.mode != "cbc":
         raise PeerError("etm_without_cbc", "a CBC suite", suite.name)
     transcript = Transcript(keep=True)
-    transcript.add(offer.raw)
+    transcript.add(end.transcript.messages())  # what was said, which need not be what was meant
     transcript.choose(suite_hash(suite.code))
     transcript.add(raw)
     end.transcript = transcript
