@@ -18,6 +18,7 @@ import pytest
 
 from synfin import tls
 from synfin.cli.main import main
+from synfin.cli.serve_tls import suites
 from synfin.drive.blocking import connect_tls
 from synfin.pki import mint
 from synfin.pki.keys import key_pem, make_key
@@ -171,3 +172,17 @@ def test_the_environment_gets_no_secrets(tmp_path: Path) -> None:
     finally:
         del os.environ["SSLKEYLOGFILE"]
     assert not keys.exists()
+
+
+@pytest.mark.parametrize(
+    "written, codes",
+    [
+        ("TLS_AES_128_GCM_SHA256", (0x1301,)),  # not static RSA, which OpenSSL calls AES128-GCM-SHA256
+        ("tls_aes_256_gcm_sha384,TLS_CHACHA20_POLY1305_SHA256", (0x1302, 0x1303)),
+        ("AES128-GCM-SHA256", (0x009C,)),
+        ("TLS_RSA_WITH_AES_128_GCM_SHA256", (0x009C,)),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", (0xC02B,)),
+    ],
+)
+def test_suites_by_the_names_of_iana_and_of_openssl(written: str, codes: tuple[int, ...]) -> None:
+    assert suites(written, "--ciphers") == codes

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -124,7 +124,7 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
     if not config.suites_13 and not config.suites_12:
         raise UsageError("--ciphers leaves no cipher suite for the versions allowed")
     if low <= TLS13 == high and not config.suites_13:
-        config = tls.ServerConfig(**{**config.__dict__, "max_version": TLS12})
+        config = replace(config, max_version=TLS12)
         warnings.append("--ciphers has no suite for TLS 1.3: only TLS 1.2 is served")
     return Made(config, told, tuple(warnings), root)
 
@@ -261,15 +261,14 @@ def _bare(name: str) -> str:
 
 def suites(text: str, option: str) -> tuple[int, ...]:
     """The suites in a list of names, IANA's or OpenSSL's, separated by colons or commas."""
-    known: dict[str, int] = {}
-    for code in (*SUITES_13, *SUITES_12, *OPTIONAL_SUITES):
-        bare = _bare(cipher_name(code))
-        known[bare] = code
-        if bare.startswith("RSAAES"):
-            known[bare.removeprefix("RSA")] = code  # OpenSSL's name of static RSA
+    known = {_bare(cipher_name(code)): code for code in (*SUITES_13, *SUITES_12, *OPTIONAL_SUITES)}
     found = []
     for word in _words(text):
-        number = known.get(_bare(word))
+        bare = _bare(word)
+        # OpenSSL calls static RSA AES128-GCM-SHA256, and TLS 1.3 has a TLS_AES_128_GCM_SHA256.
+        number = None if word.upper().startswith("TLS") else known.get(f"RSA{bare}")
+        if number is None:
+            number = known.get(bare)
         if number is None:
             listed = ", ".join(cipher_name(code) for code in SUITES_13 + SUITES_12)
             raise UsageError(f"{option} {word}: no such cipher suite here; usual ones are {listed}")
