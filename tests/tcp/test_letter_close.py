@@ -342,7 +342,7 @@ SCRIPTS = """
     accept
     = ESTABLISHED
 
--- TIME_WAIT: a SYN with an old number is answered by an ACK, and the peer's RST (RFC 1337's hazard is 3.10.7.4's letter)
+-- TIME_WAIT: a SYN with an old number is answered by an ACK; the peer's RST ends it
     listen
     < SYN 0
     > SYN,ACK 0 1

@@ -209,7 +209,7 @@ SCRIPTS = """
     < ACK 1 1
     > RST 1
 
--- a stale SYN (RFC 9293 figure 9 of the passive side): reset, LISTEN, and the new SYN
+-- a stale SYN (figure 8): reset, LISTEN, and the new SYN
     listen
     < SYN -1000
     > SYN,ACK 0 -999

@@ -149,7 +149,7 @@ cells(
     "SYN-ACK",
     "",
     "ESTABLISHED",
-    "Figure 8: ESTABLISHED <-- <SEQ=300><ACK=101><CTL=SYN,ACK> <-- SYN-RECEIVED",
+    "Figure 7: ESTABLISHED <-- <SEQ=300><ACK=101><CTL=SYN,ACK> <-- SYN-RECEIVED",
 )
 # second
 cells(

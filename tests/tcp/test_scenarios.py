@@ -65,7 +65,7 @@ def test_stale_syn_opens_nothing() -> None:
     assert refusal.seq == answer.ack
     two.receive(refusal, 0)
     assert listener.accept() is None
-    assert not listener.half_open  # figure 9: back to LISTEN
+    assert not listener.half_open  # figure 8: back to LISTEN
     two.receive(syn, 0)
     between(one, two)
     other = listener.accept()
@@ -125,7 +125,7 @@ def test_bad_ack_in_syn_sent_is_refused_and_the_syn_waits_for_its_timer() -> Non
 
 
 def test_half_open_is_found_out() -> None:
-    """Figure 11: one end has forgotten the connection; its SYN is challenged, and its RST ends the other end's."""
+    """Figure 9: one end has forgotten the connection; its SYN is challenged, and its RST ends the other end's."""
     d = Dialogue().established(active=False)
     assert d.hear("SYN", 400) == ["ACK 1 1"]
     assert d.hear("RST", 1) == []

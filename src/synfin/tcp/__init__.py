@@ -16,7 +16,7 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
   it at RCV.NXT+RCV.WND.  Challenges are counted for each connection, ten in five seconds: a count shared by all would
   tell a stranger what it answers.  Answers to empty segments outside the window are counted too.
 * A SYN in the window sends a passive opener in SYN_RECEIVED back to LISTEN (3.10.7.4, fourth), others challenge it.
-* In a simultaneous open the SYN-ACK that brings the peer's SYN a second time opens the connection (figure 8), though
+* In a simultaneous open the SYN-ACK that brings the peer's SYN a second time opens the connection (figure 7), though
   the letter of the first step finds its number outside of the window.
 * Octets and FIN that come with a SYN are neither kept nor acknowledged; the peer sends them again.  With a SYN-ACK
   they are taken.

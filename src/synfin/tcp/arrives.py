@@ -199,7 +199,7 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
             _answer_invalid(c, seg, now)
             return False
     if c.active and c.state == State.SYN_RECEIVED and flags & (SYN | ACK | RST) == SYN | ACK and seg.seq == c.irs:
-        # Figure 8: in a simultaneous open the SYN-ACK brings the SYN a second time, and the ACK counts.
+        # Figure 7: in a simultaneous open the SYN-ACK brings the SYN a second time, and the ACK counts.
         seg.seq += 1
         flags = seg.flags = flags & ~SYN
         seg.window = seg.packet.window  # never scaled beside a SYN (RFC 7323 2.2)

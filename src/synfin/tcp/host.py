@@ -35,8 +35,6 @@ _RST_LIMIT = 200
 
 def address(text: str | bytes) -> bytes:
     """An address as octets, from octets or from text; UsageError when it is none."""
-    if isinstance(text, bytes):
-        return text
     try:
         return ip_address(text).packed
     except ValueError as error:
@@ -179,11 +177,19 @@ class Host:
 
     # ------------------------------------------------------------ user calls
 
+    def check_place(self, port: int, local: str | bytes | None) -> None:
+        """UsageError unless a socket could have this port (0: any) and address (None: any)."""
+        if port:
+            _sound(port)
+        if local is not None:
+            self._mine(local)
+
     def listen(
         self, port: int, local: str | bytes | None = None, *, backlog: int = 128, config: Config | None = None
     ) -> Listener:
         """Passive OPEN of a port, on one address or on all (None); UsageError when it is taken."""
-        where = address(local) if local is not None else b""
+        where = self._mine(local) if local is not None else b""
+        _sound(port)
         if (where, port) in self._listeners:
             raise UsageError(f"port {port} is listened on already: close that listener first or take another port")
         listener = Listener(Place(where, port), backlog, config or self.config)
@@ -211,14 +217,18 @@ class Host:
     ) -> Connection:
         """Active OPEN; the port is chosen when it is not given (RFC 6056).  UsageError when that cannot be."""
         there = Place(address(remote), port)
+        _sound(port)
         if nobody(there.address):
             raise UsageError(f"{ip_address(there.address)} is not the address of one host")
-        here = address(local) if local is not None else self._source(there.address)
+        here = self._mine(local) if local is not None else self._source(there.address)
+        if len(here) != len(there.address):
+            raise UsageError("an address of IPv4 and one of IPv6 cannot be joined")
         if not local_port:
             chosen = self.chance.port(here, there, lambda p: self._free((here, p, *there)), *EPHEMERAL)
             if chosen is None:
                 raise UsageError("every local port to that place is taken: close some connections first")
             local_port = chosen
+        _sound(local_port)
         key = (here, local_port, *there)
         if not self._free(key):
             raise UsageError(f"there is a connection from port {local_port} to that place already")
@@ -276,6 +286,12 @@ class Host:
 
     def _free(self, key: Key) -> bool:
         return key not in self.connections and key not in self.resting.records
+
+    def _mine(self, text: str | bytes) -> bytes:
+        found = address(text)
+        if found not in self._own:
+            raise UsageError(f"{ip_address(found)} is not an address of this host")
+        return found
 
     def _source(self, remote: bytes) -> bytes:
         if remote in self._own:
@@ -416,6 +432,11 @@ class Host:
             self.resting.drop(key)
         self._busy.pop(connection, None)
         self._tidy()
+
+
+def _sound(port: int) -> None:
+    if not 0 < port < 65536:
+        raise UsageError(f"port {port} is not between 1 and 65535")
 
 
 def _key(connection: Connection) -> Key:

@@ -6,7 +6,7 @@ call that would have to wait returns at once (None, 0 or b""), and ``host.next_e
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from synfin.errors import UsageError
@@ -24,7 +24,7 @@ class Socket:
 
     def __init__(self, host: Host, **choices: Any) -> None:
         self.host = host
-        self.config: Config = replace(host.config, **choices)
+        self.config = _chosen(host.config, choices)
         self.address: str | bytes | None = None
         self.port = 0
         self.listener: Listener | None = None
@@ -49,7 +49,7 @@ class Socket:
 
     def set(self, **choices: Any) -> None:
         """Change options (fields of ``Config``); those spoken of in the SYN no longer once it is sent."""
-        self.config = replace(self.config, **choices)
+        self.config = _chosen(self.config, choices)
         if self.connection is not None:
             self.host.choose(self.connection, self.config)
             self.host.ready(self.connection)
@@ -57,11 +57,17 @@ class Socket:
                 self.connection.choose_timeout(self.config.user_timeout)
 
     def bind(self, port: int, address: str | bytes | None = None) -> None:
-        """Choose the local port (0: any, RFC 6056) and address (None: any)."""
+        """Choose the local port (0: any, RFC 6056) and address (None: any); UsageError when they cannot be."""
+        if self.state is not State.CLOSED:
+            raise UsageError("this socket has its place: bind before listen or connect")
+        self.host.check_place(port, address)
         self.port, self.address = port, address
 
     def listen(self, backlog: int = 128) -> None:
         """Passive OPEN; UsageError when the port is taken or none was chosen."""
+        if self.state is not State.CLOSED:
+            raise UsageError("connection already exists: close or abort it first (RFC 9293 3.10.1)")
+        self.connection = None
         if not self.port:
             raise UsageError("listen needs a port: bind one first")
         self.listener = self.host.listen(self.port, self.address, backlog=backlog, config=self.config)
@@ -77,7 +83,11 @@ class Socket:
         return made
 
     def connect(self, address: str | bytes, port: int, now: int) -> None:
-        """Active OPEN; UsageError when it cannot be."""
+        """Active OPEN; UsageError when it cannot be.  A listening socket ceases to listen (RFC 9293 3.10.1)."""
+        if self.connection is not None and self.state is not State.CLOSED:
+            raise UsageError("connection already exists: close or abort it first (RFC 9293 3.10.1)")
+        if self.listener is not None:
+            self.close(now)
         self.connection = self.host.connect(
             address, port, now, local=self.address, local_port=self.port, config=self.config
         )
@@ -104,10 +114,20 @@ class Socket:
             self.host.close(self.connection, now)
 
     def abort(self, now: int) -> None:
-        """Forget the connection, and tell the peer by a RST."""
-        self.host.abort(self._open(), now)
+        """Forget the connection, and tell the peer by a RST; a listener is closed."""
+        if self.listener is not None:
+            self.close(now)
+        else:
+            self.host.abort(self._open(), now)
 
     def _open(self) -> Connection:
         if self.connection is None:
             raise UsageError("this socket has no connection: connect or accept one first")
         return self.connection
+
+
+def _chosen(config: Config, choices: dict[str, Any]) -> Config:
+    unknown = sorted(set(choices) - {field.name for field in fields(Config)})
+    if unknown:
+        raise UsageError(f"there is no option {unknown[0]!r}: the options are the fields of Config")
+    return replace(config, **choices)
