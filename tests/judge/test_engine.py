@@ -12,8 +12,8 @@ from synfin.judge import engine
 from synfin.judge.baseline import fingerprint, read_baseline, write_baseline
 from synfin.judge.codes import CODES, ORDER
 from synfin.judge.engine import Context, Judged, judge, judge_all, judge_capture, judge_each, rules_for
-from synfin.judge.facts import protected
 from synfin.judge.model import Finding, NotJudged, Severity
+from synfin.judge.records import protected
 from synfin.judge.signs import Sign, looks_like_tls, signs
 from synfin.observe import observe
 from synfin.observe.story import Connection, Quality

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from synfin.judge.facts import EMPTY_CERTIFICATE_13, messages, protected
+from synfin.judge.facts import messages
+from synfin.judge.records import EMPTY_CERTIFICATE_13, protected
 from synfin.judge.signs import ALERT_LENGTHS, EMPTY_AND_FINISHED_LENGTHS, FINISHED_ALONE_LENGTHS
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import AlertFact

@@ -13,19 +13,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.facts import (
-    SECOND,
-    Close,
-    asked_anything,
-    at,
-    deciding_alert,
-    end,
-    first_close,
-    missed,
-    protected,
-    server_chain,
-)
+from synfin.judge.facts import Close, deciding_alert, first_close, missed, server_chain
 from synfin.judge.model import Severity
+from synfin.judge.records import asked_anything, protected
+from synfin.judge.telling import SECOND, at, end
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import ChainFact
 from synfin.spec.certcheck import ChainVerdict, Problem, check_chain

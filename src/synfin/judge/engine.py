@@ -17,9 +17,11 @@ from dataclasses import dataclass, field, replace
 
 from synfin.judge.chains import is_content
 from synfin.judge.codes import CODES, ORDER, TABLE, Code, matches
-from synfin.judge.facts import SECOND, acknowledged
+from synfin.judge.facts import acknowledged
+from synfin.judge.hello import large_group
 from synfin.judge.model import Finding, NotJudged, Severity
 from synfin.judge.signs import Sign, signs
+from synfin.judge.telling import SECOND
 from synfin.observe.story import Connection, Quality
 
 #: So many ports of one host tried in vain are a scan.
@@ -42,6 +44,7 @@ class Neighbours:
     opened: dict[tuple[int, bool, int], tuple[int, int]] = field(default_factory=dict)  # port, IPv6, second -> starts
     silent: dict[tuple[str, int], int] = field(default_factory=dict)  # server -> connections it sent no octet on
     held: set[tuple[str, int]] = field(default_factory=set)  # of these, servers whose TCP took octets on one of them
+    short_hellos: dict[tuple[str, int], bool] = field(default_factory=dict)  # server -> one was answered with TLS
     failed: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # client, server -> ports not answered
 
     def note(self, connection: Connection) -> None:
@@ -68,6 +71,10 @@ class Neighbours:
             elif ports is not None and len(ports) < SCAN:
                 ports.add(connection.b.port)
         tls = connection.tls
+        if tls is not None and tls.client_hello is not None and not large_group(connection):
+            answered = tls.server_hello is not None
+            if answered or tcp.fin_first_by == 1 or tcp.rst_first_by == 1:
+                self.short_hellos[server] = answered or self.short_hellos.get(server, False)
         if tls is not None and tls.server_hello is not None:
             self.tls_servers.add(server)
             if tls.handshake_done and tls.sni:

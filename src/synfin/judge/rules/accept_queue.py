@@ -19,8 +19,9 @@ References.  RFC 9293 3.10.7.4 (SYN-RECEIVED), listen(2).
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import acknowledged, end, finding, has_sent, numbers, payload_indices, syns
+from synfin.judge.facts import acknowledged, has_sent, payload_indices, syns
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import end, finding, numbers
 from synfin.observe.story import A, B, Connection
 
 CODE = "TCP103"

@@ -22,8 +22,8 @@ from __future__ import annotations
 from synfin.judge.alerts import alert_name
 from synfin.judge.certs_client import client_certificate, refusal, refusing_page
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, server_name
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import at, end, finding, server_name
 from synfin.observe.story import Connection
 
 CODE = "TLS301"

@@ -20,8 +20,8 @@ from __future__ import annotations
 from synfin.judge.alerts import ALERTS, CERTIFICATE_ALERTS, alert_name
 from synfin.judge.certs_client import Refusal, client_certificate, refusal, refusing_page
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 from synfin.spec.certificates import certificate_facts
 

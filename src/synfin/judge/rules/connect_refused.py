@@ -17,8 +17,9 @@ References.  RFC 9110 9.3.6 and 15.5.8, RFC 1928 6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, finding, first_close
+from synfin.judge.facts import first_close
 from synfin.judge.model import Actor, Confidence, Finding
+from synfin.judge.telling import at, finding
 from synfin.observe.story import Connection
 from synfin.observe.story_http import HttpMessage
 

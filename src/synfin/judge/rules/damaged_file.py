@@ -14,8 +14,8 @@ References.  The pcap and pcapng file formats (IETF opsawg drafts).
 
 from __future__ import annotations
 
-from synfin.judge.facts import counted
 from synfin.judge.model import Finding
+from synfin.judge.telling import counted
 from synfin.observe.story import Quality
 
 CODE = "CAP104"

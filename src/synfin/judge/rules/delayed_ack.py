@@ -16,8 +16,9 @@ References.  RFC 9293 3.7.4 (Nagle), RFC 1122 4.2.3.2 (delayed ACK).
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import MILLI, at, client_side, end, finding, span
+from synfin.judge.facts import client_side
 from synfin.judge.model import Actor, Confidence, Finding
+from synfin.judge.telling import MILLI, at, end, finding, span
 from synfin.observe.story import Connection
 
 CODE = "TCP210"

@@ -18,20 +18,10 @@ References.  RFC 9112 9.5 and 9.6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import (
-    SECOND,
-    at,
-    end,
-    ended_by,
-    finding,
-    first_close,
-    missed,
-    protected,
-    server_name,
-    speaks_http,
-    unanswered,
-)
+from synfin.judge.facts import ended_by, first_close, missed
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.records import protected, speaks_http, unanswered
+from synfin.judge.telling import SECOND, at, end, finding, server_name
 from synfin.observe.story import Connection
 
 CODE = "HTP103"

@@ -1,6 +1,7 @@
 """HTP301: HTTP/2 ended a stream or the connection with an error.
 
- What it sees.  RST_STREAM or GOAWAY with a code other than NO_ERROR and CANCEL.
+ What it sees.  RST_STREAM or GOAWAY with a code other than NO_ERROR and CANCEL, or a server that cancels a stream
+it has not answered to the end.
 
 Why it matters.  "HTTP/2 stream 1 was not closed cleanly: INTERNAL_ERROR (err 2)" (curl 92), "Error in the HTTP2
 framing layer" (curl 16), ERR_HTTP2_PROTOCOL_ERROR.
@@ -18,8 +19,9 @@ References.  RFC 9113 5.4, 6.4, 6.8 and 7.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, client_side, end, finding
+from synfin.judge.facts import client_side
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 
 CODE = "HTP301"
@@ -44,7 +46,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
         if event.code == 0:
             if event.what != "goaway" or event.sender == client_side(connection) or asked <= done:
                 continue
-        elif event.code == 8 or (event.what == "rst_stream" and event.stream in done):
+        elif event.what == "rst_stream" and event.stream in done:
+            continue
+        elif event.code == 8 and (event.sender == client_side(connection) or event.stream not in asked):
             continue
         name = _NAMES[event.code] if event.code < len(_NAMES) else f"code {event.code}"
         what = f"RST_STREAM of stream {event.stream}" if event.what == "rst_stream" else "GOAWAY"

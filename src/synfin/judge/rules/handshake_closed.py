@@ -18,9 +18,10 @@ References.  RFC 8446 6.1 (a close without close_notify is an error), RFC 5246 7
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, hello_packets, missed, round_trip, span
+from synfin.judge.facts import hello_packets, missed, round_trip
 from synfin.judge.hello import HelloFate, hello_fate
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.telling import at, end, finding, span
 from synfin.observe.story import Connection
 
 CODE = "TLS111"

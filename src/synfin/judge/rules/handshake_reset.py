@@ -20,9 +20,11 @@ References.  RFC 9293 3.5.2 and 3.10.7, RFC 3360 (resets by firewalls).
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import Close, at, deciding_alert, end, finding, first_rst, forger_signs, is_cut, span
+from synfin.judge.facts import Close, deciding_alert, first_rst, is_cut
+from synfin.judge.forged import forger_signs
 from synfin.judge.hello import hello_fate
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.telling import at, end, finding, span
 from synfin.observe.story import Connection
 
 CODE = "TLS110"

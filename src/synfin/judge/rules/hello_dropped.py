@@ -19,9 +19,9 @@ References.  RFC 9293 3.8.1, RFC 6298.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, end, finding, numbers, span
 from synfin.judge.hello import hello_fate
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import SECOND, end, finding, numbers, span
 from synfin.observe.story import Connection
 from synfin.wire.tcpflags import FIN, RST, SYN
 

@@ -16,9 +16,10 @@ References.  RFC 8446 4.1.4.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import finding, round_trip, server_name, span
+from synfin.judge.facts import round_trip
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.offers import groups_text
+from synfin.judge.telling import finding, server_name, span
 from synfin.observe.story import Connection
 from synfin.wire.tls.hello import ClientHello
 from synfin.wire.tls.registry import group_name

@@ -20,9 +20,10 @@ References.  RFC 9293 3.8 (an acknowledgment means the octets are held by the re
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, at, end, finding, messages, missed, payload_indices, round_trip, span
+from synfin.judge.facts import messages, missed, payload_indices, round_trip
 from synfin.judge.hello import HelloFate, hello_fate
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.telling import SECOND, at, end, finding, span
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
 

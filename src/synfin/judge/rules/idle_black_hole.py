@@ -17,8 +17,9 @@ References.  RFC 5382 5 (NATs should keep idle TCP connections for 2 h 4 min), R
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, at, end, finding, numbers, payload_indices, span
+from synfin.judge.facts import payload_indices
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import SECOND, at, end, finding, numbers, span
 from synfin.observe.story import A, Connection
 from synfin.wire.tcpflags import RST
 

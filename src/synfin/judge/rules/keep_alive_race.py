@@ -18,8 +18,9 @@ References.  RFC 9112 9.3.1 and 9.5 (retrying, closing).
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, at, client_side, end, finding, payload_indices, round_trip, span
+from synfin.judge.facts import client_side, payload_indices, round_trip
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import SECOND, at, end, finding, span
 from synfin.observe.story import Connection
 from synfin.wire.tcpflags import FIN, RST
 

@@ -19,8 +19,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import finding, payload_indices, round_trip, server_name, span
+from synfin.judge.facts import payload_indices, round_trip
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import finding, server_name, span
 from synfin.observe.story import Connection
 from synfin.observe.story_tcp import Mark
 

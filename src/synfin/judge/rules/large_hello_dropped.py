@@ -19,9 +19,9 @@ References.  RFC 2923 2.1 (black holes), RFC 1191, RFC 8899, RFC 9293 3.7.5.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, end, finding, numbers, span
 from synfin.judge.hello import hello_fate, large_group
 from synfin.judge.model import Actor, Confidence, Finding
+from synfin.judge.telling import SECOND, end, finding, numbers, span
 from synfin.observe.story import Connection
 
 CODE = "TCP302"

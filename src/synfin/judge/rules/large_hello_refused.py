@@ -17,10 +17,11 @@ References.  RFC 8446 5.1 (handshake messages may span records and segments), RF
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, numbers
 from synfin.judge.hello import hello_fate, large_group
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import at, end, finding, numbers
 from synfin.observe.story import Connection
+from synfin.wire.tcpflags import ACK
 
 CODE = "TLS204"
 
@@ -31,12 +32,16 @@ ONE_PACKET = 1400
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the server ended the connection on a ClientHello longer than one packet."""
     fate = hello_fate(connection)
-    if fate is None or fate.close is None or fate.close.side == fate.client:
+    if fate is None or fate.close is None or fate.close.side == fate.client or fate.close.place < fate.first:
         return None
     rows = connection.rows
     distinct = {rows.seq[i] for i in fate.carried}
-    if len(distinct) < 2 and fate.length <= ONE_PACKET:
+    if len(distinct) < 2 and fate.length <= _room(connection):
         return None
+    server = (connection.b.ip, connection.b.port)
+    short = context.neighbours.short_hellos.get(server) if context.neighbours is not None else None
+    if short is False:
+        return None  # a short ClientHello ended there in the same way
     if fate.heard or (fate.untouched and len(fate.carried) - len(distinct) > 1):
         return None  # it answered, or nothing of it arrived (TCP302, TLS113)
     group = large_group(connection)
@@ -44,11 +49,12 @@ def check(connection: Connection, context: Context) -> Finding | None:
     ack = rows.ack[close.place]
     syn = connection.tcp.sides[fate.client].syn
     offset = (ack - syn.seq - 1) & 0xFFFFFFFF if syn is not None else 0
-    partly = fate.start < offset < fate.start + fate.length and bool(rows.flags[close.place] & 0x10)
+    partly = fate.start < offset < fate.start + fate.length and bool(rows.flags[close.place] & ACK)
+    packets = f"{len(distinct)} packets" if len(distinct) > 1 else "a packet that is cut on its way"
     return finding(
         CODE,
         f"{end(connection, 1 - fate.client)} gives up on a ClientHello of {fate.length} octets",
-        f"The ClientHello of {end(connection, fate.client)} is {fate.length} octets long in {len(distinct)} packets "
+        f"The ClientHello of {end(connection, fate.client)} is {fate.length} octets long in {packets} "
         f"({numbers([rows.number[i] for i in fate.carried])})"
         + (f", most of it the {group} key share" if group else "")
         + f"; {at(connection, close.time)} the server sent {'RST' if close.reset else 'FIN'} (packet {close.packet}) "
@@ -58,10 +64,18 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "Server's operator: update the TLS software, or the device in front of it, so that it reads a ClientHello over "
         "several packets. Client meanwhile: offer no post-quantum group.",
         [rows.number[i] for i in fate.carried] + [close.packet],
-        sure=Confidence.LIKELY if partly or len(distinct) > 1 else Confidence.POSSIBLE,
-        reason="it ended after part of the ClientHello"
+        sure=Confidence.LIKELY if short or partly or len(distinct) > 1 else Confidence.POSSIBLE,
+        reason="a short ClientHello to the same server was answered"
+        if short
+        else "it ended after part of the ClientHello"
         if partly
         else "the ClientHello did not fit one packet and no answer to it came",
         disproof="a short ClientHello (one packet) to the same server that ends in the same way",
-        next_capture="here again with a short ClientHello (curl --curves X25519)",
+        next_capture="" if short else "here again with a short ClientHello (curl --curves X25519)",
     )
+
+
+def _room(connection: Connection) -> int:
+    """Octets that surely pass in one packet: the lower MSS of both ends, as far as they told it."""
+    told = [side.syn.mss for side in connection.tcp.sides if side.syn is not None and side.syn.mss]
+    return min(told) if len(told) == 2 else ONE_PACKET

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 from synfin.judge.chains import judged_chain, verdict
 from synfin.judge.engine import Context
-from synfin.judge.facts import end, finding, server_name
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import end, finding, server_name
 from synfin.observe.story import Connection
 
 CODE = "CRT302"

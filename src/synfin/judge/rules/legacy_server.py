@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from synfin.judge.alerts import alert_name
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, deciding_alert, end, finding, first_close, messages
+from synfin.judge.facts import deciding_alert, first_close, messages
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
 from synfin.wire.tls.registry import cipher_name, signature_name

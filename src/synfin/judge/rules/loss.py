@@ -19,18 +19,9 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import (
-    MILLI,
-    SECOND,
-    client_side,
-    end,
-    finding,
-    first_close,
-    payload_indices,
-    round_trip,
-    span,
-)
+from synfin.judge.facts import client_side, first_close, payload_indices, round_trip
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.telling import MILLI, SECOND, end, finding, span
 from synfin.observe.story import Connection
 
 CODE = "TCP201"

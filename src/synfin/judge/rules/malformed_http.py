@@ -18,9 +18,10 @@ References.  RFC 9112 6.3 and 7.1, RFC 9110 8.6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, missed
+from synfin.judge.facts import missed
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.rules.short_body import ended_early
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 
 CODE = "HTP202"

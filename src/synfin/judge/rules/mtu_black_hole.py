@@ -20,21 +20,10 @@ References.  RFC 2923 2.1, RFC 1191, RFC 8201, RFC 8899, RFC 2018.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import (
-    SECOND,
-    acknowledged,
-    at,
-    by,
-    client_side,
-    end,
-    finding,
-    numbers,
-    payload_indices,
-    span,
-    stream_base,
-)
+from synfin.judge.facts import acknowledged, by, client_side, payload_indices, stream_base
 from synfin.judge.hello import sack_blocks
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.telling import SECOND, at, end, finding, numbers, span
 from synfin.observe.story import Connection
 from synfin.wire.tcpflags import ACK, RST
 

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from synfin.judge.chains import NAME_PROBLEMS, blame, wanted
 from synfin.judge.engine import Context
-from synfin.judge.facts import end, finding, server_name
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.telling import end, finding, server_name
 from synfin.observe.story import Connection
 from synfin.spec.certcheck import names_text
 

@@ -18,8 +18,10 @@ References.  RFC 8446 6.1, RFC 9112 8 and 9.8.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import Close, at, end, finding, first_close, missed, protected, unanswered
+from synfin.judge.facts import Close, first_close, missed
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.records import protected, unanswered
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
 

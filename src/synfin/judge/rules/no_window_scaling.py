@@ -17,8 +17,9 @@ References.  RFC 7323 2.2 and 2.3.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import MILLI, end, finding, round_trip, span
+from synfin.judge.facts import round_trip
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import MILLI, end, finding, span
 from synfin.observe.story import Connection
 
 CODE = "TCP230"

@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from synfin.judge.chains import blame
 from synfin.judge.engine import Context
-from synfin.judge.facts import finding, server_name
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.telling import finding, server_name
 from synfin.observe.story import Connection
 
 CODE = "CRT202"

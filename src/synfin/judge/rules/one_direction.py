@@ -14,8 +14,8 @@ References.  RFC 9293 3.5.
 
 from __future__ import annotations
 
-from synfin.judge.facts import counted
 from synfin.judge.model import Finding
+from synfin.judge.telling import counted
 from synfin.observe.story import Quality
 
 CODE = "CAP102"

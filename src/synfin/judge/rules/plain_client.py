@@ -17,9 +17,10 @@ References.  RFC 8446 5.1, RFC 9110 4.2.2.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, first_close
+from synfin.judge.facts import first_close
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.signs import TLS_PORTS
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import A, B, Connection
 
 CODE = "TLS102"

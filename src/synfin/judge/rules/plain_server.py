@@ -18,9 +18,10 @@ References.  RFC 8446 5.1 (record types 20 to 24 and version 0x03xx begin every 
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, began_tls, client_side, end, finding, hello_head, hello_packets
+from synfin.judge.facts import began_tls, client_side, hello_head, hello_packets
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.signs import looks_like_tls
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 
 CODE = "TLS101"

@@ -13,8 +13,8 @@ References.  RFC 9000, RFC 9114.
 
 from __future__ import annotations
 
-from synfin.judge.facts import counted
 from synfin.judge.model import Finding
+from synfin.judge.telling import counted
 from synfin.observe.story import Quality
 
 CODE = "CAP107"

@@ -19,8 +19,9 @@ References.  RFC 9293 3.10.7.1 (CLOSED answers with RST) and 3.10.7.3 (SYN-SENT,
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, first_rst, span, syns
+from synfin.judge.facts import first_rst, syns
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.telling import at, end, finding, span
 from synfin.observe.story import A, B, Connection
 
 CODE = "TCP101"

@@ -20,19 +20,11 @@ References.  RFC 9293 3.6.1 and 3.10.4, RFC 9112 8 (incomplete messages), RFC 84
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import (
-    SECOND,
-    at,
-    client_side,
-    end,
-    finding,
-    first_close,
-    forger_signs,
-    missed,
-    payload_indices,
-    protected,
-)
+from synfin.judge.facts import client_side, first_close, missed, payload_indices
+from synfin.judge.forged import forger_signs
 from synfin.judge.model import Actor, Confidence, Finding, NotJudged, Severity
+from synfin.judge.records import protected
+from synfin.judge.telling import SECOND, at, end, finding
 from synfin.observe.story import Connection
 from synfin.observe.story_http import HttpMessage
 

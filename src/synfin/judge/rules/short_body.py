@@ -17,8 +17,9 @@ References.  RFC 9112 6.3 and 8.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, ended_by, finding, first_close, missed
+from synfin.judge.facts import ended_by, first_close, missed
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 from synfin.observe.story_http import HttpMessage
 

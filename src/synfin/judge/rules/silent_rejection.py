@@ -21,8 +21,9 @@ from __future__ import annotations
 from synfin.judge.certs_client import refusal
 from synfin.judge.chains import Verdict, judged_chain, verdict
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding, missed, server_name
+from synfin.judge.facts import missed
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.telling import at, end, finding, server_name
 from synfin.observe.story import Connection
 
 CODE = "TLS211"

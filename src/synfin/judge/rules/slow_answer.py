@@ -16,22 +16,11 @@ References.  RFC 9110 15.6.5 (504), RFC 9293 3.8.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import (
-    SECOND,
-    acknowledged,
-    at,
-    end,
-    finding,
-    first_close,
-    missed,
-    protected,
-    round_trip,
-    span,
-    speaks_http,
-    unanswered,
-)
+from synfin.judge.facts import acknowledged, first_close, missed, round_trip
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.records import protected, speaks_http, unanswered
 from synfin.judge.rules.empty_reply import SHORTEST
+from synfin.judge.telling import SECOND, at, end, finding, span
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
 
@@ -103,7 +92,7 @@ def _gave_up(connection: Connection, number: int) -> Finding | None:
         "up",
         f"The request was complete {at(connection, request.end)} (packet {request.packets[1]}) and acknowledged by the "
         f"server's TCP; no octet of an answer came until {end(connection, request.sender)} closed "
-        f"{at(connection, close.time)} (packet {close.packet}, {rows.number[close.place]}).",
+        f"{at(connection, close.time)} (packet {close.packet}).",
         "Server's operator: trace this request inside the application. Client: its timeout is shorter than the answer "
         "takes.",
         [request.packets[1], close.packet],

@@ -16,8 +16,9 @@ References.  RFC 6298 2 (initial RTO 1 s).
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, end, finding, numbers, span, syns
+from synfin.judge.facts import syns
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import SECOND, end, finding, numbers, span
 from synfin.observe.story import A, B, Connection
 
 CODE = "SLO101"

@@ -24,9 +24,10 @@ from __future__ import annotations
 import itertools
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, end, finding, numbers, span, syns
+from synfin.judge.facts import syns
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.judge.rules.unreachable import is_unreachable
+from synfin.judge.telling import SECOND, end, finding, numbers, span
 from synfin.observe.story import A, B, Connection
 
 CODE = "TCP102"

@@ -14,8 +14,9 @@ References.  RFC 8446 2, RFC 5246 7.3.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import finding, round_trip, server_name, span
+from synfin.judge.facts import round_trip
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import finding, server_name, span
 from synfin.observe.story import Connection
 
 CODE = "SLO202"

@@ -18,8 +18,8 @@ References.  RFC 792, RFC 1812 5.2.7.1, RFC 4443 3.1, RFC 5461.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, end, finding
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import A, Connection
 from synfin.observe.story_tcp import IcmpError
 

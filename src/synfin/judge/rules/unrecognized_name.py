@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from synfin.judge.alerts import alert_name
 from synfin.judge.engine import Context
-from synfin.judge.facts import at, deciding_alert, end, finding
+from synfin.judge.facts import deciding_alert
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 
 CODE = "TLS203"

@@ -22,8 +22,9 @@ from __future__ import annotations
 from synfin.judge.alerts import alert_name
 from synfin.judge.chains import LONGEST_JAVA, USE_PROBLEMS, WEAK_PROBLEMS, blame
 from synfin.judge.engine import Context
-from synfin.judge.facts import client_side, end, finding, server_name
+from synfin.judge.facts import client_side
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.telling import end, finding, server_name
 from synfin.observe.story import Connection
 
 CODE = "CRT401"

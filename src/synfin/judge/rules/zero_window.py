@@ -18,8 +18,9 @@ References.  RFC 9293 3.8.6.1 (zero-window probing), RFC 1122 4.2.2.17.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import SECOND, at, client_side, end, finding, first_close, numbers, span
+from synfin.judge.facts import client_side, first_close
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.telling import SECOND, at, end, finding, numbers, span
 from synfin.observe.story import Connection
 
 CODE = "TCP220"
