@@ -16,8 +16,7 @@ from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
 from operator import attrgetter
 
-from hpack import Decoder, HPACKError, OversizedHeaderListError
-from hpack.table import HeaderTable
+from hpack import HPACKError, OversizedHeaderListError
 from hyperframe.exceptions import HyperframeError
 from hyperframe.frame import (
     ContinuationFrame,
@@ -48,113 +47,13 @@ from synfin.observe.http2_frames import (
     Framed,
     frames,
 )
-from synfin.observe.http2_windows import Credit, Held
+from synfin.observe.http2_half import MAX_LIST, Half, OpenMessage, declared_length
+from synfin.observe.http2_windows import Held
 from synfin.observe.story_http import H2Event, HttpMessage
 from synfin.wire.http1 import text
+from synfin.wire.http2 import SETTING_NAMES, error_name
 
-#: Error codes, RFC 9113 section 7.
-ERRORS = {
-    0: "NO_ERROR",
-    1: "PROTOCOL_ERROR",
-    2: "INTERNAL_ERROR",
-    3: "FLOW_CONTROL_ERROR",
-    4: "SETTINGS_TIMEOUT",
-    5: "STREAM_CLOSED",
-    6: "FRAME_SIZE_ERROR",
-    7: "REFUSED_STREAM",
-    8: "CANCEL",
-    9: "COMPRESSION_ERROR",
-    10: "CONNECT_ERROR",
-    11: "ENHANCE_YOUR_CALM",
-    12: "INADEQUATE_SECURITY",
-    13: "HTTP_1_1_REQUIRED",
-}
-
-#: Settings by number (IANA's HTTP/2 Settings registry).
-SETTING_NAMES = {
-    1: "HEADER_TABLE_SIZE",
-    2: "ENABLE_PUSH",
-    3: "MAX_CONCURRENT_STREAMS",
-    4: "INITIAL_WINDOW_SIZE",
-    5: "MAX_FRAME_SIZE",
-    6: "MAX_HEADER_LIST_SIZE",
-    8: "ENABLE_CONNECT_PROTOCOL",
-    9: "NO_RFC7540_PRIORITIES",
-}
-
-_MAX_LIST = 128 * 1024  # octets one header block may become (an HPACK bomb stops here)
 _MOST = 1000  # problems or stalls told of one connection
-
-
-class _Lost(HeaderTable):
-    """A header table of which only the newest entries are known: the rest answers with an empty name."""
-
-    def get_by_index(self, index: int) -> tuple[bytes, bytes]:
-        if index > self.STATIC_TABLE_LENGTH + len(self.dynamic_entries):
-            return b"", b""
-        return super().get_by_index(index)
-
-
-class _Open:
-    """A message being read."""
-
-    __slots__ = (
-        "body", "complete", "declared", "end", "fields", "header_end", "kind", "offset", "packets", "problem",
-        "promised", "sender", "start", "stream",
-    )  # fmt: skip
-
-    def __init__(self, frame: Framed, stream: int, kind: str) -> None:
-        self.sender = frame.sender
-        self.stream = stream
-        self.kind = kind
-        self.fields: tuple[tuple[str, str], ...] = ()
-        self.declared: int | None = None
-        self.body = 0
-        self.complete = False
-        self.packets = (frame.first_packet, frame.packet)
-        self.start = frame.first_time
-        self.header_end = 0
-        self.end = frame.ready
-        self.offset = frame.offset
-        self.problem = ""
-        self.promised = False
-
-    def touch(self, frame: Framed) -> None:
-        """The message reaches to this frame."""
-        self.packets = (self.packets[0], frame.packet)
-        self.end = frame.ready
-
-
-class Half:
-    """What is known of one sender: header table, windows it may use, streams it has open messages on."""
-
-    __slots__ = (
-        "block", "block_for", "block_frame", "block_push", "block_stream", "credit", "decoder", "hopeless", "open",
-        "sender", "unknown",
-    )  # fmt: skip
-
-    def __init__(self, sender: int) -> None:
-        self.sender = sender
-        self.decoder = Decoder(_MAX_LIST)
-        self.unknown = False  # octets are missing: the header table is known in part
-        self.hopeless = False  # a header block was too large to go on with
-        self.block: bytearray | None = None  # a header block, until its END_HEADERS
-        self.block_frame: Framed | None = None  # the frame it began in
-        self.block_stream = 0  # the stream its CONTINUATION frames come on
-        self.block_for = 0  # the stream it is about (another one for PUSH_PROMISE)
-        self.block_push = False
-        self.open: dict[int, _Open] = {}
-        self.credit = Credit()
-
-    def lose(self) -> None:
-        """The header table is not known any more."""
-        self.unknown = True
-        self.decoder = Decoder(_MAX_LIST)
-        self.decoder.header_table = _Lost()
-        self.decoder.max_allowed_table_size = 1 << 32
-        self.decoder.header_table.maxsize = 1 << 20
-        self.block = None
-        self.credit.known = False
 
 
 class Reader2:
@@ -166,7 +65,7 @@ class Reader2:
         self.sides = sides
         self.client = client
         self.tls = tls
-        self.done: list[_Open] = []
+        self.done: list[OpenMessage] = []
         self.events: list[H2Event] = []
         self.problems: list[tuple[Evidence, str]] = []
         self.halves = (Half(0), Half(1))
@@ -324,7 +223,7 @@ class Reader2:
             try:
                 pairs = [(bytes(name), bytes(value)) for name, value in half.decoder.decode(block, raw=True)]
             except OversizedHeaderListError:
-                problem = f"header list larger than {_MAX_LIST} octets"
+                problem = f"header list larger than {MAX_LIST} octets"
                 half.hopeless = True
             except (HPACKError, ValueError, IndexError) as error:
                 problem = f"header block cannot be read (RFC 7541): {str(error)[:100]}"
@@ -351,12 +250,12 @@ class Reader2:
             elif ":status" in pseudo:
                 kind = "response"
             if told is not None:
-                told.complete = told.complete or _informational(told)
-            told = _Open(first, stream, kind)
+                told.complete = told.complete or told.informational
+            told = OpenMessage(first, stream, kind)
             told.promised = half.block_push
             told.fields = fields
             told.header_end = last.ready if fields else 0
-            told.declared = _declared(fields)
+            told.declared = declared_length(fields)
             self.done.append(told)
             half.open[stream] = told
         told.problem = told.problem or problem
@@ -367,7 +266,7 @@ class Reader2:
         elif first.flags & END_STREAM:
             self._end(half, told)
 
-    def _end(self, half: Half, told: _Open) -> None:
+    def _end(self, half: Half, told: OpenMessage) -> None:
         told.complete = not told.problem.startswith("octets")
         if told.declared is not None and told.body not in (told.declared, 0) and not told.problem:
             told.problem = f"content-length says {told.declared}, DATA held {told.body} (RFC 9113 8.1.1)"
@@ -424,14 +323,14 @@ class Reader2:
             for held in half.credit.unended() if unfinished else ():
                 self._stall(half, held, max(end, held.since))
             for told in half.open.values():
-                if not told.problem and not told.complete and not _informational(told):
+                if not told.problem and not told.complete and not told.informational:
                     ended = self.sides[half.sender].ended
                     told.problem = "the sender closed before END_STREAM" if ended else "END_STREAM not captured"
-                elif _informational(told):
+                elif told.informational:
                     told.complete = True
         self.events.sort(key=attrgetter("time"))
 
-    def _message(self, told: _Open) -> HttpMessage:
+    def _message(self, told: OpenMessage) -> HttpMessage:
         named = dict(reversed(told.fields))
         status = named.get(":status", "")
         return HttpMessage(
@@ -466,20 +365,3 @@ class Reader2:
     def _problem(self, sender: int, packet: int, offset: int, length: int, field: str, why: str) -> None:
         if len(self.problems) < _MOST:
             self.problems.append((Evidence((packet,), sender, offset, length, field), why))
-
-
-def error_name(code: int) -> str:
-    """An HTTP/2 error code by name and number."""
-    return f"{ERRORS.get(code, 'unknown error')} ({code})"
-
-
-def _declared(fields: tuple[tuple[str, str], ...]) -> int | None:
-    for name, value in fields:
-        if name == "content-length" and value.isascii() and value.isdigit() and len(value) <= 19:
-            return int(value)
-    return None
-
-
-def _informational(told: _Open) -> bool:
-    """Whether this is a 1xx response: its header block is all of it."""
-    return told.kind == "response" and any(name == ":status" and value[:1] == "1" for name, value in told.fields)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synfin.observe.cursor import Side
-from synfin.observe.http2 import ERRORS, SETTING_NAMES
 from synfin.observe.http2_frames import (
     CONTINUATION,
     DATA,
@@ -31,6 +30,7 @@ from synfin.observe.story_http import HttpMessage, HttpStory
 from synfin.observe.stream import ByteStream
 from synfin.views.words import clean, count
 from synfin.wire.codec import Span
+from synfin.wire.http2 import SETTING_NAMES, error_name
 
 _NAMES = {
     DATA: "DATA", HEADERS: "HEADERS", PRIORITY: "PRIORITY", RST_STREAM: "RST_STREAM", SETTINGS: "SETTINGS",
@@ -151,10 +151,10 @@ def _payload(frame: Framed, message: HttpMessage | None = None) -> Iterator[Span
     elif kind == WINDOW_UPDATE and len(body) >= 4:
         yield Span(at, at + 4, "h2.window_size_increment", f"{_number(body):,}", ref)
     elif kind == RST_STREAM and len(body) >= 4:
-        yield Span(at, at + 4, "h2.error_code", _error(body), ref)
+        yield Span(at, at + 4, "h2.error_code", error_name(_long(body)), ref)
     elif kind == GOAWAY and len(body) >= 8:
         yield Span(at, at + 4, "h2.last_stream_id", _number(body), ref)
-        yield Span(at + 4, at + 8, "h2.error_code", _error(body[4:]), ref)
+        yield Span(at + 4, at + 8, "h2.error_code", error_name(_long(body[4:])), ref)
         if len(body) > 8:
             yield Span(at + 8, stop, "h2.additional_debug_data", clean(body[8:].decode("utf-8", "replace")), ref)
     elif kind == PING:
@@ -178,10 +178,9 @@ def _payload(frame: Framed, message: HttpMessage | None = None) -> Iterator[Span
         yield Span(end, stop, "h2.padding", count(stop - end, "octet"), ref)
 
 
+def _long(body: bytes) -> int:
+    return int.from_bytes(body[:4], "big")
+
+
 def _number(body: bytes) -> int:
-    return int.from_bytes(body[:4], "big") & 0x7FFFFFFF
-
-
-def _error(body: bytes) -> str:
-    code = int.from_bytes(body[:4], "big")
-    return f"{ERRORS.get(code, 'unknown')} ({code})"
+    return _long(body) & 0x7FFFFFFF
