@@ -405,11 +405,6 @@ _KINDS: tuple[tuple[str, Callable[[Look], Patient]], ...] = (
 )
 
 
-def known_programs() -> str:
-    """The programs that can be tried, for help texts."""
-    return "curl, openssl, python, node, java, gnutls-cli, wget, git, chromium"
-
-
 def workplace() -> tempfile.TemporaryDirectory[str]:
     """A temporary folder for ``examine_program``."""
     return tempfile.TemporaryDirectory(prefix="synfin-doctor-", ignore_cleanup_errors=True)

@@ -11,7 +11,6 @@ from typing import Literal
 
 from synfin.errors import UsageError
 
-MICROSECOND = 1_000
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND

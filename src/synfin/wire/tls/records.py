@@ -20,15 +20,6 @@ HANDSHAKE = 22
 APPLICATION_DATA = 23
 HEARTBEAT = 24
 
-#: Content type -> its IANA name.
-CONTENT = {
-    CHANGE_CIPHER_SPEC: "change_cipher_spec",
-    ALERT: "alert",
-    HANDSHAKE: "handshake",
-    APPLICATION_DATA: "application_data",
-    HEARTBEAT: "heartbeat",
-}
-
 HEADER = 5
 #: The longest fragment any version lets pass: 2^14 of content and 2048 of expansion (RFC 5246 6.2.3).
 MAX_FRAGMENT = 16384 + 2048
