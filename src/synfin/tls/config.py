@@ -107,7 +107,7 @@ class _Common:
     record_size_limit: int | None = None  # octets of content we take in a record (RFC 8449); None: 2^14
     padding: Callable[[int], int] | None = None  # content length -> octets of padding (RFC 8446 5.4)
     middlebox_compatibility: bool = True  # RFC 8446 D.4
-    certificate_compression: tuple[int, ...] = (1, 3)  # zlib, zstd (RFC 8879)
+    certificate_compression: tuple[int, ...] = (2, 1, 3)  # brotli, zlib, zstd (RFC 8879)
     handshake_seconds: float | None = 60.0
     key_log: Callable[[str], None] | None = field(default=None, repr=False)  # each line of an SSLKEYLOGFILE
 
