@@ -75,6 +75,14 @@ def _one(row: dict[str, list[str]], servers: set[int], found: dict[Key, Read]) -
         read.statuses += map(int, row["http.response.code"] + row["http2.headers.status"])
 
 
+def record_sizes(path: Path, server: int) -> list[int]:
+    """Lengths of the server's protected records of application data, as tshark shows them."""
+    shown = f"tcp.srcport == {server} and tls.record.opaque_type == 23 or tcp.srcport == {server} and tls.app_data"
+    command = ["tshark", "-r", str(path), "-n", "-T", "fields", "-Y", shown, "-e", "tls.record.length"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return [int(size) for line in done.stdout.split() for size in line.split(",")]
+
+
 def _objects(path: Path, command: str) -> Iterator[dict[str, Any]]:
     done = subprocess.run(
         [sys.executable, "-m", "synfin.cli.main", command, "--json", str(path)],

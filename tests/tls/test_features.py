@@ -365,7 +365,7 @@ def test_stapled_response_and_timestamps_are_carried(version: int) -> None:
     assert mine.stapled is None
 
 
-@pytest.mark.parametrize("algorithm", [1, 3])
+@pytest.mark.parametrize("algorithm", [1, 2, 3])
 def test_certificate_compression(algorithm: int) -> None:
     chain = leaf("rsa2048")
     padded = (chain.der,) * 4  # makes it worth while

@@ -142,7 +142,8 @@ def test_a_share_that_is_no_key_in_tls12() -> None:
 BACK: list[tuple[int, int, Lie, str]] = [
     (0x0304, 11, constant(11, b"\1x\0\0\0"), "illegal_parameter"),
     (0x0304, 11, constant(11, b"\0\0\0\0"), "certificate_required"),
-    (0x0304, 25, constant(25, b"\0\2\0\0\1\0\0\1x"), "illegal_parameter"),
+    (0x0304, 25, constant(25, b"\0\4\0\0\1\0\0\1x"), "illegal_parameter"),
+    (0x0304, 25, constant(25, b"\0\2\0\0\1\0\0\1x"), "certificate_bad_compression"),
     (0x0304, 25, constant(25, b"\0\1\xff\xff\xff\0\0\1x"), "certificate_bad_compression"),
     (0x0304, 25, constant(25, b"\0\1\0\0\1\0\0\1x"), "certificate_bad_compression"),
     (0x0304, 15, flip, "wrong_signature"),

@@ -6,9 +6,11 @@ Our own Certificate messages are the same for every connection with the same ans
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
+import brotli
 import zstandard
 
 from synfin.errors import PeerError, WireError
@@ -29,6 +31,11 @@ from synfin.wire.tls.messages import (
 SMALL = 10_000
 #: Octets from which on a shorter Certificate message is worth the peer's work.
 WORTH_COMPRESSING = 1024
+_COMPRESSORS: dict[int, Callable[[bytes], bytes]] = {
+    1: lambda body: zlib.compress(body, 9),
+    2: brotli.compress,
+    3: zstandard.ZstdCompressor(level=9).compress,
+}
 
 
 class PeerChain(NamedTuple):
@@ -56,8 +63,7 @@ def certificate_13(
     if compression is None or len(plain) < WORTH_COMPRESSING:
         return plain
     body = plain[4:]
-    packed = zlib.compress(body, 9) if compression == 1 else zstandard.ZstdCompressor(level=9).compress(body)
-    message = write_handshake(CompressedCertificate(compression, len(body), packed))
+    message = write_handshake(CompressedCertificate(compression, len(body), _COMPRESSORS[compression](body)))
     return message if len(message) < len(plain) else plain
 
 
