@@ -10,16 +10,16 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
 
 from synfin import tls
 from synfin.cli.serve_tls import Made, Wanted, configured
 from synfin.cli.terminal import one_line
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
+from synfin.drive.capture_file import key_log_file, private_file
 from synfin.drive.capture_pipe import TappedPipe
 from synfin.drive.own import OwnStack
 from synfin.drive.own_setup import OwnPlace, listen_own
@@ -31,6 +31,7 @@ from synfin.drive.streams import Pipe, Source
 from synfin.errors import UsageError
 from synfin.http.app import App
 from synfin.http.app_echo import echo
+from synfin.views.words import count
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _ANY = frozenset({"0.0.0.0", "::"})
@@ -88,7 +89,7 @@ async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
     hosts = plan.bind or _LOOPBACK
     sinks: list[Callable[[str], None]] = []
     if plan.keylog is not None:
-        sinks.append(stack.enter_context(_lines(plan.keylog)))
+        sinks.append(stack.enter_context(key_log_file(plan.keylog)))
     own = plan.own.stack() if plan.own is not None else None
     source = await _listening(hosts, plan.port, "--port", own)
     stack.callback(source.close)
@@ -169,23 +170,6 @@ def _names(plan: Plan, source: Source) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*found, *plan.names]))
 
 
-@contextmanager
-def _lines(path: Path) -> Iterator[Callable[[str], None]]:
-    """A file that secrets are appended to, line by line, readable by nobody else."""
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise UsageError(f"--keylog {path}: {os.strerror(error.errno or 0)}") from error
-
-    def append(line: str) -> None:
-        os.write(fd, line.encode() + b"\n")
-
-    try:
-        yield append
-    finally:
-        os.close(fd)
-
-
 def _all(sinks: list[Callable[[str], None]]) -> Callable[[str], None] | None:
     if not sinks:
         return None
@@ -200,12 +184,7 @@ def _all(sinks: list[Callable[[str], None]]) -> Callable[[str], None] | None:
 def _capture(plan: Plan, stack: ExitStack) -> LiveCapture | PduCapture | None:
     if plan.write is None:
         return None
-    try:
-        fd = os.open(plan.write, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise UsageError(f"-w {plan.write}: {os.strerror(error.errno or 0)}") from error
-    file: IO[bytes] = os.fdopen(fd, "wb")
-    stack.callback(file.close)
+    file = private_file(plan.write, "-w ")
     capture = PduCapture(file) if may_capture() else LiveCapture(file)
     stack.callback(capture.close)
     return capture
@@ -326,13 +305,13 @@ def _announce(
 
 
 def _farewell(plan: Plan, log: AccessLog, capture: LiveCapture | PduCapture | None) -> None:
-    dropped = 0 if capture is None else capture.dropped
     if plan.json:
         _write(json.dumps({"event": "stopped", "requests": log.requests, "failures": log.failures}) + "\n")
     else:
-        failed = f", {log.failures} failed connection{'s' * (log.failures != 1)}" if log.failures else ""
-        _write(f"stopped: {log.requests} request{'s' * (log.requests != 1)}{failed}\n")
+        failed = f", {count(log.failures, 'failed connection')}" if log.failures else ""
+        _write(f"stopped: {count(log.requests, 'request')}{failed}\n")
     if capture is not None and not plan.json:
-        lost = f", {dropped} lost" if dropped else ""
-        what = "packets" if isinstance(capture, LiveCapture) else "PDUs"
-        _write(f"{plan.write}: {capture.packets} {what}{lost}; `synfin read {plan.write}` tells the story\n")
+        lost = f", {count(capture.dropped, 'packet')} lost by the kernel" if capture.dropped else ""
+        broken = f", not complete ({capture.sink.broken})" if capture.sink.broken else ""
+        what = count(capture.packets, "packet" if isinstance(capture, LiveCapture) else "PDU")
+        _write(f"{plan.write}: {what}{lost}{broken}; `synfin read {plan.write}` tells the story\n")

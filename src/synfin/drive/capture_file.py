@@ -1,8 +1,8 @@
-"""Where a live capture is written: a pcapng whose secrets stand before the packets that need them.
+"""Where live captures and TLS secrets are written: files for their owner only, as both open what they tell of.
 
-Packets are held for a moment, so that a secret that an endpoint works out of a packet still comes before it in the
-file; readers that go through once (Wireshark) decrypt then.  ``write`` and ``key_log`` may be called from different
-threads.  The file is for its owner only, as it holds what opens its own records.
+A ``CaptureSink`` is a pcapng whose secrets stand before the packets that need them.  Packets are held for a moment, so
+that a secret that an endpoint works out of a packet still comes before it in the file; readers that go through once
+(Wireshark) decrypt then.  ``write`` and ``key_log`` may be called from different threads.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -34,6 +36,23 @@ def private_file(path: str | Path, option: str = "") -> IO[bytes]:
     except OSError:  # a device, or somebody else's: what it is stays
         pass
     return os.fdopen(fd, "wb")
+
+
+@contextmanager
+def key_log_file(path: Path) -> Iterator[Callable[[str], None]]:
+    """What appends lines to the SSLKEYLOGFILE at ``path``, each at once.  UsageError when it cannot be written."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise UsageError(f"--keylog {path}: cannot be written ({error.strerror})") from None
+
+    def append(line: str) -> None:
+        os.write(fd, f"{line}\n".encode())
+
+    try:
+        yield append
+    finally:
+        os.close(fd)
 
 
 class CaptureSink:
