@@ -21,6 +21,7 @@ from synfin.wire.tls.exchange import ClientKeyExchange, ServerKeyExchange
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.hello import HRR_RANDOM, ClientHello, ServerHello
 from synfin.wire.tls.messages import message_name, parse_handshake, write_handshake
+from synfin.wire.tls.quick import quick_message
 from tests.wire.tls_made import KEX, client_hello, messages, v2_messages
 
 versions = st.sampled_from((None, 0x0300, 0x0301, 0x0303, 0x0304, 0x7F12))
@@ -43,6 +44,8 @@ def holds(code: int, body: bytes, version: int | None, kex: str | None) -> None:
     told = read_or_none(code, body, version, kex, spans=spans, base=1000)
     assert told == message
     assert read_or_none(code, bytearray(body), version, kex) == message
+    quick = quick_message(code, body, version, kex)
+    assert quick is None or (quick == message and not getattr(message, "trailing", b""))
     for span in spans:
         assert 1000 <= span.start <= span.end <= 1000 + len(body)
         assert span.ref
@@ -249,3 +252,26 @@ def test_sslv2_round_trip_and_truncation(message: sslv2.Message) -> None:
 @given(st.binary(max_size=60))
 def test_sslv2_random_octets(body: bytes) -> None:
     v2_holds(body)
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "version", "kex"),
+    [
+        (4, "00001c200000000101010004123456780008002a000400004000", 0x0304, None),
+        (8, "000400000000", 0x0304, None),
+        (8, "0000", 0x0304, None),
+        (12, "03001d040102030404030002abcd", 0x0303, "ECDHE_ECDSA"),
+        (15, "04030002abcd", 0x0304, None),
+        (15, "04030002abcd", 0x0303, None),
+        (16, "0401020304", 0x0303, "ECDHE_RSA"),
+    ],
+)
+def test_quick_reading_takes_the_usual_and_leaves_the_rest(code: int, body: str, version: int, kex: str | None) -> None:
+    octets = bytes.fromhex(body)
+    assert quick_message(code, octets, version, kex) == parse_handshake(code, octets, version=version, kex=kex)
+    assert quick_message(code, octets, version, kex) is not None
+    for cut in range(len(octets)):
+        holds(code, octets[:cut], version, kex)
+    for more in (b"\0", b"\0\0", bytes(4)):
+        assert quick_message(code, octets + more, version, kex) is None
+        holds(code, octets + more, version, kex)

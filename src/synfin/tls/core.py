@@ -26,6 +26,7 @@ from synfin.tls.events import Closed, Data, Event, Failed, KeyUpdated, PeerAlert
 from synfin.tls.records import APPLICATION_DATA, Records
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.messages import parse_handshake
+from synfin.wire.tls.quick import quick_message
 from synfin.wire.tls.registry import HANDSHAKES, handshake_name
 
 CLOSE_NOTIFY, USER_CANCELED, NO_RENEGOTIATION = 0, 90, 100
@@ -40,8 +41,12 @@ LONGEST = {
 
 def parse_message(raw: bytes, version: int | None, kex: str | None = None) -> Any:
     """The handshake message in ``raw``.  PeerError decode_error or trailing_bytes when it is not exactly that."""
+    body = raw[4:]
+    quick = quick_message(raw[0], body, version, kex)
+    if quick is not None:
+        return quick
     try:
-        message = parse_handshake(raw[0], raw[4:], version=version, kex=kex)
+        message = parse_handshake(raw[0], body, version=version, kex=kex)
     except WireError as error:
         raise PeerError("decode_error", "", str(error)) from None
     if getattr(message, "trailing", b""):
@@ -305,9 +310,9 @@ class Endpoint(Records):
     def _announced(self, kind: int, size: int) -> None:
         """Refuse by type and length alone, before the message is held in memory."""
         state = self.state
-        if kind not in HANDSHAKES:
-            raise PeerError("unknown_message_type", "a message", str(kind))
         if state is None or kind not in state.EXPECTS:
+            if kind not in HANDSHAKES:
+                raise PeerError("unknown_message_type", "a message", str(kind))
             self._may_come(kind)
         limits = self.limits
         most = limits.certificate_message if kind in CERTIFICATE_MESSAGES else limits.handshake_message

@@ -49,6 +49,7 @@ class Schedule:
     """The secrets of a connection.  ``psk`` is b"" without resumption."""
 
     __slots__ = (
+        "_facts",
         "_main",
         "_salt",
         "client",
@@ -63,6 +64,7 @@ class Schedule:
 
     def __init__(self, code: int, psk: bytes, shared: bytes, hello_hash: bytes) -> None:
         name = self.hash = suite_hash(code)
+        self._facts = _suite_13(code)
         self.suite = code
         if psk:
             handshake = keys.handshake_secret(name, keys.early_secret(name, psk), shared)
@@ -97,7 +99,7 @@ class Schedule:
 
     def protection(self, secret: bytes) -> Aead13:
         """What seals or opens under a traffic secret."""
-        return Aead13(_suite_13(self.suite), secret)
+        return Aead13(self._facts, secret)
 
     def verify_data(self, secret: bytes, transcript_hash: bytes) -> bytes:
         """Finished under a handshake traffic secret."""

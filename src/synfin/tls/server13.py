@@ -81,7 +81,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
     random = end.entropy(32)
     secret = psk.state.secret if psk else b""
     early = early_taken(end, hello, psk, suite, first is not None)
-    hello_hash = transcript.digest()
+    hello_hash = transcript.digest() if early else b""
     extensions = [
         (checks.VERSIONS, b"\3\4"),
         (checks.SHARE, group.to_bytes(2, "big") + len(public).to_bytes(2, "big") + public),

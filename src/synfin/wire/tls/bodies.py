@@ -9,6 +9,7 @@ the syntax.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from struct import Struct
 from typing import NamedTuple, Self
 
 from synfin.wire.codec import Reader, Writer
@@ -162,6 +163,25 @@ def _read_share(reader: Reader, name: str) -> KeyShareEntry:
     return KeyShareEntry(reader.u16(f"{name}group"), reader.vec(2, f"{name}key_exchange"))
 
 
+_PAIR = Struct(">HH").unpack_from
+
+
+def _quick_shares(reader: Reader) -> tuple[KeyShareEntry, ...] | None:
+    """All entries where their lengths add up, so that every octet is read; else None."""
+    data, at, end = reader.data, reader.pos + 2, reader.end
+    if at > end or int.from_bytes(data[at - 2 : at], "big") != end - at:
+        return None
+    found: list[KeyShareEntry] = []
+    while at + 4 <= end:
+        group, size = _PAIR(data, at)
+        found.append(KeyShareEntry(group, bytes(data[at + 4 : at + 4 + size])))
+        at += 4 + size
+    if at != end:
+        return None
+    reader.pos = end
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class KeyShares(Body):
     """The client's public keys (RFC 8446 4.2.8)."""
@@ -171,6 +191,8 @@ class KeyShares(Body):
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """A list of entries."""
+        if reader.spans is None and (quick := _quick_shares(reader)) is not None:
+            return cls(quick)
         inner = reader.sub(2, "shares")
         entries: list[KeyShareEntry] = []
         while inner.left:
@@ -196,6 +218,12 @@ class KeyShare(Body):
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """One entry."""
+        at, end = reader.pos + 4, reader.end
+        if reader.spans is None and at <= end:
+            group, size = _PAIR(reader.data, at - 4)
+            if at + size == end:
+                reader.pos = end
+                return cls(group, bytes(reader.data[at:end]))
         entry = _read_share(reader, "")
         reader.finish()
         return cls(*entry)

@@ -95,7 +95,7 @@ class ClientHello:
     def read(cls, reader: Reader) -> ClientHello:
         """The whole body; WireError when lengths do not add up or cipher suites are not pairs of octets."""
         if reader.spans is None and isinstance(reader.data, bytes):
-            quick = cls._quick(reader.data, reader.pos, reader.end)
+            quick = cls.quick(reader.data, reader.pos, reader.end)
             if quick is not None:
                 reader.pos = reader.end
                 return quick
@@ -112,7 +112,7 @@ class ClientHello:
         return cls(version, random, session_id, tuple(suites), compression, extensions, reader.rest("trailing"))
 
     @classmethod
-    def _quick(cls, data: bytes, pos: int, end: int) -> ClientHello | None:
+    def quick(cls, data: bytes, pos: int, end: int) -> ClientHello | None:
         """The usual ClientHello, with an extension block and nothing after it; None for any other."""
         if end - pos < 40:
             return None
@@ -260,7 +260,7 @@ class ServerHello:
     def read(cls, reader: Reader) -> ServerHello:
         """The whole body; WireError when lengths do not add up."""
         if reader.spans is None and isinstance(reader.data, bytes):
-            quick = cls._quick(reader.data, reader.pos, reader.end)
+            quick = cls.quick(reader.data, reader.pos, reader.end)
             if quick is not None:
                 reader.pos = reader.end
                 return quick
@@ -279,7 +279,7 @@ class ServerHello:
         return cls(version, random, session_id, suite, compression, extensions, reader.rest("trailing"))
 
     @classmethod
-    def _quick(cls, data: bytes, pos: int, end: int) -> ServerHello | None:
+    def quick(cls, data: bytes, pos: int, end: int) -> ServerHello | None:
         """The usual ServerHello, with an extension block and nothing after it; None for any other."""
         if end - pos < 40 or data[pos] != 3:
             return None
