@@ -31,6 +31,7 @@ def hop_json(hop: t.Hop, capture: Json) -> Json:
         "location": None,
         "followed": False,
         "failed": None,
+        "short_hello_answered": None,
     }
     for step in hop.steps:
         _add(said, step)
@@ -86,6 +87,8 @@ def _add(said: Json, step: t.Step) -> None:
             said["tcp_info"] = asdict(step.info) if step.info is not None else said["tcp_info"]
         case t.Pointed():
             said["location"], said["followed"] = step.location, step.followed
+        case t.Probed():
+            said["short_hello_answered"] = step.answered
         case t.Failed(cause):
             said["failed"] = {
                 "step": cause.step,

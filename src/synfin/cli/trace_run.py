@@ -30,7 +30,7 @@ from synfin.drive.trace import Run
 from synfin.drive.trace_ask import Ask, parse_url
 from synfin.drive.trace_trust import Trust
 from synfin.errors import UsageError
-from synfin.judge.engine import Judgement
+from synfin.judge.engine import HEALTHY, Judgement
 from synfin.judge.model import Severity
 from synfin.observe import observe
 from synfin.observe.story import Connection
@@ -232,12 +232,20 @@ def _body(name: str) -> Iterator[Callable[[bytes], None]]:
 def _observed(path: Path, hops: list[t.Hop]) -> Told:
     """The connections of the capture with their judgement and the hop they belong to."""
     owner = {place: hop for hop in hops for place in hop.tried}
+    probes = _probes(hops)
     with observe(path) as seen:
         found = []
         for connection, judgement in inputs.judged(seen):
             a, b = connection.a, connection.b
+            if a.port in probes:  # its outcome is told with the connection it explains
+                judgement = HEALTHY
             found.append((connection, judgement, owner.get((b.ip, b.port, a.port))))
     return sorted(found, key=lambda one: one[0].id)
+
+
+def _probes(hops: list[t.Hop]) -> set[int]:
+    """Our ports of the second tries."""
+    return {step.port for hop in hops for step in hop.steps if isinstance(step, t.Probed)}
 
 
 # ---------------------------------------------------------------- the end
@@ -250,8 +258,9 @@ def _judged(done: Done, page: Page, write: Path | None) -> None:
 
     lines: list[str] = []
     if not page.silent:
+        probes = _probes(done.hops)
         for connection, _, _ in done.told:
-            if time := budget_line(connection):
+            if connection.a.port not in probes and (time := budget_line(connection)):
                 lines += say.labelled("Time", [time], page.room, page.paint)
         lines += say.labelled("Capture", [_captured(done, write)], page.room, page.paint)
     if page.verbose:

@@ -140,6 +140,8 @@ class Teller:
             case t.Pointed():
                 on = "" if step.followed else " (-L follows)"
                 yield from self._put("Goes to", [f"{clean(step.location)}{on}"])
+            case t.Probed():
+                yield from self._put("Again", [say.SHORT_ANSWERED if step.answered else say.SHORT_ALIKE])
             case t.Failed():
                 cause = step.cause
                 if cause.step != "dns":

@@ -9,6 +9,7 @@ memory by the limits of the engine, of the HTTP side and of ``most_body``.  Canc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -24,6 +25,7 @@ from synfin.drive.streams import Pipe, PlainStream, TlsStream, TruncatedError
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.drive.trace_ask import Ask, redirected
 from synfin.drive.trace_causes import broken, no_address, unreached
+from synfin.drive.trace_probe import WORDLESS, answers_short, shorter
 from synfin.drive.trace_steps import (
     Answered,
     Asking,
@@ -36,6 +38,7 @@ from synfin.drive.trace_steps import (
     Hop,
     LookedUp,
     Pointed,
+    Probed,
     Received,
     Sent,
     Shook,
@@ -186,6 +189,7 @@ class Run:
         self._step = "dns"
         self._tell(Asking(hop.number, ask.method, ask.url))
         pipe: Pipe | None = None
+        hello: tuple[tls.Client, Witness] | None = None
         try:
             hello = self._hello(ask) if ask.url.scheme == "https" else None  # before the clock of a connection runs
             try:
@@ -204,6 +208,8 @@ class Run:
             if pipe is not None:
                 await pipe.close()
             self._failed(stop.cause)
+            if pipe is not None and hello is not None and stop.cause.violation in WORDLESS:
+                await self._probe(ask, pipe.remote, *hello)
         except BaseException:
             if pipe is not None:
                 pipe.abort()
@@ -239,6 +245,22 @@ class Run:
             self._now.tried.append((*pipe.remote, pipe.local[1]))
             return TappedPipe(pipe, self.capture.tap(pipe.local, pipe.remote, tls=ask.url.scheme == "https"))
         return pipe
+
+    async def _probe(self, ask: Ask, remote: Address, endpoint: tls.Client, witness: Witness) -> None:
+        """Whether it was the ClientHello's length, where that can be."""
+        groups = shorter(ask.groups)
+        if not groups or witness.presented is not None:
+            return
+        config = replace(endpoint.config, groups=groups, verify=tls.accept_any_certificate, credentials=())
+        with contextlib.suppress(OSError):  # nobody is there any more
+            async with asyncio.timeout(ask.connect_seconds):
+                pipe = await self.connect(Attempt(*remote, time.monotonic()), self._watch)
+                port = pipe.local[1]
+                if isinstance(self.capture, PduCapture):
+                    self._now.tried.append((*pipe.remote, port))
+                    pipe = TappedPipe(pipe, self.capture.tap(pipe.local, pipe.remote, tls=True))
+                answered = await answers_short(pipe, config, endpoint.server_name)
+                self._tell(Probed(answered, port))
 
     def _watch(self, address: Address, port: int) -> None:
         self._now.tried.append((address[0].partition("%")[0], address[1], port))

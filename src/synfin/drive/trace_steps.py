@@ -143,6 +143,14 @@ class Pointed:
 
 
 @dataclass(frozen=True, slots=True)
+class Probed:
+    """The server went without a word on a long ClientHello: whether it ``answered`` a short one, from ``port``."""
+
+    answered: bool
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The hop could not be finished."""
 
@@ -161,6 +169,7 @@ Step = (
     | Received
     | Ended
     | Pointed
+    | Probed
     | Failed
 )
 

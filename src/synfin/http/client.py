@@ -121,13 +121,18 @@ def _octets(text: str) -> bytes:
 # ---------------------------------------------------------------- HTTP/1.1
 
 
+#: Octets of an answer that are shown where it is none.
+_SHOWN = 24
+
+
 class Http1:
     """HTTP/1.1 by h11."""
 
     def __init__(self, request: Request, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._h11 = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._limits.head)
-        self._began = self._done = False
+        self._began = self._done = self._headed = False
+        self._start = b""
         self._informational = 0
         fields = [("Host", request.authority), *request.fields]
         names = {name.lower() for name, _ in request.fields}
@@ -163,6 +168,8 @@ class Http1:
     def receive(self, data: bytes) -> list[Answer]:
         """See ``Exchange``."""
         self._began = self._began or bool(data)
+        if len(self._start) < _SHOWN:
+            self._start += data[: _SHOWN - len(self._start)]
         return self._take(data) if data and not self._done else []
 
     def receive_eof(self) -> list[Answer]:
@@ -171,6 +178,11 @@ class Http1:
             return []
         if not self._began:
             raise PeerError("http_empty_reply", "an answer", "the end of the connection")
+        if not self._headed:
+            cut = self._start.startswith(b"HTTP/")
+            name = "http_short_body" if cut else "http_bad_start_line"
+            got = "the end of the connection" if cut else repr(self._start)[1:]
+            raise PeerError(name, "a whole head" if cut else "a status line", got)
         return self._take(b"")
 
     def _take(self, data: bytes) -> list[Answer]:
@@ -190,6 +202,7 @@ class Http1:
         if isinstance(event, h11.InformationalResponse | h11.Response):
             fields = tuple([(_text(name), _text(value)) for name, value in event.headers.raw_items()])
             informational = isinstance(event, h11.InformationalResponse)
+            self._headed = self._headed or not informational
             self._informational += informational
             if self._informational > self._limits.informational:
                 raise PeerError("http_answer_unasked", f"at most {self._limits.informational} interim answers", "more")

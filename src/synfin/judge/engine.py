@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from synfin.judge.chains import is_content
 from synfin.judge.codes import CODES, ORDER, TABLE, Code, matches
 from synfin.judge.facts import acknowledged
-from synfin.judge.hello import large_group
+from synfin.judge.hello import ONE_PACKET
 from synfin.judge.model import Finding, NotJudged, Severity
 from synfin.judge.signs import Sign, signs
 from synfin.judge.telling import SECOND
@@ -71,7 +71,7 @@ class Neighbours:
             elif ports is not None and len(ports) < SCAN:
                 ports.add(connection.b.port)
         tls = connection.tls
-        if tls is not None and tls.client_hello is not None and not large_group(connection):
+        if tls is not None and tls.client_hello is not None and tls.client_hello.length < ONE_PACKET:
             answered = tls.server_hello is not None
             if answered or tcp.fin_first_by == 1 or tcp.rst_first_by == 1:
                 self.short_hellos[server] = answered or self.short_hellos.get(server, False)

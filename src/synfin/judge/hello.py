@@ -23,6 +23,9 @@ from synfin.judge.signs import looks_like_tls
 from synfin.observe.story import Connection
 from synfin.wire.tcpflags import ACK, RST
 
+#: A ClientHello longer than this needs two packets on Ethernet.
+ONE_PACKET = 1400
+
 #: Groups whose key share alone makes a ClientHello longer than one usual segment (post-quantum hybrids).
 LARGE_GROUPS = {
     0x11EB: "SecP256r1MLKEM768",

@@ -23,6 +23,9 @@ _NAMES = 6
 #: What became of our own certificate.
 CLIENT_SHOWN = "our certificate was asked for and shown"
 CLIENT_KEPT = "our certificate was not shown: the server did not ask, or admits only other issuers"
+#: What a second try with a short ClientHello showed.
+SHORT_ANSWERED = "a shorter ClientHello, without X25519MLKEM768, is answered: the length of the first is the cause"
+SHORT_ALIKE = "a shorter ClientHello, without X25519MLKEM768, ends alike: its length is not the cause"
 #: The common name within the text of a name (RFC 4514).
 _COMMON = re.compile(r"(?:^|, ?)CN=((?:\\.|[^,\\])+)")
 #: What Chromium's warning page calls a problem (net/base/net_error_list.h).

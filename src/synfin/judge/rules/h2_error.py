@@ -48,7 +48,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
                 continue
         elif event.what == "rst_stream" and event.stream in done:
             continue
-        elif event.code == 8 and (event.sender == client_side(connection) or event.stream not in asked):
+        if event.code == 8 and (event.sender == client_side(connection) or event.stream not in asked):
             continue
         name = _NAMES[event.code] if event.code < len(_NAMES) else f"code {event.code}"
         what = f"RST_STREAM of stream {event.stream}" if event.what == "rst_stream" else "GOAWAY"

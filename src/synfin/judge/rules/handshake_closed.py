@@ -31,7 +31,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on a FIN before the end of the handshake when no alert was sent."""
     fate = hello_fate(connection)
     tls = connection.tls
-    if fate is None or fate.close is None or fate.close.reset or fate.close.place < fate.first:
+    if fate is None or fate.close is None or fate.close.reset:
+        return None
+    early = fate.close.place < fate.first
+    if early and fate.close.side == fate.client:
         return None
     if tls is not None and (tls.handshake_done or tls.sslv2 or any(a.packet < fate.close.packet for a in tls.alerts)):
         return None  # what is said after the close only complains about it
@@ -52,9 +55,15 @@ def check(connection: Connection, context: Context) -> Finding | None:
         CODE,
         f"{end(connection, close.side)} closed during the TLS handshake, {stage}",
         f"{end(connection, fate.client)} sent its ClientHello (packet {rows.number[fate.first]}); "
-        f"{at(connection, close.time)}, {span(max(wait, 0))} later, the server sent FIN (packet {close.packet}) "
-        f"{stage} and without an alert: "
-        + ("it decided at once not to talk TLS to this client." if quick else "it gave up after a while."),
+        f"{at(connection, close.time)}, {f'{span(wait)} later' if wait >= 0 else 'before that'}, the server sent FIN "
+        f"(packet {close.packet}) {stage} and without an alert: "
+        + (
+            "it hung up without hearing what the client wants."
+            if early
+            else "it decided at once not to talk TLS to this client."
+            if quick
+            else "it gave up after a while."
+        ),
         "Server's operator: look in the log of what terminates TCP there. Usual reasons: a PROXY protocol header is "
         "expected, a load balancer has no backend, no route for this server name, a process that dies.",
         [*hello_packets(connection), close.packet],

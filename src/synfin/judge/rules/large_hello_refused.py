@@ -17,16 +17,13 @@ References.  RFC 8446 5.1 (handshake messages may span records and segments), RF
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.hello import hello_fate, large_group
+from synfin.judge.hello import ONE_PACKET, hello_fate, large_group
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.telling import at, end, finding, numbers
 from synfin.observe.story import Connection
 from synfin.wire.tcpflags import ACK
 
 CODE = "TLS204"
-
-#: A ClientHello longer than this needs two packets on Ethernet.
-ONE_PACKET = 1400
 
 
 def check(connection: Connection, context: Context) -> Finding | None:

@@ -83,7 +83,6 @@ def _gave_up(connection: Connection, number: int) -> Finding | None:
     server = 1 - request.sender
     if http.protocol != "h2" and any(p.time > request.end for p in streams[server].pieces):
         return None
-    rows = connection.rows
     if acknowledged(connection, request.sender) < connection.streams[request.sender].end - 64:
         return None  # the request never arrived in full
     return finding(

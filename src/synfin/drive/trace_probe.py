@@ -1,0 +1,39 @@
+"""A second try with a short ClientHello, where a long one made the server go without a word.
+
+A ClientHello with a post-quantum key share does not fit one packet (RFC 8446 5.1 lets it span several), and servers
+that read once fail on it; others go on every ClientHello.  From one connection the two cannot be told apart, from two
+they can.  Nothing is asked on the second connection, and its certificate does not matter.
+"""
+
+from __future__ import annotations
+
+from synfin import tls
+from synfin.drive import clock
+from synfin.drive.streams import AlertError, Pipe, TlsStream
+from synfin.errors import PeerError
+from synfin.tls.groups import X25519MLKEM768
+
+#: How servers go without a word (``spec.violations``).
+WORDLESS = frozenset({"reset_in_handshake", "silent_end"})
+
+
+def shorter(groups: tuple[int, ...]) -> tuple[int, ...]:
+    """``groups`` without those whose key shares are long; () where that would change nothing."""
+    short = tuple(group for group in groups if group != X25519MLKEM768)
+    return short if short != groups else ()
+
+
+async def answers_short(pipe: Pipe, config: tls.ClientConfig, name: str | None) -> bool:
+    """Whether the server at the other end of ``pipe``, which is closed then, has a word for this ClientHello."""
+    stream = TlsStream(pipe, tls.Client(config, name, now=clock.now(), entropy=clock.entropy))
+    try:
+        await stream.handshake()
+    except AlertError:
+        return True
+    except PeerError as error:
+        return error.violation not in WORDLESS
+    except OSError:
+        return False
+    finally:
+        await stream.close(drain=0.2)
+    return True
