@@ -36,9 +36,10 @@ def demo(
     ] = "",
     list_: Annotated[bool, typer.Option("--list", help="The names of the scenes.")] = False,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Another run: other keys and numbers.")] = 1,
-    write: Annotated[Path, typer.Option("-w", "--write", metavar="FILE", help="Where the capture goes.")] = Path(
-        "demo.pcapng"
-    ),
+    write: Annotated[
+        Path,
+        typer.Option("-w", "--write", metavar="FILE", help="Where the capture goes (pcapng, with its TLS secrets)."),
+    ] = Path("demo.pcapng"),
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     width: Width = None,
     no_color: Color = False,

@@ -23,6 +23,20 @@ RsaKey = Annotated[
 Width = Annotated[int | None, typer.Option("--width", metavar="N", help="Columns to use instead of the terminal's.")]
 Color = Annotated[bool, typer.Option("--no-color", help="No colour, whatever the terminal takes.")]
 
+KeylogTo = Annotated[
+    Path | None, typer.Option("--keylog", metavar="FILE", help="Append the TLS secrets to FILE (SSLKEYLOGFILE).")
+]
+Stack = Annotated[
+    str, typer.Option("--stack", metavar="kernel|own", help="Whose TCP: own is ours, behind a TUN device (root).")
+]
+TunName = Annotated[
+    str, typer.Option("--tun-name", metavar="NAME", help="With --stack own: the device; the kernel chooses.")
+]
+OwnAddress = Annotated[
+    list[str],
+    typer.Option("--address", metavar="ADDRESS/N", help="With --stack own: ours; 198.51.100.2/24 by default."),
+]
+
 
 def own_stack(stack: str, addresses: list[str], tun_name: str) -> OwnPlace | None:
     """What ``--stack``, ``--address`` and ``--tun-name`` say; None: the kernel's TCP."""

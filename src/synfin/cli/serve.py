@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from synfin.cli.options import KeylogTo, OwnAddress, Stack, TunName
+
 
 def serve(
     directory: Annotated[
@@ -19,7 +21,7 @@ def serve(
         bool, typer.Option("--echo", help="No files: answer with the request's body, or with the request as JSON.")
     ] = False,
     raw_echo: Annotated[bool, typer.Option("--raw-echo", help="No HTTP: send back every octet.")] = False,
-    port: Annotated[int, typer.Option("--port", "-p", metavar="N", help="Port for HTTPS; 0: any free one.")] = 8443,
+    port: Annotated[int, typer.Option("-p", "--port", metavar="N", help="Port for HTTPS; 0: any free one.")] = 8443,
     http_port: Annotated[
         int | None, typer.Option("--http-port", metavar="N", help="Serve the same in clear on this port too.")
     ] = None,
@@ -57,7 +59,9 @@ def serve(
     ciphers: Annotated[
         str, typer.Option("--ciphers", metavar="LIST", help="Cipher suites, best first, by IANA's or OpenSSL's names.")
     ] = "",
-    groups: Annotated[str, typer.Option("--groups", metavar="LIST", help="Groups, best first: x25519,P-256 ...")] = "",
+    groups: Annotated[
+        str, typer.Option("--groups", "--curves", metavar="LIST", help="Groups, best first: x25519,P-256 ...")
+    ] = "",
     alpn: Annotated[
         str, typer.Option("--alpn", metavar="LIST", help="Protocols, best first (h2,http/1.1), or none.")
     ] = "",
@@ -70,39 +74,32 @@ def serve(
     ocsp: Annotated[
         Path | None, typer.Option("--ocsp", metavar="DER", help="Staple this OCSP response to the first certificate.")
     ] = None,
-    keylog: Annotated[
-        Path | None, typer.Option("--keylog", metavar="FILE", help="Append the TLS secrets (SSLKEYLOGFILE), mode 0600.")
-    ] = None,
+    keylog: KeylogTo = None,
     write: Annotated[
-        Path | None, typer.Option("--write", "-w", metavar="PCAPNG", help="Capture what passes, with its TLS secrets.")
+        Path | None,
+        typer.Option("-w", "--write", metavar="FILE", help="Capture what passes (pcapng, with its TLS secrets)."),
     ] = None,
     max_body: Annotated[int, typer.Option("--max-body", metavar="BYTES", help="Largest body of a request.")] = 16 << 20,
     max_connections: Annotated[
         int, typer.Option("--max-connections", metavar="N", help="Connections at a time; more wait in the kernel.")
     ] = 10_000,
     handshake_timeout: Annotated[
-        float, typer.Option("--handshake-timeout", metavar="S", help="Seconds for the TLS handshake.")
+        float, typer.Option("--handshake-timeout", metavar="SECONDS", help="Seconds for the TLS handshake.")
     ] = 10.0,
     head_timeout: Annotated[
-        float, typer.Option("--head-timeout", metavar="S", help="Seconds for the head of a request.")
+        float, typer.Option("--head-timeout", metavar="SECONDS", help="Seconds for the head of a request.")
     ] = 15.0,
     body_timeout: Annotated[
-        float, typer.Option("--body-timeout", metavar="S", help="Seconds for a body, plus one for each KiB of it.")
+        float,
+        typer.Option("--body-timeout", metavar="SECONDS", help="Seconds for a body, plus one for each KiB of it."),
     ] = 30.0,
     idle_timeout: Annotated[
-        float, typer.Option("--idle-timeout", metavar="S", help="Seconds between requests.")
+        float, typer.Option("--idle-timeout", metavar="SECONDS", help="Seconds between requests.")
     ] = 60.0,
-    stack: Annotated[
-        str, typer.Option("--stack", metavar="kernel|own", help="Whose TCP: own is ours, behind a TUN device (root).")
-    ] = "kernel",
-    tun_name: Annotated[
-        str, typer.Option("--tun-name", metavar="NAME", help="With --stack own: the device; the kernel chooses.")
-    ] = "",
-    own_address: Annotated[
-        list[str],
-        typer.Option("--address", metavar="ADDRESS/N", help="With --stack own: ours; 198.51.100.2/24 by default."),
-    ] = [],  # noqa: B006
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No line for each request.")] = False,
+    stack: Stack = "kernel",
+    tun_name: TunName = "",
+    own_address: OwnAddress = [],  # noqa: B006
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No line for each request.")] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON Lines instead of text.")] = False,
 ) -> int:
     """Serve files, or an echo, over HTTPS on the engine of synfin.

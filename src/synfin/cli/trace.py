@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from synfin.cli.options import Color, Width
+from synfin.cli.options import Color, KeylogTo, OwnAddress, Stack, TunName, Width
 
 
 def trace(
@@ -59,11 +59,13 @@ def trace(
     http2: Annotated[bool, typer.Option("--http2", help="HTTP/2 only; over http:// with prior knowledge.")] = False,
     tls12: Annotated[bool, typer.Option("--tlsv1.2", help="TLS 1.2 or later (the default).")] = False,
     tls13: Annotated[bool, typer.Option("--tlsv1.3", help="TLS 1.3 or later.")] = False,
-    tls_max: Annotated[str, typer.Option("--tls-max", metavar="VERSION", help="At most 1.2 or 1.3.")] = "",
+    tls_max: Annotated[str, typer.Option("--tls-max", metavar="1.2|1.3", help="Highest version.")] = "",
     ciphers: Annotated[
         str, typer.Option("--ciphers", metavar="LIST", help="Cipher suites to offer, by IANA's names.")
     ] = "",
-    curves: Annotated[str, typer.Option("--curves", metavar="LIST", help="Groups to offer, best first.")] = "",
+    curves: Annotated[
+        str, typer.Option("--groups", "--curves", metavar="LIST", help="Groups to offer, best first.")
+    ] = "",
     connect_timeout: Annotated[
         float, typer.Option("--connect-timeout", metavar="SECONDS", help="For name, TCP and TLS; 0: none.")
     ] = 30.0,
@@ -72,27 +74,21 @@ def trace(
     ] = 60.0,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The body; - is stdout.")] = "",
     write: Annotated[
-        Path | None, typer.Option("-w", "--write", metavar="FILE.pcapng", help="Keep the capture, with TLS secrets.")
+        Path | None,
+        typer.Option("-w", "--write", metavar="FILE", help="Keep the capture (pcapng, with the TLS secrets)."),
     ] = None,
-    keylog: Annotated[
-        Path | None, typer.Option("--keylog", metavar="FILE", help="Append TLS secrets here (SSLKEYLOGFILE).")
-    ] = None,
+    keylog: KeylogTo = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Ask by http and https and put the two side by side.")
     ] = False,
     http_url: Annotated[str, typer.Option("--http-url", metavar="URL", help="With --compare: the http side.")] = "",
-    stack: Annotated[
-        str, typer.Option("--stack", metavar="kernel|own", help="Whose TCP: own is ours, behind a TUN device (root).")
-    ] = "kernel",
-    tun_name: Annotated[
-        str, typer.Option("--tun-name", metavar="NAME", help="With --stack own: the device; the kernel chooses.")
-    ] = "",
-    own_address: Annotated[
-        list[str],
-        typer.Option("--address", metavar="ADDRESS/N", help="With --stack own: ours; 198.51.100.2/24 by default."),
-    ] = [],  # noqa: B006
+    stack: Stack = "kernel",
+    tun_name: TunName = "",
+    own_address: OwnAddress = [],  # noqa: B006
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Then the story of every packet.")] = False,
-    silent: Annotated[bool, typer.Option("-s", "--silent", help="Only failures and findings.")] = False,
+    silent: Annotated[
+        bool, typer.Option("-s", "--silent", "-q", "--quiet", help="Only failures and findings.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="JSON Lines: one object per connection.")] = False,
     width: Width = None,
     no_color: Color = False,

@@ -38,17 +38,28 @@ def wire(
     ] = [],  # noqa: B006
     six: Annotated[bool, typer.Option("-6", "--ipv6", help="The name 'server' is an IPv6 address.")] = False,
     delay: Annotated[
-        str, typer.Option(help="One way: 50ms, 0.2s, 300us. UP:DOWN for different ways, here and below.")
+        str,
+        typer.Option(metavar="TIME", help="One way: 50ms, 0.2s, 300us. UP:DOWN for different ways, here and below."),
     ] = "0ms",
-    jitter: Annotated[str, typer.Option(help="Up to so much more delay; packets keep their order.")] = "0ms",
-    loss: Annotated[str, typer.Option(help="Packets lost: 5%; 5%:0% loses only what the client sends.")] = "0%",
-    reorder: Annotated[str, typer.Option(help="Packets held back so that others overtake them.")] = "0%",
-    reorder_by: Annotated[str, typer.Option(help="How long they are held back.")] = "20ms",
-    duplicate: Annotated[str, typer.Option(help="Packets that arrive twice.")] = "0%",
-    corrupt: Annotated[str, typer.Option(help="Packets in which a bit is turned.")] = "0%",
-    rate: Annotated[str, typer.Option(help="10mbit, 500kbit; without it there is no limit.")] = "",
-    queue: Annotated[str, typer.Option(help="What may wait for the rate: 64k, 1m; more is dropped.")] = "1m",
-    mtu: Annotated[str, typer.Option(help="Longest packet of the path; the senders' devices have 1500.")] = "1500",
+    jitter: Annotated[
+        str, typer.Option(metavar="TIME", help="Up to so much more delay; packets keep their order.")
+    ] = "0ms",
+    loss: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Packets lost: 5%; 5%:0% loses only what the client sends.")
+    ] = "0%",
+    reorder: Annotated[
+        str, typer.Option(metavar="PERCENT", help="Packets held back so that others overtake them.")
+    ] = "0%",
+    reorder_by: Annotated[str, typer.Option(metavar="TIME", help="How long they are held back.")] = "20ms",
+    duplicate: Annotated[str, typer.Option(metavar="PERCENT", help="Packets that arrive twice.")] = "0%",
+    corrupt: Annotated[str, typer.Option(metavar="PERCENT", help="Packets in which a bit is turned.")] = "0%",
+    rate: Annotated[str, typer.Option(metavar="RATE", help="10mbit, 500kbit; without it there is no limit.")] = "",
+    queue: Annotated[
+        str, typer.Option(metavar="SIZE", help="What may wait for the rate: 64k, 1m; more is dropped.")
+    ] = "1m",
+    mtu: Annotated[
+        str, typer.Option(metavar="OCTETS", help="Longest packet of the path; the senders' devices have 1500.")
+    ] = "1500",
     black_hole: Annotated[
         bool, typer.Option("--black-hole", help="Longer packets vanish in silence: no ICMP goes back.")
     ] = False,
@@ -62,13 +73,18 @@ def wire(
     cut_after: Annotated[str, typer.Option(metavar="TIME", help="Silence so long after a connection began.")] = "",
     drop_syn: Annotated[int, typer.Option(metavar="N", min=0, help="Lose the first N SYNs of each connection.")] = 0,
     seed: Annotated[
-        int | None, typer.Option(help="The same chance again; without it, a new one (it is printed).")
+        int | None,
+        typer.Option("--seed", metavar="N", help="The same chance again; without it, a new one (it is printed)."),
     ] = None,
     write: Annotated[
         Path | None,
-        typer.Option("-w", "--write", metavar="FILE", help="Capture (pcapng, with the client's TLS secrets)."),
+        typer.Option(
+            "-w", "--write", metavar="FILE", help="Capture what passes (pcapng, with the client's TLS secrets)."
+        ),
     ] = None,
-    at: Annotated[str, typer.Option(help="Where the capture is made: client, server or both (two files).")] = "client",
+    at: Annotated[
+        str, typer.Option(metavar="client|server|both", help="Where the capture is made; both: two files.")
+    ] = "client",
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long to wait until the server listens.")
     ] = 10.0,
