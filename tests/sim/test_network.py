@@ -47,7 +47,7 @@ def transfer(network: Network, a: HostNode, b: HostNode, target: str, data: byte
 @pytest.mark.parametrize("target", ["10.0.1.1", "2001:db8:1::1"])
 @pytest.mark.parametrize("black_hole", [False, True])
 def test_a_smaller_mtu_on_the_path(target: str, black_hole: bool) -> None:
-    """With ICMP the first packet tells; without, the second timeout does (RFC 1191, 8201, 2923)."""
+    """With ICMP the first packet tells; without, the fourth timeout does (RFC 1191, 8201, 2923)."""
     network, a, b, _ = path(Conditions(mtu=1280, black_hole=black_hole))
     talk, peer = transfer(network, a, b, target)
     assert bytes(peer.received) == DATA

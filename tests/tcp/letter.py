@@ -64,6 +64,7 @@ class Player:
         self.socket.bind(PORT)
         self.listener: Socket | None = None
         self.queue: list[tuple[int, Packet]] = []
+        self.sent_again: list[tuple[int, int]] = []
 
     def _when(self, iss: int) -> int:
         """A time at which the host will choose this initial number: RFC 9293 3.4.1, a clock of 4 microseconds."""
@@ -186,6 +187,12 @@ class Player:
             self._collect()
         if not (stop and self.queue):
             self.now = end
+
+    def step_quietly(self, seconds: float) -> None:
+        """Time passes, and what is sent is kept in ``sent_again`` where it was sent before."""
+        self._pass(seconds)
+        self.sent_again += [(_from(p.seq, self.iss), len(p.payload)) for _, p in self.queue if p.again]
+        self.queue.clear()
 
     def _quiet(self) -> None:
         if self.queue:

@@ -379,10 +379,10 @@ def test_a_shrinking_window_is_survived() -> None:
     assert d.state == "ESTABLISHED"
     assert d.wait(0.9) == []
     assert d.wait(2) == [f"ACK {at(10)} 1 len=1"]
-    said = d.hear("ACK", 1, at(10), window=20 * MSS)
-    said += d.hear("ACK", 1, at(12), window=20 * MSS)
-    d.hear("ACK", 1, at(14) + 1, window=20 * MSS)
     assert d.connection is not None
+    d.hear("ACK", 1, at(10), window=20 * MSS)
+    for _ in range(5):
+        d.hear("ACK", 1, d.connection.snd_nxt - d.connection.iss, window=20 * MSS)
     assert d.connection.snd_nxt - d.connection.iss == at(15)
 
 

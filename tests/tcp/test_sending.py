@@ -298,11 +298,12 @@ def test_no_icmp_makes_segments_tiny() -> None:
     assert d.connection.mss == 512
 
 
-def test_black_hole_makes_segments_short_after_two_timeouts() -> None:
+def test_black_hole_makes_segments_short_after_three_retransmissions() -> None:
     d = opened()
     d.send(bytes(2 * MSS))
-    assert d.wait(1.1) == ["ACK 1 1 len=1460"]
-    assert d.wait(2.1)[0] == "ACK 1 1 len=984"
+    for seconds in (1.1, 2.1, 4.1):
+        assert d.wait(seconds) == ["ACK 1 1 len=1460"]
+    assert d.wait(8.1)[0] == "ACK 1 1 len=984"
 
 
 @pytest.mark.parametrize(("code", "ends"), [(0, False), (1, False), (5, False), (2, True), (3, True)])

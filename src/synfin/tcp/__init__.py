@@ -31,8 +31,8 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
   After ``close`` FIN_WAIT_2 lasts a minute at most.
 * Hard ICMP errors end a connection that is being opened, and are soft in all other states (RFC 5461, RFC 5927 5.2).
   Messages must quote a number in flight.  No ICMP makes packets smaller than 552 octets (IPv6: 1280).
-* After two timeouts of a long segment the path is taken for a black hole: packets have 1024 octets (IPv6: 1280), and
-  probes find what fits (RFC 4821).
+* After three retransmissions in vain (R1) of a long segment the path is taken for a black hole: packets have 1024
+  octets (IPv6: 1280), and probes find what fits (RFC 4821).  ``Config.black_hole`` says when, or never.
 * Timestamps, SACK and window scaling are offered; ECN is granted when asked for, not asked for.
 * After three retransmissions the user is told by a soft error (R1), by default after five minutes it ends (R2).
 * The user timeout option (RFC 5482) is off; where it is on, the longer wish counts, between 100 s and an hour.

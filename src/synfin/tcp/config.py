@@ -58,6 +58,7 @@ class Config:
     challenge_window: int = 5 * SECOND
     invalid_limit: int = 100  # answers to empty segments outside the window, in ``challenge_window``
     discover_mtu: bool = True  # RFC 1191, 8201: set DF and listen to ICMP
+    black_hole: int | None = 3  # retransmissions in vain, after which segments become short (RFC 4821 7.7); None: never
     super_segment: int = 0  # 65160 is 45 segments of 1448; what an IP packet can hold is never exceeded
     ttl: int = 64  # RFC 9293 3.9.1.1: MUST-49
     dscp: int = 0  # Differentiated Services field of what is sent, MUST-48

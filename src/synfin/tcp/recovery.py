@@ -152,12 +152,16 @@ def _progress(c: Connection, delivered: int, outstanding: int, now: int) -> None
                 _lose_first(c)
                 c.must_resend = True
     else:
-        if c.recovering == "timeout" and c.snd_una >= c.recover:
-            _over(c)
+        grown = delivered
+        if c.recovering == "timeout":
+            if window.cwnd < window.ssthresh and not c.config.super_segment:
+                grown = min(delivered, c.mss)  # RFC 3465 2.3: L = 1 in the slow start after a timeout
+            if c.snd_una >= c.recover:
+                _over(c)
         if not c.sack_on:
             board.departed = 0
         if c.limited or outstanding + c.mss >= window.cwnd:
-            window.on_ack(delivered, now, c.rtt.smoothed)
+            window.on_ack(grown, now, c.rtt.smoothed)
     if c.wait_room and len(c.queue) * 4 <= c.config.send_buffer * 3:
         c.wait_room = False
         c.tell(Kind.WRITABLE)
@@ -329,7 +333,7 @@ def retransmission_timeout(c: Connection, now: int) -> None:
     c.must_resend = True
     if c.mtu_probe is not None:
         pathmtu.failed(c)
-    if c.retries >= 2:
+    if c.config.black_hole is not None and c.retries > c.config.black_hole:
         pathmtu.black_hole(c)
     c.timers[Timer.RETRANSMIT] = now + c.rtt.rto
 
