@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from synfin.spec.certificates import certificate_facts
@@ -75,7 +75,12 @@ class Credential:
 
     def names(self, name: str) -> bool:
         """Whether the leaf is for ``name``."""
-        return match_name(certificate_facts(self.chain[0]), name) is NameMatch.MATCH
+        return (_matches if len(name) < 256 else _matches.__wrapped__)(self.chain[0], name)
+
+
+@lru_cache(maxsize=1024)
+def _matches(leaf: bytes, name: str) -> bool:
+    return match_name(certificate_facts(leaf), name) is NameMatch.MATCH
 
 
 def _check(
