@@ -191,7 +191,8 @@ class Connection:
                     burst += 1
                     if not burst % _BURST:
                         await asyncio.sleep(0)
-                    continue
+                    if talk.in_head or found.body:
+                        continue
                 if ended:
                     return
                 if talk.in_body:

@@ -14,6 +14,7 @@ import os
 import stat
 from collections import OrderedDict
 from datetime import UTC, datetime
+from functools import lru_cache
 from mimetypes import MimeTypes
 from pathlib import Path
 from urllib.parse import quote
@@ -93,6 +94,7 @@ class Files:
         self._inside = self.root.rstrip("/") + "/"
         self._known: OrderedDict[str, tuple[tuple[int, ...], Answer]] = OrderedDict()
         self._octets = 0
+        self._local = lru_cache(maxsize=256)(self._named)
 
     def __call__(self, request: Request) -> Answer:
         """The answer; never raises for what is asked."""
@@ -105,7 +107,7 @@ class Files:
             return told(404)
         try:
             known = self._known.get(local)
-            if known is not None and not any(name in _SPECIAL for name, _ in request.headers):
+            if known is not None and _SPECIAL.isdisjoint([name for name, _ in request.headers]):
                 if known[0] == _mark(os.stat(local)):
                     return known[1]
                 self._forget(local)
@@ -121,7 +123,7 @@ class Files:
         except ValueError:  # octets no name has
             return told(404)
 
-    def _local(self, path: str) -> str | None:
+    def _named(self, path: str) -> str | None:
         """The file's name for a request's path, or None where there can be none."""
         if not path.startswith("/") or "\0" in path:
             return None
