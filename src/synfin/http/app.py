@@ -138,6 +138,13 @@ def split_target(target: str) -> tuple[str, str]:
     return rest, query
 
 
+def wrong_target(method: str, target: str) -> str:
+    """What is wrong with a request target that is no URI, or "" (RFC 9112 3.2, RFC 9113 8.3.1)."""
+    if target.startswith("/") or (target, method) == ("*", "OPTIONS"):
+        return ""
+    return "* is for OPTIONS" if target == "*" else "a target that does not start with a slash"
+
+
 def reason(status: int) -> str:
     """The words beside a status code."""
     try:

@@ -15,9 +15,12 @@ from functools import lru_cache
 
 import h11
 
-from synfin.http.app import Answer, Budget, Refusal, Request, reason, split_target
+from synfin.http.app import Answer, Budget, Refusal, Request, reason, split_target, wrong_target
 
 _BLANK = re.compile(rb"\n\r?\n")
+#: Host (RFC 9110 7.2, RFC 3986 3.2.2) and the beginning of a target that is a URI.
+_HOST = re.compile(r"[-A-Za-z0-9._~%!$&'()*+,;=:\[\]]*")
+_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]")
 _SPELLED = {"etag": "ETag", "x-content-type-options": "X-Content-Type-Options"}
 #: Heads longer than this are not remembered.
 _SMALL = 2048
@@ -219,9 +222,15 @@ def _read_head(head: bytes) -> tuple[Request, int, bool] | Refusal:
         return Refusal(400, "http_conflicting_lengths", "Content-Length and Transfer-Encoding")
     if "transfer-encoding" in names and version == "1.0":
         return Refusal(400, "http_conflicting_lengths", "Transfer-Encoding in HTTP/1.0")
-    target = event.target.decode("latin-1")
+    target, method = event.target.decode("latin-1"), event.method.decode()
+    if method == "CONNECT":
+        return Refusal(501, "", "no tunnels here")
+    if (why := wrong_target(method, target)) and _ABSOLUTE.match(target) is None:
+        return Refusal(400, "http_bad_start_line", why)
     path, query = split_target(target)
-    request = Request(event.method.decode(), target, path, query, version, headers)
+    request = Request(method, target, path, query, version, headers)
+    if _HOST.fullmatch(request.header("host")) is None:
+        return Refusal(400, "http_bad_field", "a Host that is no host")
     words = {word.strip().lower() for word in request.header("connection").split(",")}
     keep = "close" not in words and (version == "1.1" or "keep-alive" in words)
     length = int(request.header("content-length") or 0)
@@ -233,24 +242,24 @@ _remembered = lru_cache(maxsize=512)(_read_head)
 
 
 @lru_cache(maxsize=512)
-def _head_lines(status: int, headers: tuple[tuple[str, str], ...]) -> bytes:
+def _head_lines(status: int, headers: tuple[tuple[str, str], ...], length: int, connection: str) -> tuple[bytes, bytes]:
+    """What stands before and behind the date."""
     lines = [f"HTTP/1.1 {status} {reason(status)}"]
     lines += [f"{_SPELLED.get(name) or name.title()}: {value}" for name, value in headers]
-    return "\r\n".join(lines).encode("latin-1", "replace")
+    after = "\r\nServer: synfin\r\n"
+    if status >= 200 and status not in (204, 304):
+        after += f"Content-Length: {length}\r\n"
+    if connection:
+        after += f"Connection: {connection}\r\n"
+    return "\r\n".join([*lines, "Date: "]).encode("latin-1", "replace"), f"{after}\r\n".encode()
 
 
 def answer_head(answer: Answer, request: Request | None, date: str, keep: bool) -> bytes:
     """The octets before an answer's body.  ``keep`` says that the connection stays open after it."""
-    head = _head_lines(answer.status, answer.headers)
     length = answer.size if answer.length is None else answer.length
-    lines = f"\r\nDate: {date}\r\nServer: synfin\r\n"
-    if answer.status >= 200 and answer.status not in (204, 304):
-        lines += f"Content-Length: {length}\r\n"
-    if not keep:
-        lines += "Connection: close\r\n"
-    elif request is not None and request.version == "1.0":
-        lines += "Connection: keep-alive\r\n"
-    return head + lines.encode("latin-1") + b"\r\n"
+    connection = "close" if not keep else "keep-alive" if request is not None and request.version == "1.0" else ""
+    before, after = _head_lines(answer.status, answer.headers, length, connection)
+    return before + date.encode() + after
 
 
 def bodiless(answer: Answer, request: Request | None) -> bool:

@@ -9,8 +9,10 @@ read from the peer, which bounds what answers to its PINGs and SETTINGS can pile
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass, field, replace
+from typing import NoReturn
 
 import h2.config
 import h2.connection
@@ -21,10 +23,12 @@ from hpack.exceptions import HPACKError
 from hyperframe.exceptions import HyperframeError
 
 from synfin.errors import PeerError
-from synfin.http.app import Answer, Body, Budget, Refusal, Request, split_target
+from synfin.http.app import Answer, Body, Budget, Refusal, Request, split_target, wrong_target
 
 #: Error codes of RFC 9113 7.
-NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FRAME_SIZE_ERROR, ENHANCE_YOUR_CALM = 0, 1, 2, 6, 11
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FRAME_SIZE_ERROR, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 0, 1, 2, 6, 9, 11
+_SETTINGS, _ACK, _GOAWAY = 4, 1, b"\0\0\x08\7\0\0\0\0\0"
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: What the peer may send before it hears of us, per stream and in all.
 WINDOW = 1 << 20
 MAX_STREAMS = 128
@@ -32,6 +36,8 @@ MAX_STREAMS = 128
 RESETS = 200
 #: Octets of the longest frame we take and send, and of the client's preface.
 _FRAME, PREFACE_SIZE = 1 << 14, 24
+#: Octets of a frame's header; we send frames that fill a TLS record with it.
+_HEADER = 9
 
 _VIOLATIONS: tuple[tuple[type[Exception], str], ...] = (
     (h2.exceptions.FrameTooLargeError, "h2_bad_frame_size"),
@@ -56,6 +62,17 @@ def violation_of(error: Exception) -> PeerError:
     if "header" in lower:
         return PeerError("h2_bad_header_block", "", said)
     return PeerError("h2_stream_state", "", said)
+
+
+def _wrong(method: str, target: str) -> Refusal | None:
+    """What is wrong with a request's method or target (RFC 9113 8.3.1, RFC 9110 9.1, 9.3.6)."""
+    if _TOKEN.fullmatch(method) is None:
+        return Refusal(400, "http_bad_start_line", "a method that is no token")
+    if method == "CONNECT":
+        return Refusal(501, "", "no tunnels here")
+    if why := wrong_target(method, target):
+        return Refusal(400, "http_bad_start_line", why)
+    return None
 
 
 @dataclass(slots=True)
@@ -120,6 +137,8 @@ class Http2:
         self._skip = PREFACE_SIZE  # octets until the next frame's header
         self._header = b""  # the beginning of one
         self._had = 0  # octets of it that came before
+        self._first = True  # no frame came yet
+        self._last = b""  # octets for the peer that h2 has given out already
         self.closed = False
         self.finished: list[tuple[int, int]] = []  # streams answered or given up, with the octets of body that left
 
@@ -144,6 +163,10 @@ class Http2:
             told = violation_of(error)
             if told.violation == "h2_bad_preface":  # the one case where h2 says nothing itself
                 self._conn.close_connection(PROTOCOL_ERROR)
+            elif "decoding header block" in str(error):  # h2 calls it PROTOCOL_ERROR (RFC 9113 4.3)
+                self._last += self._conn.data_to_send()
+                if self._last[-17:-8] == _GOAWAY:
+                    self._last = self._last[:-4] + COMPRESSION_ERROR.to_bytes(4, "big")
             self.closed = True
             raise told from None
         ready: dict[int, Request | Refusal] = {}
@@ -164,22 +187,30 @@ class Http2:
         return list(ready.items())
 
     def _lengths(self, data: bytes) -> None:
-        """Refuse a frame by its announced length: h2 would hold all of it first."""
+        """Refuse a frame by its header: h2 would hold all of it first, or gives another error code."""
         at, size = self._skip, len(data)
         while at < size:
             self._header += data[at : at + 9 - len(self._header)]
             if len(self._header) < 9:
                 break
-            length = int.from_bytes(self._header[:3], "big")
+            length, kind, flags = int.from_bytes(self._header[:3], "big"), self._header[3], self._header[4]
+            if self._first and (kind != _SETTINGS or flags & _ACK):  # RFC 9113 3.4
+                self._refuse(PROTOCOL_ERROR, "h2_bad_preface", "SETTINGS first", f"a frame of type {kind}")
+            self._first = False
             if length > _FRAME:
-                self.closed = True
-                self._conn.close_connection(FRAME_SIZE_ERROR)
-                raise PeerError("h2_bad_frame_size", f"at most {_FRAME} octets", str(length))
+                self._refuse(FRAME_SIZE_ERROR, "h2_bad_frame_size", f"at most {_FRAME} octets", str(length))
+            if kind == _SETTINGS and flags & _ACK and length:  # RFC 9113 6.5
+                self._refuse(FRAME_SIZE_ERROR, "h2_bad_frame_size", "an empty acknowledgement", f"{length} octets")
             at += 9 - self._had + length
             self._header = b""
             self._had = 0
         self._had = len(self._header)
         self._skip = max(0, at - size) if not self._had else 0
+
+    def _refuse(self, code: int, violation: str, expected: str, got: str) -> NoReturn:
+        self.closed = True
+        self._conn.close_connection(code)
+        raise PeerError(violation, expected, got)
 
     def _request(self, event: h2.events.RequestReceived, ready: dict[int, Request | Refusal]) -> None:
         stream = event.stream_id or 0
@@ -195,11 +226,19 @@ class Http2:
             headers.insert(0, ("host", special[":authority"]))
         target = special.get(":path", "*")
         path, query = split_target(target)
-        request = Request(special.get(":method", ""), target, path, query, "2", tuple(headers))
-        if event.stream_ended is not None:
-            ready[stream] = request
+        method = special.get(":method", "")
+        request = Request(method, target, path, query, "2", tuple(headers))
+        refusal = _wrong(method, target)
+        if refusal is not None:
+            ready[stream] = refusal
             return
         length = request.header("content-length")
+        if event.stream_ended is not None:
+            if length.strip("0"):  # a body was announced: malformed (RFC 9113 8.1.1)
+                self._conn.reset_stream(stream, PROTOCOL_ERROR)
+                return
+            ready[stream] = request
+            return
         if length.isdigit() and int(length[:19]) > self.max_body:
             ready[stream] = Refusal(413, "http_bad_length", f"a body of more than {self.max_body} octets")
             return
@@ -276,7 +315,10 @@ class Http2:
                 turns.popleft()
                 continue
             try:
-                room = min(conn.local_flow_control_window(stream), conn.max_outbound_frame_size, _FRAME)
+                frame = min(conn.max_outbound_frame_size, _FRAME - _HEADER)
+                # A body on its way alone is read in one go for several frames.
+                frames = 1 if len(turns) > 1 else max(1, (most - sent) // (frame + _HEADER))
+                room = min(conn.local_flow_control_window(stream), frames * frame)
                 if room <= 0:
                     turns.rotate(-1)
                     blocked += 1
@@ -287,7 +329,10 @@ class Http2:
                     self._drop(stream)
                     continue
                 end = going.at >= going.size
-                conn.send_data(stream, part, end_stream=end)
+                for at in range(0, len(part), frame):
+                    last = at + frame >= len(part)
+                    conn.send_data(stream, part[at : at + frame], end_stream=end and last)
+                    sent += _HEADER
             except h2.exceptions.H2Error:
                 self._drop(stream)
                 continue
@@ -299,7 +344,8 @@ class Http2:
                 self._resets = max(0, self._resets - 1)
             else:
                 turns.rotate(-1)
-        return conn.data_to_send()
+        words, self._last = self._last, b""
+        return words + conn.data_to_send()
 
     def close(self) -> None:
         """Say GOAWAY; what is being answered may be finished."""
