@@ -92,15 +92,17 @@ def expand_labels(hash_name: str, secret: bytes, wanted: tuple[tuple[str, bytes,
         return [hkdf_expand_label(hash_name, secret, *one) for one in wanted]
     make, block, most = found
     padded = secret.ljust(block, b"\0")
-    start, end = padded.translate(_IPAD), padded.translate(_OPAD)
+    inner, outer = make(padded.translate(_IPAD)), make(padded.translate(_OPAD))  # the pads hashed once
     output = []
     for label, context, length in wanted:
         head = _label_head(label, length, len(context))
         if length > most:
             output.append(hkdf_expand(hash_name, secret, head + context, length))
-        else:
-            inner = make(b"".join((start, head, context, b"\x01"))).digest()
-            output.append(make(end + inner).digest()[:length])
+            continue
+        first, last = inner.copy(), outer.copy()
+        first.update(b"%b%b\x01" % (head, context))
+        last.update(first.digest())
+        output.append(last.digest()[:length])
     return output
 
 
@@ -184,6 +186,21 @@ def _p_hash(hash_name: str, secret: bytes, seed: bytes, length: int) -> bytes:
     """P_hash (RFC 5246 5)."""
     output = b""
     a = seed
+    found = _HASHES.get(hash_name)
+    if found is not None and len(secret) <= found[1]:
+        make, block, _ = found
+        padded = secret.ljust(block, b"\0")
+        inner, outer = make(padded.translate(_IPAD)), make(padded.translate(_OPAD))  # the pads hashed once
+        while len(output) < length:
+            first, last = inner.copy(), outer.copy()
+            first.update(a)
+            last.update(first.digest())
+            a = last.digest()
+            first, last = inner.copy(), outer.copy()
+            first.update(a + seed)
+            last.update(first.digest())
+            output += last.digest()
+        return output[:length]
     while len(output) < length:
         a = hmac_digest(secret, a, hash_name)
         output += hmac_digest(secret, a + seed, hash_name)

@@ -151,18 +151,17 @@ class WaitCertificate:
         if key.kind not in kinds:
             raise PeerError("certificate_wrong_key_type", " or ".join(kinds), key.kind)
         end.transcript.add(raw)
-        progress = changed(self.progress, facts=changed(self.progress.facts, peer_chain=chain))
-        if progress.staple:
-            return WaitStatus(progress)
-        return _verified(end, progress)
+        if self.progress.staple:
+            return WaitStatus(self.progress, chain)
+        return _verified(end, self.progress, chain, None)
 
 
-def _verified(end: Client, progress: Progress) -> State:
-    facts = progress.facts
-    end.config.verify(Presented(facts.peer_chain, end.server_name, "server", end.now, facts.stapled))
+def _verified(end: Client, progress: Progress, chain: tuple[bytes, ...], stapled: bytes | None) -> State:
+    end.config.verify(Presented(chain, end.server_name, "server", end.now, stapled))
     if progress.kex == "RSA":
-        return WaitDone(progress, b"", None, None)
-    return WaitKeyExchange(progress)
+        facts = changed(progress.facts, peer_chain=chain, stapled=stapled)
+        return WaitDone(changed(progress, facts=facts), b"", None, None)
+    return WaitKeyExchange(progress, chain, stapled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,13 +169,14 @@ class WaitStatus:
     """The server promised CertificateStatus, and may leave it out (RFC 6066 8)."""
 
     progress: Progress
+    chain: tuple[bytes, ...]
 
     EXPECTS: ClassVar[tuple[int, ...]] = (22, 12, 13, 14)
 
     def on(self, end: Client, kind: int, raw: bytes) -> State:
         """CertificateStatus, or what follows it."""
         if kind != 22:
-            after = _verified(end, self.progress)
+            after = _verified(end, self.progress, self.chain, None)
             if kind not in after.EXPECTS:
                 raise PeerError("unexpected_message", "server_key_exchange", str(kind))
             return after.on(end, kind, raw)
@@ -184,8 +184,7 @@ class WaitStatus:
         if status.status_type != 1 or not status.response:
             raise PeerError("decode_error", "an OCSP response", f"type {status.status_type}")
         end.transcript.add(raw)
-        facts = changed(self.progress.facts, stapled=status.response)
-        return _verified(end, changed(self.progress, facts=facts))
+        return _verified(end, self.progress, self.chain, status.response)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +192,8 @@ class WaitKeyExchange:
     """ServerKeyExchange is next."""
 
     progress: Progress
+    chain: tuple[bytes, ...]
+    stapled: bytes | None
 
     EXPECTS: ClassVar[tuple[int, ...]] = (12,)
 
@@ -221,7 +222,7 @@ class WaitKeyExchange:
             raise PeerError("decode_error", "a signature", "none")
         offer = progress.offer
         signed = offer.random + progress.server_random + raw[4 : 4 + size]
-        key = signing.peer_key(progress.facts.peer_chain[0])
+        key = signing.peer_key(self.chain[0])
         signing.verify(key, parsed.scheme, parsed.signature, signed, version=TLS12, offered=end.config.schemes)
         if group is None:
             p, g = (int.from_bytes(value, "big") for value in parsed.parameters)
@@ -232,7 +233,9 @@ class WaitKeyExchange:
             own, premaster = groups.respond(group, public, end.entropy)
             exchange = bytes([len(own)]) + own
         end.transcript.add(raw)
-        facts = changed(progress.facts, group=group, signature=parsed.scheme)
+        facts = changed(
+            progress.facts, group=group, signature=parsed.scheme, peer_chain=self.chain, stapled=self.stapled
+        )
         return WaitDone(changed(progress, facts=facts), exchange, premaster, None)
 
 
@@ -280,10 +283,10 @@ class WaitDone:
         if chosen is not None:
             signature = signing.sign(chosen[0].key, chosen[1], end.transcript.messages())
             end.say_raw(message(15, chosen[1].to_bytes(2, "big") + len(signature).to_bytes(2, "big") + signature))
-            facts = changed(facts, own_signature=chosen[1])
+            progress = changed(progress, facts=changed(facts, own_signature=chosen[1]))
         end.transcript.forget()
         _send_finished(end, keys)
-        return _await_finished(end, changed(progress, facts=facts), keys)
+        return _await_finished(end, progress, keys)
 
 
 def _rsa(end: Client, leaf: bytes) -> tuple[bytes, bytes]:
@@ -349,7 +352,7 @@ class WaitChange:
         session = None
         if parsed.ticket:
             session = _session(end, self.progress, self.keys, parsed.ticket, parsed.lifetime or DEFAULT_LIFETIME, b"")
-        return changed(self, session=session, seen_ticket=True)
+        return WaitChange(self.progress, self.keys, session, seen_ticket=True)
 
 
 def _session(end: Client, progress: Progress, keys: Keys, ticket: bytes, lifetime: int, session_id: bytes) -> Session:

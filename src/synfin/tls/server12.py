@@ -52,7 +52,6 @@ class Progress:
     facts: Facts
     ticket: bool
     offered_version: int = TLS12  # the client's own: it stands in the PreMasterSecret too
-    private: Any = field(default=None, repr=False)
 
 
 def export(end: Server, label: str, context: bytes | None, length: int) -> bytes:
@@ -114,8 +113,8 @@ def client_hello(end: Server, hello: Hello) -> State:
         end.say_raw(_request(end))
     end.say_raw(b"\x0e\0\0\0")
     offered = hello.message.legacy_version
-    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, offered, private)
-    return WaitCertificate(progress) if config.client_auth else WaitKeyExchange(progress)
+    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, offered)
+    return WaitCertificate(progress, private) if config.client_auth else WaitKeyExchange(progress, private)
 
 
 def _server_hello(random: bytes, session_id: bytes, suite: int, extensions: list[tuple[int, bytes]]) -> bytes:
@@ -228,6 +227,7 @@ class WaitCertificate:
     """The client's Certificate is next."""
 
     progress: Progress
+    private: Any = field(repr=False)
 
     EXPECTS: ClassVar[tuple[int, ...]] = (11,)
 
@@ -241,10 +241,11 @@ class WaitCertificate:
         if not chain:
             if end.config.client_auth == "required":
                 raise PeerError("client_certificate_missing", "a certificate", "none")
-            return WaitKeyExchange(self.progress)
+            return WaitKeyExchange(self.progress, self.private)
         if end.config.verify is not None:
             end.config.verify(Presented(chain, None, "client", end.now))
-        return WaitKeyExchange(changed(self.progress, facts=changed(self.progress.facts, peer_chain=chain)))
+        progress = changed(self.progress, facts=changed(self.progress.facts, peer_chain=chain))
+        return WaitKeyExchange(progress, self.private)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +253,7 @@ class WaitKeyExchange:
     """ClientKeyExchange is next."""
 
     progress: Progress
+    private: Any = field(repr=False)
 
     EXPECTS: ClassVar[tuple[int, ...]] = (16,)
 
@@ -260,7 +262,7 @@ class WaitKeyExchange:
         progress = self.progress
         parsed: ClientKeyExchange = end.parse(raw, progress.kex)
         if progress.kex == "RSA" and parsed.prefix:
-            premaster = _rsa_premaster(end, progress, parsed.exchange)
+            premaster = _rsa_premaster(end, progress, self.private, parsed.exchange)
         elif not parsed.exchange:
             raise PeerError("decode_error", "a public value", "none")
         else:
@@ -269,9 +271,9 @@ class WaitKeyExchange:
             if group in groups.FINITE:
                 size = len(groups.prime_octets(group))
                 share = share.lstrip(b"\0").rjust(size, b"\0")
-                premaster = groups.agree(group, progress.private, share).lstrip(b"\0")
+                premaster = groups.agree(group, self.private, share).lstrip(b"\0")
             else:
-                premaster = groups.agree(group, progress.private, share)
+                premaster = groups.agree(group, self.private, share)
         end.transcript.add(raw)
         facts = progress.facts
         session_hash = end.transcript.digest() if facts.extended_master_secret else b""
@@ -285,18 +287,17 @@ class WaitKeyExchange:
         )
         end.keys12 = keys
         end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
-        progress = changed(progress, private=None)
         if facts.peer_chain:
             return WaitVerify(progress, keys)
         end.transcript.forget()
         return _await_finished(end, progress, keys)
 
 
-def _rsa_premaster(end: Server, progress: Progress, sealed: bytes) -> bytes:
+def _rsa_premaster(end: Server, progress: Progress, private: Any, sealed: bytes) -> bytes:
     version = progress.offered_version.to_bytes(2, "big")
     chance: bytes = version + end.entropy(46)
     try:
-        opened: bytes = progress.private.decrypt(sealed, padding.PKCS1v15())
+        opened: bytes = private.decrypt(sealed, padding.PKCS1v15())
     except ValueError:
         return chance
     return opened if len(opened) == 48 and opened[:2] == version else chance

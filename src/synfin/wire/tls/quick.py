@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from struct import Struct
 
+from synfin.wire.tls.certificate import Certificate, CertificateEntry
 from synfin.wire.tls.exchange import CertificateVerify, ClientKeyExchange, ServerKeyExchange
 from synfin.wire.tls.extensions import split_extensions
 from synfin.wire.tls.hello import ClientHello, ServerHello
@@ -26,6 +27,7 @@ Quick = (
     | ServerHello
     | NewSessionTicket
     | EncryptedExtensions
+    | Certificate
     | CertificateVerify
     | ServerKeyExchange
     | ClientKeyExchange
@@ -75,6 +77,19 @@ def _certificate_verify(body: bytes, version: int | None, kex: str | None) -> Ce
     return CertificateVerify(scheme, body[4:]) if size == len(body) - 4 else None
 
 
+def _certificate(body: bytes, version: int | None, kex: str | None) -> Certificate | None:
+    """The form of TLS 1.2."""
+    at, end = 3, len(body)
+    if version != TLS12 or end < 3 or int.from_bytes(body[:3], "big") != end - 3:
+        return None
+    entries: list[CertificateEntry] = []
+    while at + 3 <= end:
+        stop = at + 3 + int.from_bytes(body[at : at + 3], "big")
+        entries.append(CertificateEntry(body[at + 3 : stop], None))
+        at = stop
+    return Certificate(tuple(entries)) if at == end else None
+
+
 def _server_key_exchange(body: bytes, version: int | None, kex: str | None) -> ServerKeyExchange | None:
     if version != TLS12 or kex not in _CERTIFIED or len(body) < 4:
         return None
@@ -99,6 +114,7 @@ _QUICK: dict[int, Callable[[bytes, int | None, str | None], Quick | None]] = {
     2: _server_hello,
     4: _ticket,
     8: _encrypted_extensions,
+    11: _certificate,
     12: _server_key_exchange,
     15: _certificate_verify,
     16: _client_key_exchange,
