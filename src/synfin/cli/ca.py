@@ -17,7 +17,8 @@ from synfin.cli.ca_trust import doctor, run
 ca = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Run a small certificate authority in a folder: make, issue, revoke, verify, and trust it in one program.",
+    help="Run a small certificate authority in a folder.\n\n"
+    "Make it, issue, revoke and verify, and trust it in one program.",
 )
 
 

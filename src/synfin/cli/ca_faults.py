@@ -22,8 +22,9 @@ def faults(
     json: Json = False,
     no_color: Color = False,
 ) -> None:
-    """List the wrong certificates and the violation each causes; --make NAME DIR mints one to serve.
+    """List the wrong certificates, or make one.
 
+    Each with the violation it causes; --make NAME DIR mints one to serve.
     DIR gets chain.pem and key.pem for the server, and root.pem for the client that shall stumble.
     """
     from synfin.cli import ca_common, ca_words, terminal

@@ -27,7 +27,7 @@ def show(
     json: Json = False,
     no_color: Color = False,
 ) -> None:
-    """Show the authorities and all they issued; or one certificate in people's words."""
+    """Show the authorities and all they issued, or one certificate."""
     from synfin.cli import ca_common, ca_words, terminal
     from synfin.pki.store import Store
     from synfin.spec.certificates import certificate_facts
@@ -187,8 +187,9 @@ def verify(
     json: Json = False,
     no_color: Color = False,
 ) -> None:
-    """Draw the path from leaf to root, what each signature covers, and why it holds or fails.
+    """Draw the path from leaf to root, and why it holds or fails.
 
+    With -v, also what each signature covers.
     Without --trust, the CA's root is trusted where there is a CA, else the roots of the system.
     Exit code 0: it holds; 1: clients refuse it, or some do; 2: the command or the input is wrong.
     """

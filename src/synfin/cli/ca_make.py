@@ -55,8 +55,9 @@ def init(
     json: Json = False,
     no_color: Color = False,
 ) -> None:
-    """Make a certificate authority: a root, and intermediates where wanted, in a new folder.
+    """Make a certificate authority in a new folder.
 
+    A root, and intermediates where wanted.
     --permit and --exclude are name constraints of the root: clients refuse whatever it signs outside of them.
     """
     from synfin.cli import ca_common, ca_words, terminal
@@ -153,8 +154,9 @@ def issue(
     json: Json = False,
     no_color: Color = False,
 ) -> None:
-    """Issue a certificate: for a server, with --client for a client, with --intermediate for a CA below.
+    """Issue a certificate.
 
+    For a server; with --client for a client, with --intermediate for a CA below.
     Shows the walk: the applicant's key and identity, the CA's checks, the digest, the signature, the certificate.
     """
     from synfin.cli import ca_common, ca_words, terminal

@@ -32,7 +32,7 @@ def revoke(
     password_file: PasswordFile = None,
     json: Json = False,
 ) -> None:
-    """Take a certificate back, and write the new CRL of the authority that issued it."""
+    """Take a certificate back, and write its issuer's new CRL."""
     from synfin.cli import ca_common, terminal
     from synfin.pki.revocation import REASONS
 
@@ -70,7 +70,10 @@ def crl(
     password_file: PasswordFile = None,
     json: Json = False,
 ) -> None:
-    """Make a fresh CRL of each authority (or --show the last): what was revoked, and until when that is good."""
+    """Make a fresh CRL of each authority.
+
+    What was revoked, and until when that is good; with --show the CRLs that are there already.
+    """
     from cryptography import x509
 
     from synfin.cli import ca_common, terminal
@@ -143,7 +146,7 @@ def ocsp(
     port: Annotated[
         int, typer.Option("--port", metavar="N", min=0, max=65535, help="Port of the responder; 0 is any.")
     ] = 8889,
-    host: Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--bind", "--host", metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
     staple: Annotated[
         Path | None, typer.Option("--staple", metavar="FILE", help="Write one response (DER) to staple, and stop.")
     ] = None,
@@ -153,8 +156,9 @@ def ocsp(
     ask: AskPassword = False,
     password_file: PasswordFile = None,
 ) -> None:
-    """Answer OCSP requests on a local HTTP port (RFC 6960), and hand out CRLs; or write one response to staple.
+    """Answer OCSP requests (RFC 6960) and hand out CRLs.
 
+    On a local HTTP port; or, with --staple, write one response to staple.
     Runs until Ctrl-C or SIGTERM.  /NAME.crl is an authority's CRL, /NAME.cer its certificate.
     """
     from synfin.cli import ca_common

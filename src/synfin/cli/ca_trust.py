@@ -25,8 +25,9 @@ def run(
     ca: CaFolder = DEFAULT,
     only: Annotated[bool, typer.Option("--only", help="Trust this CA alone: no public roots beside it.")] = False,
 ) -> None:
-    """Run a program that trusts this CA: the root is given to its process alone, no trust store is changed.
+    """Run a program that trusts this CA.
 
+    The root is given to its process alone, no trust store is changed.
     Its exit code is ours.  Works with what uses OpenSSL, GnuTLS (wget), Node, Java, Chromium, Python, git, Go and more.
     """
     import os
@@ -54,8 +55,9 @@ def doctor(
     json: Json = False,
     no_color: Color = False,
 ) -> None:
-    """Say which trust store a program uses and whether the root is in it, by looking and by a trial handshake.
+    """Say whether a program trusts this CA, and why.
 
+    Which trust store it uses and whether the root is in it, by looking and by a trial handshake.
     The trial is with a server of this CA on a loopback port, as the program is now and under `synfin ca run`.
     Exit code 0: the program trusts the root; 1: it does not, or nobody can say; 2: the command is wrong.
     """

@@ -11,7 +11,10 @@ def rule(
     code: Annotated[str, typer.Argument(metavar="[CODE]", help="A code such as TLS110; without it, all.")] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="The whole reference document.")] = False,
 ) -> int:
-    """Explain a rule: what it sees, why it matters, how to fix it, what it can be confused with."""
+    """Explain a rule.
+
+    What it sees, why it matters, how to fix it, and what it can be confused with.
+    """
     from synfin.cli import terminal
     from synfin.errors import UsageError
     from synfin.judge.codes import CODES, TABLE

@@ -43,7 +43,7 @@ def serve(
     ] = None,
     ca_store: Annotated[
         Path | None,
-        typer.Option("--ca-store", metavar="DIR", help="Let this `synfin ca` folder issue the certificate."),
+        typer.Option("--ca", "--ca-store", metavar="DIR", help="Let this `synfin ca` folder issue the certificate."),
     ] = None,
     key_kind: Annotated[
         str, typer.Option("--key-kind", metavar="LIST", help="Keys of certificates made here: p256,rsa2048,ed25519 ...")

@@ -93,8 +93,9 @@ def trace(
     width: Width = None,
     no_color: Color = False,
 ) -> int:
-    """Ask for a URL and tell what happens, from the name to the last FIN.
+    """Ask for a URL and tell all that happens.
 
+    From the name to the last FIN, with the findings of its own capture.  The options are curl's where it has them.
     Exit code 0: answered, and nothing wrong was found; 1: it failed, or there is a finding; 2: it could not be asked.
     """
     from synfin.cli.options import own_stack

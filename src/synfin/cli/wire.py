@@ -93,8 +93,9 @@ def wire(
     ] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No summary at the end.")] = False,
 ) -> int:
-    """Put a client and a server, any programs, on a link whose faults you choose.
+    """Put two programs on a link whose faults you choose.
 
+    \b
     synfin wire --loss 5% --delay 50ms --server 'nginx -c FILE' -- curl http://server/
 
     Both programs run in networks of their own, without a way to any other. There the names 'server' and 'client' mean

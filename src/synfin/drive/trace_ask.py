@@ -129,7 +129,7 @@ def groups_of(text: str) -> tuple[int, ...]:
     """Groups by IANA's names, such as x25519 or secp256r1.  UsageError for others."""
     known = {group_name(code).lower(): code for code in GROUPS}
     known |= {word: known[name] for word, name in _GROUP_WORDS.items()}
-    return _codes(text, known, "--curves", "group")
+    return _codes(text, known, "--groups", "group")
 
 
 def _codes(text: str, known: Mapping[str, int], option: str, what: str) -> tuple[int, ...]:
