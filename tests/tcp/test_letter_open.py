@@ -277,6 +277,18 @@ SCRIPTS = """
     accept
     recv 5
 
+-- a SYN with data whose SYN-ACK was lost comes again: it does not end what it began
+    listen
+    < SYN 0 len=5
+    > SYN,ACK 0 1
+    +0.9
+    < SYN 0 len=5
+    > in=0.1 SYN,ACK 0 1
+    < ACK 1 1 len=5
+    > ACK 1 6
+    accept
+    recv 5
+
 -- a lost last ACK of the handshake: data opens
     listen
     < SYN 0

@@ -99,6 +99,12 @@ TABLE = {
         SYN 1                   -> .              -> LISTEN
         SYN 500                 -> .              -> LISTEN
         SYN,FIN 1               -> .              -> LISTEN
+        # "trimming off any portions that lie outside the window (including SYN and FIN)"; the rest has no ACK
+        SYN 0 len=5             -> .              -> .
+        SYN,FIN 0               -> .              -> .
+        SYN,FIN 0 len=5         -> .              -> .
+        SYN,ACK 0 1 len=5       -> ACK 1 6        -> ESTABLISHED
+        SYN,FIN,ACK 0 1         -> ACK 1 2        -> CLOSE_WAIT
         SYN,ACK 1 1             -> .              -> LISTEN
         - 1                     -> .              -> .
         - 1 len=5               -> .              -> .
@@ -123,8 +129,15 @@ TABLE = {
         RST,ACK 1 99            -> .              -> CLOSED
         RST 2                   -> ACK 1 1        -> .
         RST 4001                -> .              -> .
+        SYN 0                   -> ACK 1 1        -> .
+        SYN 0 len=5             -> .              -> .
         SYN 1                   -> ACK 1 1        -> .
         SYN 4001                -> ACK 1 1        -> .
+        SYN,ACK 0 1             -> .              -> ESTABLISHED
+        SYN,ACK 0 1 len=5       -> ACK 1 6        -> ESTABLISHED
+        SYN,FIN,ACK 0 1         -> ACK 1 2        -> CLOSE_WAIT
+        SYN,ACK 0 0             -> RST 0          -> .
+        SYN,ACK 0 2             -> RST 2          -> .
         ACK 1 1                 -> .              -> ESTABLISHED
         ACK 1 0                 -> RST 0          -> .
         ACK 1 2                 -> RST 2          -> .

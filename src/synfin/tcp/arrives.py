@@ -227,6 +227,11 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
     if ts is not None and not old and seg.seq <= c.last_ack_sent:
         c.ts_recent, c.ts_recent_at = ts[0], now
     if length:
+        if flags & SYN and c.state == State.SYN_RECEIVED and seg.seq == c.irs:
+            # The SYN we have, once more and with something in the window: the SYN itself is cut off.
+            seg.seq += 1
+            seg.flags &= ~SYN
+            seg.window = seg.packet.window
         _trim(c, seg, size, window)
     return True
 
