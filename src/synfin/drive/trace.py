@@ -296,7 +296,7 @@ class Run:
         try:
             facts = await stream.handshake()
         except (PeerError, OSError) as error:
-            self._certified(name, witness, accepted=False)
+            self._certified(name, witness, accepted=self.ask.insecure)
             await stream.close(drain=0.2)
             raise _HopError(broken("tls", error)) from None
         seconds = time.monotonic() - begun

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from synfin.judge.facts import messages
+from synfin.errors import WireError
+from synfin.judge.facts import first_close, messages
 from synfin.judge.records import EMPTY_CERTIFICATE_13, protected
 from synfin.judge.signs import ALERT_LENGTHS, EMPTY_AND_FINISHED_LENGTHS, FINISHED_ALONE_LENGTHS
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import AlertFact
+from synfin.spec.distinguished import name_text, read_name
+from synfin.wire.tls.certificate import CertificateRequest
+from synfin.wire.tls.extensions import CERTIFICATE_REQUEST, decode_extension
+from synfin.wire.tls.shapes import CertificateAuthorities
 
 #: A refusal comes as soon as the client's flight was read; later a record of that size is an idle server's close.
 _AT_ONCE = 1_000_000_000
+#: The extension certificate_authorities (RFC 8446 4.2.4).
+_AUTHORITIES = 47
 
 
 class ClientCertificate(NamedTuple):
@@ -24,11 +31,22 @@ class ClientCertificate(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """The server's last word: an alert that can be read, or a record of an alert's size (``description`` None)."""
+    """The server's last word: an alert that can be read, or a record of an alert's size (``description`` None).
+
+    ``wordless``: it had none, and closed or reset.
+    """
 
     description: int | None
     packet: int
     time: int
+    wordless: bool = False
+
+    @property
+    def told(self) -> str:
+        """What there is where no alert can be read."""
+        if self.wordless:
+            return f"hung up without a word (packet {self.packet})"
+        return f"sent a record of an alert's size and nothing more (packet {self.packet})"
 
 
 def client_certificate(connection: Connection) -> ClientCertificate:
@@ -82,6 +100,41 @@ def refusing_page(connection: Connection) -> tuple[int, int, int] | None:
     return None
 
 
+def admitted(connection: Connection) -> tuple[str, ...]:
+    """The issuers of which the server takes certificates, as it told them; () for any."""
+    tls = connection.tls
+    asked = messages(tls, 1 - tls.client, "certificate_request") if tls is not None else ()
+    body = asked[0].body if asked else None
+    if not isinstance(body, CertificateRequest):
+        return ()
+    ders = body.authorities or ()
+    try:
+        for one in body.extensions or ():
+            if one.type == _AUTHORITIES and isinstance(
+                listed := decode_extension(one, CERTIFICATE_REQUEST), CertificateAuthorities
+            ):
+                ders = listed.values
+        return tuple([name_text(read_name(der)) for der in ders])
+    except WireError:
+        return ()
+
+
+def hung_up(connection: Connection) -> Refusal | None:
+    """The server's close or reset, right after the client's answer to its question and without a word."""
+    tls, close = connection.tls, first_close(connection)
+    if tls is None or close is None or close.side == tls.client:
+        return None
+    server = 1 - tls.client
+    answers = messages(tls, tls.client, "certificate")
+    if not answers or not 0 <= close.time - answers[0].time <= _AT_ONCE:
+        return None
+    if any(alert.packet <= close.packet for alert in tls.alerts) or tls.close_notify[server] is not None:
+        return None
+    if any(p.sender == server and p.what == "data" and p.time >= answers[0].time for p in protected(tls)):
+        return None
+    return Refusal(None, close.packet, close.time, wordless=True)
+
+
 def refusal(connection: Connection) -> Refusal | None:
     """The server's alert that ended the connection after the client's certificate, readable or by its size."""
     tls = connection.tls
@@ -95,6 +148,8 @@ def refusal(connection: Connection) -> Refusal | None:
             break
     if alert is not None:
         return Refusal(alert.description, alert.packet, alert.time)
+    if silent := hung_up(connection):
+        return silent
     if tls.version is None or tls.version < 0x0304:
         return None
     shown = protected(tls)

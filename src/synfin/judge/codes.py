@@ -99,7 +99,7 @@ TABLE: tuple[Code, ...] = (
         _E,
         _CLIENT,
         "TLS 1.3",
-        Sign.ALERT | Sign.UNANSWERED | _HTTP,
+        Sign.ALERT | Sign.UNANSWERED | _HTTP | _HELLO,
     ),
     Code(
         "TLS302",
@@ -108,7 +108,7 @@ TABLE: tuple[Code, ...] = (
         _E,
         _CLIENT,
         "TLS 1.3",
-        Sign.ALERT | Sign.UNANSWERED | _HTTP,
+        Sign.ALERT | Sign.UNANSWERED | _HTTP | _HELLO,
     ),
     # Nothing in common.
     Code("TLS201", "no-common-version", "no common TLS version", _E, _OPERATOR, "no", Sign.ALERT),

@@ -1,7 +1,7 @@
 """TLS302: the server does not accept the client's certificate.
 
- What it sees.  The client sent a certificate, and then the server sent an alert (42 to 49, or 51).  In TLS 1.3
-without secrets: a large encrypted flight of the client before its Finished, and the server's last record has an
+ What it sees.  The client sent a certificate, and then the server sent an alert (42 to 49, or 51) or hung up.  In
+TLS 1.3 without secrets: a large encrypted flight of the client before its Finished, and the server's last record has an
 alert's size.
 
 Why it matters.  "tlsv1 alert unknown ca", "sslv3 alert bad certificate", "alert certificate expired": the text does
@@ -58,14 +58,13 @@ def check(connection: Connection, context: Context) -> Finding | None:
         f"certificate{f', {alert_name(last.description)}' if last.description else ''}",
         f"{end(connection, tls.client)} sent its certificate{whose} "
         + ("" if answer.seen else "(a large encrypted flight before its Finished) ")
-        + f"in packet {answer.packets[-1] if answer.packets else '?'}; {at(connection, last.time)} the server answered "
-        "with "
+        + f"in packet {answer.packets[-1] if answer.packets else '?'}; {at(connection, last.time)} the server "
         + (
-            f"the alert {alert_name(last.description)} (packet {last.packet}): {says}."
+            f"answered with the alert {alert_name(last.description)} (packet {last.packet}): {says}."
             if last.description is not None
-            else f"HTTP {page[0]} and the word that the certificate is in error (packet {last.packet})."
+            else f"answered with HTTP {page[0]} and the word that the certificate is in error (packet {last.packet})."
             if page is not None
-            else f"a record of an alert's size and nothing more (packet {last.packet})."
+            else f"{last.told}."
         ),
         "Client's operator: use a certificate that this server accepts: from its CA, with its intermediates, valid "
         "now, "
@@ -77,6 +76,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         if last.description in CERTIFICATE_ALERTS
         else "the server's page says so"
         if page is not None
+        else "the server hung up as soon as it had the certificate"
+        if last.wordless
         else "TLS 1.3 without secrets: the record sizes fit a client certificate followed by an alert",
         disproof="the server's log accepting the certificate",
         next_capture="" if answer.seen else "with TLS secrets (SSLKEYLOGFILE), to read the alert",
