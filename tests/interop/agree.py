@@ -128,9 +128,9 @@ def findings(path: Path) -> list[str]:
     return found
 
 
-def differences(path: Path, servers: set[int]) -> list[str]:
-    """Connections of which the two readers tell different things, or of which either tells too little."""
-    theirs, ours = by_tshark(path, servers), by_synfin(path)
+def differences(path: Path, servers: set[int], ours: dict[Key, Read]) -> list[str]:
+    """Connections of which tshark tells other things than ``ours``, or of which it tells too little."""
+    theirs = by_tshark(path, servers)
     wrong = []
     for key in sorted(theirs.keys() | ours.keys()):
         one, two = theirs.get(key), ours.get(key)

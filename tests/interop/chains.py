@@ -81,6 +81,7 @@ def pkcs12(kind: str, *, of_client: bool = False) -> str:
     return str(path)
 
 
+@cache
 def version_of(*command: str) -> str:
     """The first line a program prints of itself."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

@@ -71,7 +71,7 @@ class Batch:
         if self.capture is None:
             return []
         read = agree.by_synfin(self.capture)
-        wrong = agree.differences(self.capture, set(self.ports.values())) + agree.findings(self.capture)
+        wrong = agree.differences(self.capture, set(self.ports.values()), read) + agree.findings(self.capture)
         for result in self.results:
             if result.empty:
                 continue
@@ -133,6 +133,25 @@ def with_server(peer: ServerPeer, folder: Path) -> Batch:
 
 # ---------------------------------------------------------------- the page
 
+FEATURES = """## Single features
+
+`tests/interop/test_features.py`, `tests/tls/test_programs.py` and `tests/tls/test_postquantum.py` hold these to what a
+foreign program says:
+
+| what | who says so |
+|---|---|
+| certificates chosen by name, ECDSA or RSA by the signature algorithms | `openssl s_client -servername -sigalgs` |
+| stapled OCSP response | `openssl s_client -status` |
+| certificate compressed with brotli, the only way browsers offer | Chromium takes it, tshark shows it |
+| X25519MLKEM768 with our server | Chromium, in its net log; Node.js with OpenSSL 3.5 both ways, ML-DSA too |
+| certificate asked for after the handshake | `openssl s_client -enable_pha`, `gnutls-cli --post-handshake-auth` |
+| TLS 1.2 renegotiation refused with no_renegotiation | `openssl s_client`, command `R` |
+| record_size_limit kept by the peer (GnuTLS keeps none below 512 octets) | `gnutls-serv`, record lengths by tshark |
+| KeyUpdate both ways | `openssl s_client`, command `K`; `openssl s_server` answers ours |
+| early data, refused by default, taken where the server may | `openssl s_client` and `s_server` with `-early_data` |
+| AES-CCM, ffdhe groups, DHE, CBC with and without encrypt-then-MAC, static RSA, no extended master secret | `openssl` |
+
+"""
 HEAD = """# Interoperability
 
 Made by `make interop`; `tests/interop/` runs the same cells. In each ✓ a foreign program and synfin shook hands and
@@ -216,7 +235,7 @@ def main() -> int:
     if asked.markdown is not None:
         from tests.interop.scanners import page
 
-        asked.markdown.write_text(markdown(by_clients, by_servers, missing, page()))
+        asked.markdown.write_text(markdown(by_clients, by_servers, missing, FEATURES + page()))
     else:
         print("\n".join([*_table(by_clients, []), "", *_table(by_servers, [])]))
     return int(any(batch.wrong for batch in by_clients + by_servers))
