@@ -45,6 +45,12 @@ class Conditions:
     duplicate: float = 0.0
     drop: Callable[[int, Packet | Icmp], bool] | None = None
 
+    @property
+    def calm(self) -> bool:
+        """Whether nothing happens to a packet that is short enough, but delay."""
+        chances = self.loss or self.corrupt or self.reorder or self.duplicate
+        return not (self.jitter or self.rate or chances or self.drop)
+
 
 class Fate(StrEnum):
     """What became of a packet on a link."""
@@ -60,8 +66,8 @@ class Pipe:
     """One direction of a link, from ``source`` to ``target``."""
 
     __slots__ = (
-        "_corrupt", "_duplicate", "_free_at", "_jitter", "_last", "_loss", "_network", "_reorder", "conditions",
-        "count", "name", "source", "target",
+        "_calm", "_corrupt", "_duplicate", "_free_at", "_jitter", "_judged", "_last", "_loss", "_network", "_reorder",
+        "conditions", "count", "name", "source", "target",
     )  # fmt: skip
 
     def __init__(self, network: Network, source: Node, target: Node, conditions: Conditions, number: int) -> None:
@@ -70,6 +76,7 @@ class Pipe:
         self.conditions = conditions
         self.name = f"{source.name}>{target.name}#{number}"
         self.count = 0
+        self._judged, self._calm = conditions, conditions.calm
         self._free_at = 0
         self._last = 0
         seed = network.seed
@@ -92,6 +99,13 @@ class Pipe:
         now = network.now
         number, self.count = self.count, self.count + 1
         size = packet.size if isinstance(packet, Packet) else 100
+        if has is not self._judged:  # they were changed
+            self._judged, self._calm = has, has.calm
+        if self._calm and size <= has.mtu:
+            network.truth.fate(now, self, packet, Fate.DELIVERED)
+            arrival = self._last = max(now + has.delay, self._last)
+            network.at(arrival, self.target.arrive, packet)
+            return
         if size > has.mtu and isinstance(packet, Packet):
             network.truth.fate(now, self, packet, Fate.TOO_BIG)
             if not has.black_hole:

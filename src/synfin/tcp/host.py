@@ -116,6 +116,9 @@ class Host:
 
     def next_timer(self) -> int | None:
         """When ``timer_fired`` is to be called next; None: nothing runs."""
+        for connection in self._busy:  # the others were noted by ``take_output``
+            if connection.state is not State.CLOSED and connection.state is not State.TIME_WAIT:
+                self._schedule(_key(connection), connection)
         first, last = self._next(), self.resting.next_timer()
         if first is None or last is None:
             return last if first is None else first
@@ -383,11 +386,8 @@ class Host:
                     continue
                 self._told.add((connection, event.kind))
             self._events.append(event)
-        if connection.state == State.CLOSED:
-            if not connection.out:
-                self._forget(key, connection)
-        elif connection.state is not State.TIME_WAIT:
-            self._schedule(key, connection)
+        if connection.state == State.CLOSED and not connection.out:
+            self._forget(key, connection)
 
     def _parented(self, key: Key, connection: Connection) -> None:
         """A passive connection is handed to its listener once it stands; before that it is nobody's business."""
