@@ -22,14 +22,6 @@ ca = typer.Typer(
 )
 
 
-@ca.callback()
-def _group() -> None:
-    """Certificates with odd serial numbers are judged here, not grumbled about by the library that reads them."""
-    import warnings
-
-    warnings.filterwarnings("ignore", message="Parsed a serial number")
-
-
 for _command in (init, issue, show, verify, revoke, crl, ocsp, doctor, faults):
     ca.command(_command.__name__)(_command)
 ca.command("run", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)

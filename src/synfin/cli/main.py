@@ -115,7 +115,8 @@ def run() -> None:
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough ends us, in silence
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads for algebra that nobody does here
-    warnings.filterwarnings("ignore", "Diffie-Hellman over finite fields")  # served, and last in every preference
+    if not sys.warnoptions:  # a library grumbles about what odd peers do; that is judged here, in words of ours
+        warnings.simplefilter("ignore")
     gc.freeze()  # what is imported stays
     gc.set_threshold(100_000)  # stories and rows hold no cycles: looking for some again and again found nothing
     try:

@@ -7,24 +7,20 @@ any other; what is printed after the steps is said by the same views as ``synfin
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from cryptography.utils import CryptographyDeprecationWarning
-
 from synfin.cli import inputs, terminal
 from synfin.cli.trace_json import hop_json
 from synfin.cli.trace_tell import Page, Teller
 from synfin.drive import trace_steps as t
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
-from synfin.drive.capture_file import private_file
+from synfin.drive.capture_file import key_log_file, private_file
 from synfin.drive.own_setup import OwnConnector, OwnPlace
 from synfin.drive.trace import Run
 from synfin.drive.trace_ask import Ask, parse_url
@@ -135,7 +131,7 @@ def run(
         if path is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synfin-trace-"))
             path = Path(folder) / "trace.pcapng"
-        logs = [stack.enter_context(_key_log(keylog))] if keylog is not None else []
+        logs = [stack.enter_context(key_log_file(keylog))] if keylog is not None else []
         sink = stack.enter_context(_body(page.body)) if page.body else None
         why = may_capture()
         file = private_file(path, "-w ")
@@ -152,9 +148,7 @@ def run(
         )
         try:
             capture.start()
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", CryptographyDeprecationWarning)  # about odd certificates of others
-                asyncio.run(_over(trace, own))
+            asyncio.run(_over(trace, own))
         finally:
             capture.close(linger=_linger(trace.hops or []))
         hops = trace.hops or []
@@ -186,21 +180,6 @@ def _linger(hops: list[t.Hop]) -> float:
     """Seconds until the last acknowledgement should have come: two round trips and a little."""
     rtts = [step.info.rtt for hop in hops for step in hop.steps if isinstance(step, t.Connected) and step.info]
     return min(0.02 + 2 * max(rtts, default=0.0), 0.5)
-
-
-@contextmanager
-def _key_log(path: Path) -> Iterator[Callable[[str], None]]:
-    try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    except OSError as error:
-        raise UsageError(f"--keylog {path}: {error.strerror}") from None
-    with os.fdopen(fd, "w", encoding="ascii") as file:
-
-        def log(line: str) -> None:
-            file.write(f"{line}\n")
-            file.flush()
-
-        yield log
 
 
 @contextmanager
