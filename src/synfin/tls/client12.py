@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups, signing
-from synfin.tls.changed import changed
 from synfin.tls.config import TLS12, Credential
 from synfin.tls.core import State
 from synfin.tls.credentials import Wanted, pick
@@ -24,6 +23,7 @@ from synfin.tls.offer import Offer
 from synfin.tls.schedule import suite_facts, suite_hash
 from synfin.tls.session import Session
 from synfin.tls.verify import Presented
+from synfin.wire.frozen import changed
 from synfin.wire.tls.messages import (
     Certificate,
     CertificateRequest,

@@ -13,13 +13,13 @@ from synfin.tls import authentication as auth
 from synfin.tls import checks, groups
 from synfin.tls.answers13 import CONNECTED, Connected, Request, authenticate, read_request
 from synfin.tls.both13 import Keys, check_finished, finished
-from synfin.tls.changed import changed
 from synfin.tls.config import TLS13
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.offer import Offer
 from synfin.tls.schedule import Schedule, suite_hash
 from synfin.tls.verify import Presented
+from synfin.wire.frozen import changed
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
     CertificateVerify,

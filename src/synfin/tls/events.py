@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from synfin.tls.session import Session
+from synfin.wire.frozen import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What was negotiated.  Numbers are IANA's; None where there is none (a resumed TLS 1.2 session has no group).

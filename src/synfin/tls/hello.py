@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from synfin.errors import PeerError
 from synfin.tls import checks
 from synfin.tls.config import TLS12, TLS13, ServerConfig
+from synfin.wire.frozen import quick
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.extensions import FRESH, Decoded
 from synfin.wire.tls.messages import ClientHello
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 FALLBACK_SCSV = 0x5600
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Hello:
     """A ClientHello of good form: the message, its octets, and what its extensions decode to."""

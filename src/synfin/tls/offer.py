@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups
-from synfin.tls.changed import changed
 from synfin.tls.config import TLS12, TLS13, ClientConfig
 from synfin.tls.schedule import binder, suite_hash
 from synfin.tls.session import Session
+from synfin.wire.frozen import changed, quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A ClientHello that was sent, and what only its sender knows.

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups, signing
-from synfin.tls.changed import changed
 from synfin.tls.choices12 import Chosen, choose, common_answers, known_session
 from synfin.tls.config import TLS12
 from synfin.tls.core import State
@@ -32,6 +31,7 @@ from synfin.tls.master import (
 from synfin.tls.schedule import suite_facts, suite_hash
 from synfin.tls.session import TicketState
 from synfin.tls.verify import Presented
+from synfin.wire.frozen import changed
 from synfin.wire.tls.messages import Certificate, CertificateVerify, ClientKeyExchange
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from synfin.spec.transcript import Transcript
 from synfin.tls import authentication as auth
 from synfin.tls import checks, groups
 from synfin.tls.both13 import Keys, check_finished, finished
-from synfin.tls.changed import changed
 from synfin.tls.choices13 import (
     choose_group,
     choose_suite,
@@ -33,6 +32,7 @@ from synfin.tls.hello import Hello, limit_records, read_hello
 from synfin.tls.late13 import CONNECTED, certificate_request, read_certificate
 from synfin.tls.schedule import Schedule, early_exporter, early_traffic, suite_hash
 from synfin.tls.session import TicketState
+from synfin.wire.frozen import changed
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
     HRR_RANDOM,

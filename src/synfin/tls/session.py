@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from synfin.errors import WireError
 from synfin.spec.keys import hkdf_expand
 from synfin.wire.codec import Reader
+from synfin.wire.frozen import quick
 
 _NUMBERS = Struct(">HHQIIB")
 
@@ -27,6 +28,7 @@ _NUMBERS = Struct(">HHQIIB")
 WEEK = 604_800
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Session:
     """A session the client may resume.
@@ -62,6 +64,7 @@ class Session:
         return self.issued - 60 <= now < self.issued + min(self.lifetime, WEEK)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class TicketState:
     """What a server needs to resume; it travels inside the sealed ticket.  ``issued`` in ms since 1970."""

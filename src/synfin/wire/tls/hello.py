@@ -19,6 +19,7 @@ from typing import ClassVar
 
 from synfin.errors import WireError
 from synfin.wire.codec import Reader, Writer
+from synfin.wire.frozen import quick
 from synfin.wire.tls import bodies
 from synfin.wire.tls.extensions import (
     CLIENT_HELLO,
@@ -76,6 +77,7 @@ def draft_server_hello(version: int) -> bool:
     return 0x7F01 <= version <= 0x7F15
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ClientHello:
     """The first message of a client (RFC 8446 4.1.2); numbers as sent, GREASE and all."""
@@ -239,6 +241,7 @@ class ClientHello:
         return self.ext(35)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ServerHello:
     """A server's choice (RFC 8446 4.1.3, RFC 5246 7.4.1.3); also HelloRetryRequest, told by its random.

@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple, Self
 
 from synfin.errors import WireError
 from synfin.wire.codec import Buffer, Reader, Span, Writer
+from synfin.wire.frozen import quick
 from synfin.wire.tls.certificate import (
     Certificate,
     CertificateEntry,
@@ -176,6 +177,7 @@ class EncryptedExtensions:
         return self.ext(42) is not None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class NewSessionTicket:
     """A ticket to resume with (RFC 8446 4.6.1, RFC 5077 3.3); before TLS 1.3 age_add, nonce and extensions are None.
