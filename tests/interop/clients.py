@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import socket
 import ssl
@@ -66,7 +67,7 @@ class Curl(_Program):
         return tls_of(out), Told(
             version=version,
             suite=suite,
-            resumed="SSL re-using session ID" in text,
+            resumed=re.search("SSL re-?using session", text) is not None,
             alpn=between(text, r"ALPN: server accepted (\S+)"),
             status=int(between(text, r"< HTTP/\S+ (\d+)") or 0),
         )
@@ -92,7 +93,7 @@ class OpenSsl(_Program):
         return tls_of(out), Told(
             version=between(text, r"(?:New|Reused), (\S+), Cipher"),
             suite=between(text, r"Cipher is (\S+)"),
-            group=between(text, r"Server Temp Key: (?:ECDH, )?([^,\s]+)"),
+            group=between(text, r"(?:Server|Peer) Temp Key: (?:ECDH, )?([^,\s]+)"),
             resumed="\nReused, " in text,
             alpn=between(text, r"ALPN protocol: (\S+)"),
         )

@@ -74,6 +74,12 @@ class _OpenSslServer:
 class Nginx(_OpenSslServer):
     name = program = "nginx"
 
+    def missing(self) -> str:
+        if why := super().missing():
+            return why
+        number = tuple(int(part) for part in self.version().partition("/")[2].split(".") if part.isdigit())
+        return "" if number >= (1, 21, 4) else "nginx tells of ALPN and groups from 1.21.4 on"
+
     def version(self) -> str:
         return between(chains.version_of("nginx", "-v"), r"(nginx/\S+)") or ""
 

@@ -65,6 +65,11 @@ def write(process: subprocess.Popen[bytes], line: bytes) -> None:
 # ---------------------------------------------------------------- which certificate
 
 
+def _signed(text: str) -> str:
+    """How s_client says the server signed, in the newer spelling."""
+    return (between(text, r"Peer signature type: (\S+)") or "").lower().replace("-", "_")
+
+
 @needs_openssl
 @pytest.mark.parametrize("cell", [FULL12, FULL13], ids=["1.2", "1.3"])
 def test_names_and_signatures_choose_the_certificate(cell: Cell, tmp_path: Path) -> None:
@@ -75,10 +80,10 @@ def test_names_and_signatures_choose_the_certificate(cell: Cell, tmp_path: Path)
         first = s_client(port, "-servername", NAME)
         second = s_client(port, "-servername", "other.example")
         rsa = s_client(port, "-servername", NAME, "-sigalgs", "rsa_pss_rsae_sha256:rsa_pkcs1_sha256")
-    assert between(first, r"Peer signature type: (\S+)") == "ECDSA"
+    assert _signed(first).startswith("ecdsa")
     assert "subject=CN = localhost" in first
     assert "subject=CN = other.example" in second
-    assert between(rsa, r"Peer signature type: (\S+)") == "RSA-PSS"
+    assert _signed(rsa).startswith("rsa_pss")
 
 
 def _staple(leaf: mint.Credential) -> bytes:
