@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from ast import literal_eval
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from synfin.errors import UsageError
-from synfin.tcp import Host, Socket
-from synfin.tcp.config import SECOND
+from synfin.tcp import Config, Host, Kind, Socket
+from synfin.tcp.config import MILLISECOND, MINUTE, SECOND
 from tests.tcp.test_scenarios import between, pair
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "script-a-tcp-test.md"
@@ -17,8 +19,29 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "script-a-tcp-te
 
 def test_the_page_is_true() -> None:
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 5
+    assert len(blocks) == 6
     exec(compile("\n".join(blocks), str(PAGE), "exec"), {})
+
+
+UNITS = {"ms": MILLISECOND, "s": SECOND, "min": MINUTE}
+
+
+def _value(text: str) -> object:
+    """A default as the page writes it: a Python value, or times with their units."""
+    plain = re.sub(r"(\d+) (ms|s|min)\b", lambda found: str(int(found[1]) * UNITS[found[2]]), text)
+    return literal_eval(plain)
+
+
+def test_every_option_is_on_the_page() -> None:
+    part = PAGE.read_text().partition("## The options")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+ \|$", part, re.MULTILINE)
+    assert [name for name, _ in rows] == [field.name for field in fields(Config)]
+    assert {name: _value(text) for name, text in rows} == {f.name: f.default for f in fields(Config)}
+
+
+def test_every_event_is_on_the_page() -> None:
+    part = PAGE.read_text().partition("The kinds of events")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(.+?)` \|", part, re.MULTILINE)) == {str(kind) for kind in Kind}
 
 
 def test_sockets() -> None:

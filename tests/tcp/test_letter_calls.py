@@ -116,6 +116,11 @@ def test_events_and_errors_at_the_end(end: str) -> None:
     assert str(player.socket.error) == error
 
 
+@pytest.mark.parametrize("end", ["< RST 6", "abort\n> RST,ACK 1 6"])
+def test_what_came_before_a_reset_can_be_read(end: str) -> None:
+    play(f"@ESTABLISHED\n< ACK 1 1 len=5\n> ACK 1 6\n{end}\n= CLOSED\nrecv 5\nrecv 0", BARE)
+
+
 def test_unread_data_after_a_fin_can_be_read_until_the_end() -> None:
     player = play(
         f"{WAY['ESTABLISHED']}\n< FIN,ACK 1 1 len=5\n> ACK 1 7\nshutdown\n> FIN,ACK 1 7\n< ACK 7 2\n= CLOSED\nrecv 5",

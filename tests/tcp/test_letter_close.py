@@ -303,7 +303,7 @@ SCRIPTS = """
     = CLOSED
     ! reset
 
--- a reset drops what was not read and not sent (3.10.7.4, second)
+-- a reset drops what was not sent (3.10.7.4, second)
     @ESTABLISHED
     ! connected
     < ACK 1 1 len=5

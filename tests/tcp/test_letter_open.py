@@ -71,6 +71,7 @@ def test_options_of_a_syn(offer: str, answer: str) -> None:
 SIZES = {
     "": 536, "mss:536": 536, "mss:1000": 1000, "mss:1460": 1460, "mss:1461": 1460, "mss:65535": 1460,
     "x02": 536, "x0200": 536, "x020305": 536, "x02ff05b4": 536, "x00,mss:1000": 536,
+    "mss:700,mss:1000": 700,
 }  # fmt: skip
 
 

@@ -15,11 +15,20 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
 * RFC 5961's checks are on.  A RST counts at exactly RCV.NXT, is challenged elsewhere in the window, and is outside of
   it at RCV.NXT+RCV.WND.  Challenges are counted for each connection, ten in five seconds: a count shared by all would
   tell a stranger what it answers.  Answers to empty segments outside the window are counted too.
+* A bad ACK in SYN_RECEIVED is answered by a RST (3.5.2 group 2), not by RFC 5961's ACK, whose check begins where a
+  connection stands.
 * A SYN in the window sends a passive opener in SYN_RECEIVED back to LISTEN (3.10.7.4, fourth), others challenge it.
 * In a simultaneous open the SYN-ACK that brings the peer's SYN a second time opens the connection (figure 7), though
   the letter of the first step finds its number outside of the window.
 * Octets and FIN that come with a SYN are neither kept nor acknowledged; the peer sends them again.  With a SYN-ACK
   they are taken.
+* A SYN that comes again with octets or FIN in SYN_RECEIVED loses the SYN to the window's edge (3.10.7.4, first); the
+  rest counts if it has an ACK.
+* An active OPEN in LISTEN makes the listening socket connect from its port (3.10.1).
+* An option whose length lies ends the reading of options; the segment counts (MUST-7).  Of two of a kind the first
+  counts.  A window scale above 14 is taken as 14 (RFC 7323 2.3).
+* Calls that the RFC answers with "connection closing" or "does not exist" take and give nothing; the state says why.
+  What had come in order before a RST can still be read, though 3.10.7.4 would flush it.
 * CLOSE in SYN_RECEIVED sends the FIN at once when nothing waits to be sent (3.10.4).
 * ABORT sends <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>: ACK is set as in every segment of a standing connection (3.1).
 * A RST ends TIME_WAIT, as 3.10.7.4 says; RFC 1337 would ignore it.
@@ -29,7 +38,11 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
 * MSL is two minutes (3.4.2).  The user timeout is five minutes (3.9.1), for a SYN three (3.8.3).  It sends no RST.
 * ``close`` with unread data, and data after ``close``, are answered by a RST (3.6.1); ``shutdown`` is the RFC's CLOSE.
   After ``close`` FIN_WAIT_2 lasts a minute at most.
-* Hard ICMP errors end a connection that is being opened, and are soft in all other states (RFC 5461, RFC 5927 5.2).
+* The Nagle algorithm holds back neither urgent data nor what a FIN ends.  What a silly window held back goes after one
+  timeout (3.8.6.2.1 wants 0.1 to 1 s).
+* In slow start the window grows by at most two segments an acknowledgment (RFC 3465), by one after a timeout.
+* Hard ICMP errors end a connection that is being opened, and are soft in all other states (RFC 5461, RFC 5927 5.2);
+  of ICMPv6 type 1 codes 1 and 4 are hard.  Redirects and source quench are not TCP's.
   Messages must quote a number in flight.  No ICMP makes packets smaller than 552 octets (IPv6: 1280).
 * After three retransmissions in vain (R1) of a long segment the path is taken for a black hole: packets have 1024
   octets (IPv6: 1280), and probes find what fits (RFC 4821).  ``Config.black_hole`` says when, or never.
