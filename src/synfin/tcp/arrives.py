@@ -55,11 +55,11 @@ def segment(c: Connection, packet: Packet, now: int) -> None:
     if prediction.in_order(c, packet, now):
         return
     state = c.state
-    if state == State.SYN_SENT:
+    if state is State.SYN_SENT:
         syn_sent(c, packet, now)
-    elif state == State.LISTEN:
+    elif state is State.LISTEN:
         listen(c, packet, now)
-    elif state == State.CLOSED:
+    elif state is State.CLOSED:
         answer = refusal(packet)
         if answer is not None:
             c.out.append(answer)
@@ -294,7 +294,7 @@ def ack_field(c: Connection, seg: Arrival, now: int) -> bool:
     """Fifth: without ACK the segment is dropped; otherwise it may open, move SND.UNA, and end our closing."""
     if not seg.flags & ACK:
         return False
-    if c.state == State.SYN_RECEIVED:
+    if c.state is State.SYN_RECEIVED:
         if not c.snd_una < seg.ack <= c.snd_nxt:
             answer = refusal(seg.packet)
             if answer is not None:
@@ -317,9 +317,9 @@ def ack_field(c: Connection, seg: Arrival, now: int) -> bool:
 
 def _fin_acknowledged(c: Connection, now: int) -> bool:
     closing = c.state in (State.CLOSING, State.LAST_ACK)
-    if c.state == State.FIN_WAIT_1 or closing:
+    if c.state is State.FIN_WAIT_1 or closing:
         c.move(Cause.ACK_OF_FIN, now)
-    if c.state == State.CLOSED:
+    if c.state is State.CLOSED:
         c.finish()
         return False
     return True

@@ -34,7 +34,7 @@ class Event(NamedTuple):
     detail: str = ""
 
 
-_NO_TIMERS = [NEVER] * len(Timer)
+_NO_TIMERS = [NEVER] * (Timer.ORPHAN + 1)
 #: States in which the user may still add data to the stream.
 _MAY_SEND = frozenset((State.SYN_SENT, State.SYN_RECEIVED, State.ESTABLISHED, State.CLOSE_WAIT))
 

@@ -386,7 +386,7 @@ class Host:
                     continue
                 self._told.add((connection, event.kind))
             self._events.append(event)
-        if connection.state == State.CLOSED and not connection.out:
+        if connection.state is State.CLOSED and not connection.out:
             self._forget(key, connection)
 
     def _parented(self, key: Key, connection: Connection) -> None:

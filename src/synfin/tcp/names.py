@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from enum import IntEnum, StrEnum
-from typing import NamedTuple
+from enum import StrEnum
+from typing import Final, NamedTuple
 
 from synfin.spec.tcp_states import Cause, State
 
@@ -11,18 +11,18 @@ from synfin.spec.tcp_states import Cause, State
 NEVER = 1 << 62
 
 
-class Timer(IntEnum):
-    """The timers of a connection."""
+class Timer:
+    """The timers of a connection, by their places in its list: plain numbers, asked for many times a segment."""
 
-    RETRANSMIT = 0
-    PROBE = 1  # tail loss probe, RFC 8985 7
-    REORDER = 2  # RFC 8985 6.2
-    PERSIST = 3
-    DELAYED_ACK = 4
-    KEEPALIVE = 5
-    TIME_WAIT = 6
-    USER = 7
-    ORPHAN = 8
+    RETRANSMIT: Final = 0
+    PROBE: Final = 1  # tail loss probe, RFC 8985 7
+    REORDER: Final = 2  # RFC 8985 6.2
+    PERSIST: Final = 3
+    DELAYED_ACK: Final = 4
+    KEEPALIVE: Final = 5
+    TIME_WAIT: Final = 6
+    USER: Final = 7
+    ORPHAN: Final = 8
 
 
 class Kind(StrEnum):

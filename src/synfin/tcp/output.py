@@ -27,7 +27,7 @@ def fill(c: Connection, now: int) -> None:
     state = c.state
     if state in OPENING:
         _opening(c, now)
-    elif state in SENDING or state == State.FIN_WAIT_2:
+    elif state in SENDING or state is State.FIN_WAIT_2:
         if c.ack_now and (c.received or c.dsack is not None):
             segments.acknowledge(c, now)  # SACK blocks do not share a segment with data
         if len(c.board) or len(c.queue) or c.fin_wanted:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CE = 3
 _ESTABLISHED = State.ESTABLISHED
-_PERSIST, _DELAYED_ACK = int(Timer.PERSIST), int(Timer.DELAYED_ACK)
+_PERSIST, _DELAYED_ACK = Timer.PERSIST, Timer.DELAYED_ACK
 
 
 def in_order(c: Connection, packet: Packet, now: int) -> bool:
