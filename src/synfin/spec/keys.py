@@ -111,6 +111,15 @@ def derive_secret(hash_name: str, secret: bytes, label: str, transcript_hash: by
     return hkdf_expand_label(hash_name, secret, label, transcript_hash, hash_length(hash_name))
 
 
+@lru_cache(maxsize=8)
+def _key_label(length: int) -> bytes:
+    """What HKDF-Expand hashes for a key of this length."""
+    return _label_head("key", length, 0) + b"\x01"
+
+
+_IV_LABEL = _label_head("iv", 12, 0) + b"\x01"
+
+
 class TrafficKeys(NamedTuple):
     """What protects one direction in one epoch (RFC 8446 7.3)."""
 
@@ -128,9 +137,9 @@ def traffic_keys(hash_name: str, key_length: int, traffic_secret: bytes) -> Traf
     padded = traffic_secret.ljust(block, b"\0")
     inner, outer = make(padded.translate(_IPAD)), make(padded.translate(_OPAD))  # the pads hashed once
     other, last = inner.copy(), outer.copy()
-    inner.update(_label_head("key", key_length, 0) + b"\x01")
+    inner.update(_key_label(key_length))
     outer.update(inner.digest())
-    other.update(_label_head("iv", 12, 0) + b"\x01")
+    other.update(_IV_LABEL)
     last.update(other.digest())
     return TrafficKeys(outer.digest()[:key_length], last.digest()[:12])
 

@@ -116,6 +116,10 @@ class _Common:
     handshake_seconds: float | None = 60.0
     key_log: Callable[[str], None] | None = field(default=None, repr=False)  # each line of an SSLKEYLOGFILE
 
+    def __hash__(self) -> int:
+        """Of a few fields: configurations are keys of caches in every connection."""
+        return hash((self.min_version, self.max_version, self.suites, self.groups))
+
     def __post_init__(self) -> None:
         _check(self.suites, self.groups, self.schemes, (self.min_version, self.max_version))
         if self.record_size_limit is not None and not 64 <= self.record_size_limit <= 1 << 14:
@@ -149,6 +153,8 @@ class ClientConfig(_Common):
     ask_staple: bool = True
     post_handshake_auth: bool = False
 
+    __hash__ = _Common.__hash__
+
 
 @dataclass(frozen=True)
 class ServerConfig(_Common):
@@ -168,6 +174,8 @@ class ServerConfig(_Common):
     #: External PSKs for SHA-256 suites: identity and key.
     shared_keys: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     cookie: bool = False  # send a cookie with HelloRetryRequest; the engine keeps the state itself
+
+    __hash__ = _Common.__hash__
 
     def __post_init__(self) -> None:
         super().__post_init__()

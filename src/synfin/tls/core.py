@@ -37,6 +37,8 @@ LONGEST = {
     0: 0, 2: 72 + 0xFFFF, 4: 11 + 0xFF + 2 * 0xFFFF + 2, 5: 0, 8: 2 + 0xFFFF, 12: 4 * (2 + 0xFFFF) + 2,
     13: 4 + 0xFF + 2 * 0xFFFF, 14: 0, 15: 4 + 0xFFFF, 16: 2 + 0xFFFF, 24: 1,
 }  # fmt: skip
+#: Those of them that are shorter than any other message may be.
+SHORT = frozenset({0, 5, 14, 20, 24})
 
 
 def parse_message(raw: bytes, version: int | None, kex: str | None = None) -> Any:
@@ -84,6 +86,8 @@ class Endpoint(Records):
         self._warnings = self._updates = 0
         self.early_exporter: tuple[str, bytes] | None = None  # hash, early_exporter_master_secret
         self._half_alert = b""  # TLS 1.2 may cut alerts
+        #: Octets of a message that no limit forbids, unless it is one of the short ones.
+        self._usual = min(limits.handshake_message, limits.certificate_message, 0xFFFF)
         self._eof = False
 
     # ------------------------------------------------------------ the five verbs
@@ -290,15 +294,18 @@ class Endpoint(Records):
                 partial += content[pos:]
                 return
             kind = content[pos]
-            stop = pos + 4 + (content[pos + 1] << 16 | content[pos + 2] << 8 | content[pos + 3])
-            self._announced(kind, stop - pos - 4)
+            size = content[pos + 1] << 16 | content[pos + 2] << 8 | content[pos + 3]
+            stop = pos + 4 + size
+            state = self.state
+            expected = state is not None and kind in state.EXPECTS
+            if not expected or size > self._usual or kind in SHORT:
+                self._announced(kind, size)
             if stop > end:
                 partial += content[pos:]
                 return
             raw = content if pos == 0 and stop == end else content[pos:stop]
             pos = stop
-            state = self.state
-            if state is None or kind not in state.EXPECTS:
+            if state is None or not expected:
                 self._unexpected(kind)
                 continue
             self.state = state.on(self, kind, raw)

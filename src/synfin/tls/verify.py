@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -65,14 +66,14 @@ class PathVerifier:
     One object serves any number of connections.  ValueError for unusable CRLs and when there is no root.
     """
 
-    __slots__ = ("_crls", "_good", "_set", "_store")
+    __slots__ = ("_crls", "_good", "_policy", "_set")
 
     def __init__(self, roots: Iterable[bytes], crls: Iterable[bytes] = ()) -> None:
         ders = tuple(roots)
         certificates = [parse_certificate(der) for der in ders]
         if not certificates:
             raise ValueError("no root certificates: nothing could ever be verified")
-        self._store = Store(certificates)
+        self._policy = PolicyBuilder().store(Store(certificates))
         self._set = RootSet(ders)
         self._crls = tuple(x509.load_der_x509_crl(der) for der in crls)
         self._good: OrderedDict[tuple[object, ...], tuple[float, float]] = OrderedDict()
@@ -87,8 +88,8 @@ class PathVerifier:
         if presented.stapled is None and certificate_facts(presented.chain[0]).must_staple:
             raise PeerError("certificate_must_staple", "a stapled OCSP response", "none")
         check_crls(path, self._crls)
-        start = max(c.not_valid_before_utc.timestamp() for c in path)
-        stop = min(c.not_valid_after_utc.timestamp() for c in path)
+        start = max([c.not_valid_before_utc for c in path]).timestamp()
+        stop = min([c.not_valid_after_utc for c in path]).timestamp()
         if presented.stapled is not None and len(path) > 1:
             stop = min(stop, check_staple(presented.stapled, path[0], path[1], presented.now))
             start = max(start, presented.now)
@@ -103,7 +104,7 @@ class PathVerifier:
     def _path(self, presented: Presented) -> list[x509.Certificate]:
         """From the leaf to a root; PeerError with the best name for what is wrong."""
         leaf, *others = [parse_certificate(der) for der in presented.chain[:MAX_CHAIN]]
-        policy = PolicyBuilder().store(self._store).time(datetime.fromtimestamp(presented.now, UTC))
+        policy = self._policy.time(datetime.fromtimestamp(presented.now, UTC))
         try:
             if presented.purpose == "client":
                 policy = policy.extension_policies(ca_policy=_CA, ee_policy=_CLIENT)
@@ -130,6 +131,7 @@ class PathVerifier:
         return PeerError("certificate_refused", "a path to a root", told)
 
 
+@lru_cache(maxsize=256)
 def _subject(name: str) -> x509.DNSName | x509.IPAddress:
     try:
         return x509.IPAddress(ip_address(name))
