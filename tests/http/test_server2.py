@@ -183,3 +183,36 @@ def test_mutated_octets_end_in_peer_errors_only(noise: bytes, at: int) -> None:
         pass
     server.output(1 << 20)
     server.forget()
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1 << 16])
+@pytest.mark.parametrize("body", [b"", b"given"])
+def test_who_leaves_is_still_answered(piece: int, body: bytes) -> None:
+    """GOAWAY without an error lets requests that were made be answered (RFC 9113 6.8), whatever comes with it."""
+    peer = Peer()
+    peer.client.send_headers(1, HEADERS, end_stream=not body)
+    flight = peer.client.data_to_send() + b"\0\0\x08\7" + bytes(13)
+    if body:
+        peer.client.send_data(1, body, end_stream=True)
+        flight += peer.client.data_to_send()
+    asked = []
+    for at in range(0, len(flight), piece):
+        asked += peer.server.receive(flight[at : at + piece])
+    ((stream, request),) = asked
+    assert isinstance(request, Request) and request.body == body
+    assert peer.server.closed
+    peer.server.answer(stream, Answer(200, (), b"hello"), False, DATE)
+    peer.turn()
+    assert peer.body(1) == b"hello"
+    assert any(isinstance(event, h2.events.StreamEnded) for event in peer.events)
+    assert peer.server.idle
+
+
+def test_who_leaves_for_a_fault_is_not_answered() -> None:
+    peer = Peer()
+    peer.client.send_headers(1, HEADERS, end_stream=True)
+    peer.asked += peer.server.receive(peer.client.data_to_send() + b"\0\0\x08\7" + bytes(12) + b"\1")
+    assert peer.server.closed
+    peer.server.answer(1, Answer(200, (), b"hello"), False, DATE)
+    peer.turn()
+    assert peer.body(1) == b""

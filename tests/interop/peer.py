@@ -71,11 +71,11 @@ class EachCell:
 
 
 def get(port: int, alpn: str) -> bytes:
-    """A request for /connection as octets, for peers that speak no HTTP; the server ends HTTP/1 after it."""
+    """A request for /connection as octets, for peers that speak no HTTP; the server closes after it."""
     if alpn != "h2":
         return f"GET /connection HTTP/1.1\r\nHost: {NAME}:{port}\r\nConnection: close\r\n\r\n".encode()
     talk = Http2(Request("GET", "https", f"{NAME}:{port}", "/connection"))
-    return talk.output()
+    return talk.output() + talk.goodbye()
 
 
 def tls_of(output: bytes) -> Any:

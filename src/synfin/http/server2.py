@@ -138,6 +138,7 @@ class Http2:
         self._header = b""  # the beginning of one
         self._had = 0  # octets of it that came before
         self._first = True  # no frame came yet
+        self._in_goaway = False  # the rest to be skipped is that of a GOAWAY
         self._last = b""  # octets for the peer that h2 has given out already
         self.closed = False
         self.finished: list[tuple[int, int]] = []  # streams answered or given up, with the octets of body that left
@@ -156,9 +157,16 @@ class Http2:
 
     def receive(self, data: bytes) -> list[tuple[int, Request | Refusal]]:
         """Whole requests, by stream.  PeerError when the connection is over; ``output`` then has the GOAWAY."""
+        found: list[h2.events.Event] = []
         try:
-            self._lengths(data)
-            found = self._conn.receive_data(data)
+            at = 0
+            for end in (*self._lengths(data), len(data)):
+                if at:
+                    self._last += self._conn.data_to_send()  # h2 drops it at a GOAWAY
+                found += self._conn.receive_data(data[at:end])
+                at = end
+                if found and isinstance(found[-1], h2.events.ConnectionTerminated):
+                    self._left(found[-1])
         except (h2.exceptions.H2Error, HPACKError, HyperframeError) as error:
             told = violation_of(error)
             if told.violation == "h2_bad_preface":  # the one case where h2 says nothing itself
@@ -182,13 +190,22 @@ class Http2:
                     ready[event.stream_id or 0] = replace(coming.request, body=b"".join(coming.parts))
             elif isinstance(event, h2.events.StreamReset):
                 self._reset(event.stream_id or 0, bool(event.remote_reset), ready)
-            elif isinstance(event, h2.events.ConnectionTerminated):
-                self.closed = True
         return list(ready.items())
 
-    def _lengths(self, data: bytes) -> None:
-        """Refuse a frame by its header: h2 would hold all of it first, or gives another error code."""
+    def _left(self, event: h2.events.ConnectionTerminated) -> None:
+        """The client leaves: it wants no pushes any more, but the answers it asked for (RFC 9113 6.8), unlike h2."""
+        self.closed = True
+        if event.error_code == NO_ERROR:
+            self._conn.state_machine.state = h2.connection.ConnectionState.SERVER_OPEN
+
+    def _lengths(self, data: bytes) -> list[int]:
+        """Refuse a frame by its header: h2 would hold all of it first, or gives another error code.
+
+        The places where GOAWAY frames begin and end.
+        """
         at, size = self._skip, len(data)
+        cuts = [at] if self._in_goaway and at <= size else []
+        self._in_goaway = self._in_goaway and at > size
         while at < size:
             self._header += data[at : at + 9 - len(self._header)]
             if len(self._header) < 9:
@@ -201,11 +218,15 @@ class Http2:
                 self._refuse(FRAME_SIZE_ERROR, "h2_bad_frame_size", f"at most {_FRAME} octets", str(length))
             if kind == _SETTINGS and flags & _ACK and length:  # RFC 9113 6.5
                 self._refuse(FRAME_SIZE_ERROR, "h2_bad_frame_size", "an empty acknowledgement", f"{length} octets")
-            at += 9 - self._had + length
+            start, at = at, at + 9 - self._had + length
+            if kind == _GOAWAY[3]:
+                cuts += [start, at] if at <= size else [start]
+                self._in_goaway = at > size
             self._header = b""
             self._had = 0
         self._had = len(self._header)
         self._skip = max(0, at - size) if not self._had else 0
+        return cuts
 
     def _refuse(self, code: int, violation: str, expected: str, got: str) -> NoReturn:
         self.closed = True
