@@ -6,8 +6,8 @@ TLS, HTTP and whatever else talks over the kernel's sockets talks over these too
 how packets look on the device ``vnet``'s; ping is answered here, because it is the first thing people try.
 
 Nothing is copied in the bulk path: what the device gives is read once and lent out as views, what the user sends goes
-to the device from the buffer it was given in.  Several packets are taken in one wake-up, and of those that wait four
-are acknowledged at once, as they would be behind a card that merges segments.
+to the device from the buffer it was given in.  Several packets are taken in one wake-up, and super-segments that
+wait are acknowledged together, eight at most, as they would be behind a card that merges segments (``own_intake``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from ipaddress import ip_address
 
 from synfin.drive import vnet
 from synfin.drive.own_echo import echo
+from synfin.drive.own_intake import Intake
 from synfin.drive.own_pipe import UNSENT, OwnListener, OwnPipe
 from synfin.drive.tun import Tun
 from synfin.errors import UsageError, WireError
@@ -29,10 +30,8 @@ from synfin.tcp import Config, Connection, Host, Listener, Packet
 
 #: What suits a path without limits: buffers of several MB, super-segments, no waiting for more data.
 BULK = Config(receive_buffer=1 << 23, send_buffer=1 << 22, nodelay=True, super_segment=65160)
-#: Packets taken from the device before others get their turn, and before what they cause is sent.
-_AT_ONCE, _BATCH = 64, 4
-#: Packets up to this size are copied out of the buffer they were read into, which is many times as long.
-_SHORT = 1 << 14
+#: Times the device is read before others get their turn; packets of a device without offload read in one of them.
+_AT_ONCE, _BATCH = 4, 4
 #: How long ``close`` waits for what was sent to be acknowledged, in seconds.
 _LINGER = 3.0
 
@@ -51,8 +50,7 @@ class OwnStack:
         self.packets_in = self.packets_out = 0
         self.unreadable = 0  # packets that were no TCP, or not sound
         self.unsent = 0  # packets the device did not take
-        self._buffers = vnet.Buffers()
-        self._parse = vnet.read if tun.offload else vnet.read_plain
+        self._intake = Intake(tun.fd) if tun.offload else None
         self._again: dict[Connection, int] = {}
         self._pipes: dict[Connection, OwnPipe] = {}
         self._listeners: dict[Listener, OwnListener] = {}
@@ -133,28 +131,46 @@ class OwnStack:
     # ------------------------------------------------------------ packets and time
 
     def _readable(self) -> None:
-        fd, take, now, turn = self.tun.fd, self._buffers.take, time.monotonic_ns, self.turn
-        arrived = self.arrived
-        for _ in range(_AT_ONCE // _BATCH):
-            for _ in range(_BATCH):
-                buffer = take()
-                try:
-                    size = os.readv(fd, (buffer,))
-                except (BlockingIOError, InterruptedError):
-                    turn()
+        take = self._plain if self._intake is None else self._merged
+        try:
+            for _ in range(_AT_ONCE):
+                more = take()
+                self.turn()
+                if not more:
                     return
-                except OSError:
-                    self.loop.remove_reader(fd)  # the device was taken away
-                    return
-                self.packets_in += 1
-                data = memoryview(buffer)[:size] if size > _SHORT else memoryview(bytes(memoryview(buffer)[:size]))
-                arrived(data, now())
-            turn()
+        except OSError:
+            self.loop.remove_reader(self.tun.fd)  # the device was taken away
+
+    def _merged(self) -> bool:
+        """Take what waits at a device with offload; whether there may be more."""
+        intake, host, now = self._intake, self.host, time.monotonic_ns()
+        if intake is None:
+            return False
+        before = intake.packets
+        found, more = intake.take()
+        self.packets_in += intake.packets - before
+        for one in found:
+            if isinstance(one, bytes):
+                self._other(one)
+            else:
+                host.receive(one, now)
+        return more
+
+    def _plain(self) -> bool:
+        """The same at a device that gives packets as a wire has them."""
+        for _ in range(_BATCH):
+            try:
+                data = os.read(self.tun.fd, vnet.LONGEST)
+            except (BlockingIOError, InterruptedError):
+                return False
+            self.packets_in += 1
+            self.arrived(memoryview(data), time.monotonic_ns())
+        return True
 
     def arrived(self, data: memoryview, now: int) -> None:
-        """What the device gave goes to the host."""
+        """What a device without offload gave goes to the host."""
         try:
-            packet = self._parse(data)
+            packet = vnet.read_plain(data)
         except WireError:
             self._other(bytes(data))
         else:

@@ -21,9 +21,11 @@ VNET = Struct("=BBHHHH")
 VNET_SIZE = VNET.size
 #: The longest a read can be: the header and the longest IP packet (IPv6: 40 octets more than its length field says).
 LONGEST = VNET_SIZE + 65535 + 40
-#: Buffers kept, 32 MB in all; those beyond are used once.
-_MOST = 512
+#: Octets of buffers kept; those beyond are used once.
+_MOST = 1 << 25
 _NEEDS_CSUM, _DATA_VALID = 1, 2
+#: Either flag: the checksum is not to be looked at.
+TRUSTED = _NEEDS_CSUM | _DATA_VALID
 _GSO_NONE, _GSO_TCP4, _GSO_TCP6 = 0, 1, 4
 _IP4 = Struct("!BBHHHBBH4s4s")
 _IP6 = Struct("!IHBB16s16s")
@@ -36,19 +38,20 @@ _TCP_PROTO = 6
 
 
 class Buffers:
-    """Buffers for the longest packet, used again when nobody looks at what was read into them.
+    """Buffers of ``size`` octets, used again when nobody looks at what was read into them.
 
     Fresh memory for each packet would cost more than all the rest: the kernel has to clear it.  An object that
     anybody has a view of cannot be made longer, so that is how a free one is told.
     """
 
-    __slots__ = ("_ring",)
+    __slots__ = ("_ring", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, size: int = LONGEST) -> None:
+        self.size = size
         self._ring: deque[bytearray] = deque()
 
     def take(self) -> bytearray:
-        """A free buffer of ``LONGEST`` octets; it comes back by itself."""
+        """A free buffer; it comes back by itself."""
         ring = self._ring
         for _ in range(min(len(ring), 2)):
             buffer = ring.popleft()
@@ -59,8 +62,8 @@ class Buffers:
                 continue
             buffer.pop()
             return buffer
-        buffer = bytearray(LONGEST)
-        if len(ring) < _MOST:
+        buffer = bytearray(self.size)
+        if len(ring) < _MOST // self.size:
             ring.append(buffer)
         return buffer
 
@@ -72,7 +75,7 @@ def read(data: memoryview) -> Packet | Icmp:
     """
     if len(data) <= VNET_SIZE:
         raise WireError(0, "vnet", f"needs {VNET_SIZE} octets and a packet, has {len(data)}")
-    if not data[0] & (_NEEDS_CSUM | _DATA_VALID):
+    if not data[0] & TRUSTED:
         return parse(data[VNET_SIZE:])
     first, size = data[VNET_SIZE], len(data)
     if size >= 50 and first == 0x45 and data[19] == _TCP_PROTO:
@@ -92,6 +95,20 @@ def read(data: memoryview) -> Packet | Icmp:
                 bytes(data[70:body]), data[body:end], urgent, head >> 20 & 3, ttl,
             )  # fmt: skip
     return parse(data[VNET_SIZE:], verify=False)
+
+
+def joined(head: bytes, payload: memoryview) -> Packet:
+    """A packet with the headers of ``head``, which are usual ones, and the text of as many as continued it."""
+    if head[VNET_SIZE] == 0x45:
+        tos, _, cut, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL4.unpack_from(head, VNET_SIZE)
+        return Packet(
+            src, dst, sport, dport, seq, ack, word & 0xFFF, window,
+            head[50:], payload, urgent, tos & 3, ttl, bool(cut & _DF),
+        )  # fmt: skip
+    word6, _, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL6.unpack_from(head, VNET_SIZE)
+    return Packet(
+        src, dst, sport, dport, seq, ack, word & 0xFFF, window, head[70:], payload, urgent, word6 >> 20 & 3, ttl
+    )
 
 
 def read_plain(data: memoryview) -> Packet | Icmp:
