@@ -34,8 +34,8 @@ corpus: $(VENV)/.ready
 interop: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.interop.matrix --markdown
 
-bench: $(VENV)/.ready
-	$(BIN)/python -m benches.read_speed
+bench: $(VENV)/.ready-dev
+	$(BIN)/python -m benches $(BENCH)
 
 examples: $(VENV)/.ready
 	$(BIN)/python -m examples.record
