@@ -66,7 +66,7 @@ class PathVerifier:
     One object serves any number of connections.  ValueError for unusable CRLs and when there is no root.
     """
 
-    __slots__ = ("_crls", "_good", "_policy", "_set")
+    __slots__ = ("_crls", "_good", "_policy", "_set", "_timed")
 
     def __init__(self, roots: Iterable[bytes], crls: Iterable[bytes] = ()) -> None:
         ders = tuple(roots)
@@ -74,6 +74,7 @@ class PathVerifier:
         if not certificates:
             raise ValueError("no root certificates: nothing could ever be verified")
         self._policy = PolicyBuilder().store(Store(certificates))
+        self._timed: tuple[int, PolicyBuilder] | None = None
         self._set = RootSet(ders)
         self._crls = tuple(x509.load_der_x509_crl(der) for der in crls)
         self._good: OrderedDict[tuple[object, ...], tuple[float, float]] = OrderedDict()
@@ -104,7 +105,7 @@ class PathVerifier:
     def _path(self, presented: Presented) -> list[x509.Certificate]:
         """From the leaf to a root; PeerError with the best name for what is wrong."""
         leaf, *others = [parse_certificate(der) for der in presented.chain[:MAX_CHAIN]]
-        policy = self._policy.time(datetime.fromtimestamp(presented.now, UTC))
+        policy = self._policy_at(int(presented.now))
         try:
             if presented.purpose == "client":
                 policy = policy.extension_policies(ca_policy=_CA, ee_policy=_CLIENT)
@@ -114,6 +115,12 @@ class PathVerifier:
             return policy.build_server_verifier(_subject(presented.name)).verify(leaf, others)
         except (VerificationError, *UNREADABLE) as error:
             raise self._diagnosis(presented, str(error)) from None
+
+    def _policy_at(self, second: int) -> PolicyBuilder:
+        """The policy at this time, which certificates count in whole seconds too; the last one is kept."""
+        if self._timed is None or self._timed[0] != second:
+            self._timed = second, self._policy.time(datetime.fromtimestamp(second, UTC))
+        return self._timed[1]
 
     def _diagnosis(self, presented: Presented, told: str) -> PeerError:
         """What is wrong with a chain that was refused: the gravest problem that has a name, else ``told``."""
