@@ -31,7 +31,7 @@ from synfin.tcp import Config, Connection, Host, Listener, Packet
 #: What suits a path without limits: buffers of several MB, super-segments, no waiting for more data.
 BULK = Config(receive_buffer=1 << 23, send_buffer=1 << 22, nodelay=True, super_segment=65160)
 #: Times the device is read before others get their turn; packets of a device without offload read in one of them.
-_AT_ONCE, _BATCH = 4, 4
+_AT_ONCE, _BATCH = 2, 4
 #: How long ``close`` waits for what was sent to be acknowledged, in seconds.
 _LINGER = 3.0
 
