@@ -22,7 +22,7 @@ from synfin.judge.offers import groups_text
 from synfin.judge.telling import finding, server_name, span
 from synfin.observe.story import Connection
 from synfin.wire.tls.hello import ClientHello
-from synfin.wire.tls.registry import group_name
+from synfin.wire.tls.registry import group_name, is_grease
 
 CODE = "SLO201"
 
@@ -33,7 +33,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if tls is None or tls.hello_retry is None:
         return None
     hello = tls.client_hello.body if tls.client_hello is not None else None
-    shares = ", ".join(group_name(g) for g in hello.key_share_groups) if isinstance(hello, ClientHello) else "?"
+    shares = "?"
+    if isinstance(hello, ClientHello):  # a GREASE share stands for no group (RFC 8701)
+        shares = ", ".join(group_name(g) for g in hello.key_share_groups if not is_grease(g)) or "no group"
     offered = groups_text(hello) if isinstance(hello, ClientHello) else "?"
     return finding(
         CODE,
