@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from synfin.cli.main import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -68,3 +70,15 @@ def test_sessions_are_true(page: str, steps: list[tuple[str, list[str]]]) -> Non
 
 def test_the_readme_shows_a_session() -> None:
     assert any(page.startswith("README.md") for page, _ in sessions())
+
+
+def test_the_readme_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text()
+    table = text[text.index("## What it does") :]
+    assert set(re.findall(r"^\| `synfin (\w+)", table, re.MULTILINE)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
