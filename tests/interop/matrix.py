@@ -141,6 +141,7 @@ foreign program says:
 | what | who says so |
 |---|---|
 | certificates chosen by name, ECDSA or RSA by the signature algorithms | `openssl s_client -servername -sigalgs` |
+| a key for RSASSA-PSS alone (rsa_pss_pss_sha256) | `openssl s_client -sigalgs` |
 | stapled OCSP response | `openssl s_client -status` |
 | certificate compressed with brotli, the only way browsers offer | Chromium takes it, tshark shows it |
 | X25519MLKEM768 with our server | Chromium, in its net log; Node.js with OpenSSL 3.5 both ways, ML-DSA too |

@@ -20,6 +20,8 @@ from synfin.drive.blocking import BlockingTls, serve_tls
 from synfin.drive.capture import may_capture
 from synfin.errors import PeerError
 from synfin.pki import mint
+from synfin.pki.keys import load_key
+from synfin.spec.certroots import pem_certificates
 from tests.interop import agree, browser, chains, matrix, ours
 from tests.interop.cells import CELLS, CLIENT_NAME, HOST, NAME, Cell
 from tests.interop.peer import between, get
@@ -84,6 +86,24 @@ def test_names_and_signatures_choose_the_certificate(cell: Cell, tmp_path: Path)
     assert "subject=CN = localhost" in first
     assert "subject=CN = other.example" in second
     assert _signed(rsa).startswith("rsa_pss")
+
+
+@needs_openssl
+@pytest.mark.parametrize("cell", [FULL12, FULL13], ids=["1.2", "1.3"])
+def test_a_key_for_rsa_pss_alone(cell: Cell, tmp_path: Path) -> None:
+    """A key that openssl made for RSASSA-PSS only (RFC 4055 1.2), which signs as rsa_pss_pss_*."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = ["openssl", "genpkey", "-algorithm", "RSA-PSS", "-pkeyopt", "rsa_keygen_bits:2048", "-out", str(key)]
+    sign = ["openssl", "req", "-x509", "-key", str(key), "-subj", "/CN=localhost", "-out", str(certificate)]
+    for command in (make, sign):
+        subprocess.run(command, capture_output=True, check=True, timeout=60)
+    credential = tls.Credential(pem_certificates(certificate.read_bytes()), load_key(key.read_bytes()))
+    config = ours.server_config(cell, credentials=(credential,))
+    with ours.serving(tmp_path / "c.pcapng", {"it": config}) as place:
+        text = s_client(place.ports["it"], "-sigalgs", "rsa_pss_pss_sha256", "-CAfile", str(certificate))
+    assert _signed(text).startswith("rsa_pss")
+    assert "Verify return code: 0 (ok)" in text
+    assert "200 OK" in text
 
 
 def _staple(leaf: mint.Credential) -> bytes:
