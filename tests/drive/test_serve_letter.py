@@ -17,7 +17,7 @@ import pytest
 
 from synfin import tls
 from synfin.drive.server import Patience
-from tests.drive.letter import NEW, OLD, REQUEST, Evil, Seen, Talk, edited, extended, message, record
+from tests.drive.letter import NEW, OLD, REQUEST, Evil, Lie, Seen, Talk, edited, extended, message, record
 from tests.drive.serving import Site, site
 
 UNEXPECTED, BAD_MAC, OVERFLOW, FAILURE, ILLEGAL, DECODE, DECRYPT, VERSION = (
@@ -328,6 +328,8 @@ async def test_tickets_by_the_letter(tmp_path: Path, version: int) -> None:
     if version == NEW:
         rows.append(("another secret", DECRYPT, full(lambda s: replace(s, secret=flip(s.secret)))))
     else:
+        lost: Lie = lambda raw: edited(raw, cipher_suites=(0xCCA9,))  # noqa: E731
+        rows.append(("suite of the session not offered", ILLEGAL, full(bytes_kept, lies={1: lost})))
         rows.append(("not extended", FAILURE, full(bytes_kept, lies={1: extended(23, None)})))
     async with site(tmp_path, patience=PATIENCE) as at:
         assert await _played(at, rows) == []

@@ -128,6 +128,7 @@ AREAS: dict[str, tuple[Violation, ...]] = {
         V("bad_premaster_version", "the premaster secret has another version", 5246, "7.4.7.1", BAD_RECORD_MAC),
         V("silent_end", "it closed in the middle of the handshake without a word", 8446, "6.1", None, "TLS111"),
         V("no_answer", "it never answered the ClientHello", 8446, "2", None, "TLS112"),
+        V("handshake_stalled", "it did not finish the handshake in time", 8446, "2"),
         V("large_hello_refused", "it cannot read a ClientHello of two segments", 8446, "5.1", None, "TLS204"),
     ),
     "certificate": (

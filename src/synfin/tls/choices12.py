@@ -118,7 +118,9 @@ def known_session(end: Server, hello: Hello) -> TicketState | None:
     age = end.now - state.issued / 1000
     if not -60 <= age <= config.ticket_lifetime or state.server_name != hello.server_name:
         return None
-    if state.suite not in hello.message.cipher_suites or state.suite not in config.suites_12:
+    if state.suite not in hello.message.cipher_suites:  # RFC 5246 7.4.1.2: it MUST be among them
+        raise PeerError("illegal_parameter", "the suite of the session", "others only")
+    if state.suite not in config.suites_12:
         return None
     if config.client_auth and not state.peer_chain:
         return None

@@ -126,7 +126,8 @@ class Endpoint(Records):
         self.now = now
         timer = self.next_timer()
         if timer is not None and now >= timer:
-            self._fail("no_answer", "a handshake in time", "silence")
+            stalled = self.ROLE == "server" or self.version
+            self._fail("handshake_stalled" if stalled else "no_answer", "a handshake in time", "silence")
 
     def take_output(self, now: float) -> bytes | bytearray:
         """Octets for the transport, empty where there are none."""
