@@ -94,6 +94,37 @@ SCRIPTS = """
     < ACK 1 6
     > RST 6
 
+-- the user timeout is "for any state" (3.10.8), SYN_SENT too | user_timeout=5000000000
+    connect
+    > SYN 0
+    > in=1 SYN 0
+    > in=2 SYN 0
+    +2.01
+    = CLOSED
+    ! timed out
+
+-- the user timeout is made shorter while something is outstanding
+    @ESTABLISHED
+    ! connected
+    send 5
+    > ACK 1 1 len=5
+    > in=1 ACK 1 1 len=5
+    set user_timeout=2000000000
+    +1.01
+    = CLOSED
+    ! timed out
+
+-- the user timeout is made longer while something is outstanding | user_timeout=2000000000
+    @ESTABLISHED
+    send 5
+    > ACK 1 1 len=5
+    set user_timeout=5000000000
+    > in=1 ACK 1 1 len=5
+    > in=2 ACK 1 1 len=5
+    = ESTABLISHED
+    +2.01
+    = CLOSED
+
 -- zero window: probes after RTO, then ever later (3.8.6.1, MUST-36, SHLD-29, SHLD-30); acknowledged, for ever (MUST-37)
     @ESTABLISHED
     ! connected

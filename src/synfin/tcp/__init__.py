@@ -35,7 +35,8 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
 * A SYN in TIME_WAIT that is surely new begins a new connection (RFC 6191); others are challenged, not dropped.
 * A segment without timestamps on a connection that uses them is dropped in silence (RFC 7323 3.2), unless it is a RST.
 * The retransmission timeout starts at 1 s and never is less (RFC 6298 2.4); 3 s after a SYN that was sent again (5.7).
-* MSL is two minutes (3.4.2).  The user timeout is five minutes (3.9.1), for a SYN three (3.8.3).  It sends no RST.
+* MSL is two minutes (3.4.2).  The user timeout is five minutes (3.9.1), for a SYN three (3.8.3) if not less.  It
+  sends no RST.
 * ``close`` with unread data, and data after ``close``, are answered by a RST (3.6.1); ``shutdown`` is the RFC's CLOSE.
   After ``close`` FIN_WAIT_2 lasts a minute at most.
 * The Nagle algorithm holds back neither urgent data nor what a FIN ends.  What a silly window held back goes after one

@@ -97,7 +97,7 @@ def listen(c: Connection, packet: Packet, now: int) -> None:
     c.move(Cause.SYN, now)
     c.due_syn = True
     c.progress_at = now
-    c.timers[Timer.USER] = now + c.config.syn_timeout
+    c.timers[Timer.USER] = now + c.patience
 
 
 def learn(c: Connection, packet: Packet, opts: options.Options, now: int) -> None:

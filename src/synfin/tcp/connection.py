@@ -180,7 +180,7 @@ class Connection:
             self.active = True
             self.due_syn = True
             self.heard_at = self.progress_at = now
-            self.timers[Timer.USER] = now + self.config.syn_timeout
+            self.timers[Timer.USER] = now + self.patience
 
     def send(self, data: Buffer, now: int, *, urgent: bool = False) -> int:
         """Add octets to the stream; how many the buffer took.
@@ -242,6 +242,14 @@ class Connection:
         self.user_timeout = value
         self.timeout_fixed = True
         self.timeout_due = self.config.timeout_option
+        if self.timers[Timer.USER] != NEVER:
+            self.timers[Timer.USER] = self.progress_at + self.patience
+
+    @property
+    def patience(self) -> int:
+        """How long no progress is borne; the user timeout is "for any state" (3.10.8), a SYN has its own as well."""
+        opening = self.state in OPENING
+        return min(self.config.syn_timeout, self.user_timeout) if opening else self.user_timeout
 
     def adopt_timeout(self, wish: int) -> None:
         """The peer's user timeout option, in seconds: the longer one counts, within limits (RFC 5482 3.1)."""
@@ -369,7 +377,7 @@ def _time_wait_over(c: Connection, now: int) -> None:
 
 def _user_timeout(c: Connection, now: int) -> None:
     opening = c.state in (State.SYN_SENT, State.SYN_RECEIVED)
-    limit = c.config.syn_timeout if opening else c.user_timeout
+    limit = c.patience
     if not opening and not len(c.board) and not len(c.queue) and not (c.fin_wanted and not c.fin_sent):
         return
     if now - c.progress_at < limit:

@@ -271,10 +271,6 @@ class Host:
         connection.shutdown(now)
         self._touched(_key(connection), connection, now)
 
-    def ready(self, connection: Connection) -> None:
-        """Ask a connection in the next ``take_output``: its options were changed."""
-        self._busy[connection] = None
-
     def close(self, connection: Connection, now: int) -> None:
         """CLOSE of both directions."""
         connection.close(now)

@@ -51,10 +51,9 @@ class Socket:
         """Change options (fields of ``Config``); those spoken of in the SYN no longer once it is sent."""
         self.config = _chosen(self.config, choices)
         if self.connection is not None:
-            self.host.choose(self.connection, self.config)
-            self.host.ready(self.connection)
             if "user_timeout" in choices:
                 self.connection.choose_timeout(self.config.user_timeout)
+            self.host.choose(self.connection, self.config)
 
     def bind(self, port: int, address: str | bytes | None = None) -> None:
         """Choose the local port (0: any, RFC 6056) and address (None: any); UsageError when they cannot be."""
