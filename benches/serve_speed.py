@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -77,41 +77,46 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         place = Path(folder)
         credentials(place)
-        everywhere = {"own": lambda: synfin(place, 2), "nginx": lambda: nginx(place, True)}
-        fresh = {"own": lambda: synfin(place, 0), "nginx": lambda: nginx(place, False)}
-        if asked.own:
-            del everywhere["nginx"], fresh["nginx"]
-        usual = [stack.enter_context(make()) for make in everywhere.values()]
-        forgetful = [stack.enter_context(make()) for make in fresh.values()]
-        bare = [] if asked.own else [stack.enter_context(plain_asyncio(place))]
         print(f"one core for each server in its turn; {asked.rounds} rounds of {asked.seconds} s\n")
-        print(f"{'':34}{'':16}{'a second':>12}{'x nginx':>9}{'CPU us each':>13}{'x nginx':>9}")
-        for told, servers, count, words in (
-            ("requests, 50 connections", usual + bare, 50, []),
-            ("requests, 1000 connections", usual + bare, 1000, []),
-            ("connections, full handshakes", forgetful, 50, ["-H", "Connection: close"]),
-            ("connections, resumed", usual, 50, ["-H", "Connection: close"]),
-        ):
-            cell(told, servers, asked, lambda s, c=count, w=words: wrk(s, asked.seconds, c, w))
-        for told, word in (("one large file, HTTP/1.1, MB", "--http1.1"), ("one large file, HTTP/2, MB", "--http2")):
-            cell(told, usual, asked, lambda s, w=word: curl(s, w))
-        for server in usual + bare:
-            idle(server, asked.idle)
+        makers = [lambda: synfin(place, 2)] if asked.own else [lambda: synfin(place, 2), lambda: nginx(place, True)]
+        peers = [] if asked.own else [lambda: plain_asyncio(place)]
+        for make in makers + peers:
+            with make() as server:  # fresh, so that nothing an earlier crowd left behind is used again
+                idle(server, asked.idle)
+        usual = [stack.enter_context(make()) for make in makers]
+        bare = [stack.enter_context(make()) for make in peers]
+        forgetful = [stack.enter_context(synfin(place, 0))]
+        if not asked.own:
+            forgetful.append(stack.enter_context(nginx(place, False)))
+        print(f"\n{'':34}{'':16}{'a second':>12}{'x nginx':>9}{'CPU us each':>13}{'x nginx':>9}")
+        cell("requests, 50 connections", usual + bare, asked, lambda s, t: wrk(s, t, 50))
+        cell("requests, 1000 connections", usual + bare, asked, lambda s, t: wrk(s, t, 1000))
+        cell("connections, full handshakes", forgetful, asked, lambda s, t: wrk(s, t, 50, "-H", "Connection: close"))
+        cell("connections, resumed", usual, asked, resumed)
+        cell("one large file, HTTP/1.1, MB", usual, asked, lambda s, _: curl(s, "--http1.1"))
+        cell("one large file, HTTP/2, MB", usual, asked, lambda s, _: curl(s, "--http2"))
 
 
-def cell(told: str, servers: list[Server], asked: argparse.Namespace, ask: Callable[[Server], int]) -> None:
-    """One line for each server, which take turns."""
+def cell(told: str, servers: list[Server], asked: argparse.Namespace, ask: Callable[[Server, int], float]) -> None:
+    """One line for each server, which take turns.
+
+    A crowd has to shake hands before it asks, so each measurement is the difference of a long one and a short one.
+    """
     speeds: dict[str, list[float]] = {server.name: [] for server in servers}
     costs: dict[str, list[float]] = {server.name: [] for server in servers}
     for _ in range(asked.rounds):
         for server in servers:
-            cpu, begin = server.cpu(), time.perf_counter()
-            done = ask(server)
-            speeds[server.name].append(done / (time.perf_counter() - begin))
-            costs[server.name].append(1e6 * (server.cpu() - cpu) / done if done else float("nan"))
+            found = []
+            for seconds in (asked.seconds, 3 * asked.seconds) if "1000" in told else (0, asked.seconds):
+                cpu, begin = server.cpu(), time.perf_counter()
+                done = ask(server, seconds) if seconds else 0
+                found.append((done, time.perf_counter() - begin, server.cpu() - cpu))
+            done, spent, cpu = (long - short for short, long in zip(*found, strict=True))
+            speeds[server.name].append(done / spent)
+            costs[server.name].append(1e6 * cpu / done if done else float("nan"))
     base = "nginx" if "nginx" in speeds else servers[0].name
-    for name, found in speeds.items():
-        speed, cost = statistics.median(found), statistics.median(costs[name])
+    for name, all_speeds in speeds.items():
+        speed, cost = statistics.median(all_speeds), statistics.median(costs[name])
         against = speed / statistics.median(speeds[base])
         cheaper = statistics.median(costs[base]) / cost if cost else float("nan")
         print(f"{told:34}{name:16}{speed:12,.0f}{against:9.2f}{cost:13,.1f}{cheaper:9.2f}", flush=True)
@@ -121,7 +126,7 @@ def cell(told: str, servers: list[Server], asked: argparse.Namespace, ask: Calla
 # ---------------------------------------------------------------- clients
 
 
-def wrk(server: Server, seconds: int, connections: int, words: list[str]) -> int:
+def wrk(server: Server, seconds: int, connections: int, *words: str) -> int:
     """Requests answered with 200."""
     done = subprocess.run(
         ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s", *words, f"https://127.0.0.1:{server.port}/small"],
@@ -146,11 +151,42 @@ def curl(server: Server, word: str) -> float:
     return LARGE / 1e6
 
 
-def idle(server: Server, count: int) -> None:
-    """What a connection costs that has been served and waits."""
+def client_context() -> ssl.SSLContext:
+    """A client that judges nothing."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context
+
+
+def resumed(server: Server, seconds: int) -> int:
+    """Connections that resumed a session, a request on each; three clients at a time (wrk has no sessions)."""
+    pids, reader, writer = [], *os.pipe()
+    for _ in range(3):
+        pids.append(os.fork())
+        if not pids[-1]:
+            count, session, context = -1, None, client_context()
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                plain = socket.create_connection(("127.0.0.1", server.port))
+                with context.wrap_socket(plain, session=session) as sock:
+                    sock.sendall(b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    while sock.recv(1 << 16):
+                        pass
+                    count += session is None or bool(sock.session_reused)
+                    session = session or sock.session
+            os.write(writer, b"%d\n" % count)
+            os._exit(0)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        return sum(map(int, lines)) or 1
+
+
+def idle(server: Server, count: int) -> None:
+    """What a connection costs that has been served and waits."""
+    context = client_context()
     held: list[ssl.SSLSocket] = []
 
     def more(number: int) -> None:
@@ -225,7 +261,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def synfin(place: Path, tickets: int) -> Iterator[Server]:
+def synfin(place: Path, tickets: int) -> AbstractContextManager[Server]:
     """Ours."""
     port = free_port()
     words = [
@@ -236,7 +272,7 @@ def synfin(place: Path, tickets: int) -> Iterator[Server]:
     return running("synfin serve", [sys.executable, "-m", "synfin.cli.main", *words], port)
 
 
-def nginx(place: Path, resume: bool) -> Iterator[Server]:
+def nginx(place: Path, resume: bool) -> AbstractContextManager[Server]:
     """nginx, one process."""
     port = free_port()
     conf = place / f"nginx-{port}.conf"
@@ -259,7 +295,7 @@ def nginx(place: Path, resume: bool) -> Iterator[Server]:
     return running("nginx", ["nginx", "-p", str(place), "-c", str(conf)], port)
 
 
-def plain_asyncio(place: Path) -> Iterator[Server]:
+def plain_asyncio(place: Path) -> AbstractContextManager[Server]:
     """asyncio and ssl."""
     port = free_port()
     here = [sys.executable, "-m", "benches.serve_speed_peer", str(port), str(place), str(SMALL)]

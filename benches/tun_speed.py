@@ -30,6 +30,7 @@ from synfin.drive.own_pipe import OwnPipe
 from synfin.drive.streams import TlsStream
 from synfin.drive.tun import Tun
 from synfin.drive.wire_link import Link
+from synfin.errors import UsageError
 from synfin.sim import Conditions
 from tests.tls import ends
 
@@ -46,8 +47,12 @@ def main() -> None:
     asked = options.parse_args()
     gc.freeze()  # as the command line does
     gc.set_threshold(100_000)
-    namespace.become_admin()
-    namespace.unshare(namespace.NEWNET)
+    try:
+        namespace.become_admin()
+        namespace.unshare(namespace.NEWNET)
+    except (UsageError, OSError) as error:
+        print(f"our TCP behind TUN is not measured: {error}")
+        return
     from synfin.drive import netlink
 
     netlink.up("lo")
@@ -62,7 +67,11 @@ def main() -> None:
     asyncio.run(rates())
     if shutil.which("nginx") and shutil.which("curl"):
         https(300_000_000)
-    if asked.pytcp:
+    else:
+        print("HTTPS is not measured: that needs nginx and curl")
+    if not asked.pytcp:
+        print("PyTCP is not measured: --pytcp names a Python that has it")
+    else:
         other = pytcp(asked.pytcp, 5_000_000)
         if other:
             print(f"PyTCP, kernel -> PyTCP: {other * 1000:.3f} MB/s; ours is {received / other:.0f} x")
