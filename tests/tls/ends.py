@@ -191,7 +191,7 @@ class Foreign:
             self.error = error
         return None
 
-    def turn(self, data: bytes) -> bytes:
+    def turn(self, data: bytes | bytearray) -> bytes:
         """Give it octets, let it work, take its octets."""
         if data:
             self.inward.write(data)

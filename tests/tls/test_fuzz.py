@@ -54,7 +54,7 @@ def flights(version: int, mutual: bool) -> tuple[tuple[str, bytes], ...]:
         for receiver, giver, taker in (("server", one, two), ("client", two, one)):
             data = giver.take_output(NOW)
             if data:
-                found.append((receiver, data))
+                found.append((receiver, bytes(data)))
                 taker.receive(data, NOW)
         if one.facts and two.facts and not said:
             said = True
