@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MESSAGE_HASH = 254
 
+_MAKE = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "md5": hashlib.md5, "sha1": hashlib.sha1}
+
 
 class Transcript:
     """Handshake messages in order.  With ``keep`` the octets stay readable (TLS 1.2 CertificateVerify signs them)."""
@@ -38,7 +40,7 @@ class Transcript:
         """Name the hash: ("sha256",), ("sha384",), or ("md5", "sha1") below TLS 1.2.  Once; ValueError after that."""
         if self._contexts:
             raise ValueError("the transcript's hash is chosen already")
-        self._contexts = tuple([hashlib.new(name, self._waiting) for name in hash_names])
+        self._contexts = tuple([_MAKE[name](self._waiting) for name in hash_names])
         if not self._keep:
             self._waiting = bytearray()
 
