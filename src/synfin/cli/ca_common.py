@@ -58,7 +58,7 @@ def life(**spans: float | None) -> timedelta | None:
     for name, value in given.items():
         hours = value * {"years": 365 * 24, "days": 24, "hours": 1}[name]
         if not 0 < hours <= 1000 * 365 * 24:
-            raise UsageError(f"--{name} {value:g}: nothing can live that long")
+            raise UsageError(f"--{name} {value:g}: more than nothing, and at most a thousand years")
         return timedelta(hours=hours)
     return None
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.x509 import ocsp
+
 from synfin import tls
 from synfin.cli.ca_common import opened, password_file
 from synfin.errors import PeerError, UsageError
 from synfin.pki import mint
-from synfin.pki.keys import KINDS, load_key, make_key
+from synfin.pki.keys import KINDS, PrivateKey, load_key, make_key
+from synfin.pki.store import Store
 from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import pem_certificates
 from synfin.tls.config import GROUPS, OPTIONAL_SUITES, SUITES_12, SUITES_13, TLS12, TLS13
@@ -87,7 +90,7 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
             raise UsageError("--key without --cert: a key needs its certificate")
         credentials, root, by = _issued(wanted)
         names = ", ".join(wanted.names)
-        told = f"made for this run, for {names}; {by}"
+        told = f"for {names}, {by}" if wanted.ca_store is not None else f"made for this run, for {names}; {by}"
     low, high = (
         _version(text, option) for text, option in ((wanted.tls_min, "--tls-min"), (wanted.tls_max, "--tls-max"))
     )
@@ -95,8 +98,8 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
         raise UsageError(f"--tls-min {wanted.tls_min} is above --tls-max {wanted.tls_max}")
     protocols = wanted.alpn or ("" if raw else "h2,http/1.1,http/1.0")
     alpn = tuple(word.strip().encode() for word in protocols.split(",") if word.strip() and wanted.alpn != "none")
-    if any(len(word) > 255 for word in alpn):
-        raise UsageError("--alpn: a protocol's name has at most 255 characters")
+    if any(len(word) > 255 or not word.decode().isprintable() or b" " in word for word in alpn):
+        raise UsageError(f"--alpn {wanted.alpn}: names of 1 to 255 letters, separated by commas, such as h2,http/1.1")
     mode, verify, authorities = _clients(wanted)
     if not 0 <= wanted.tickets <= 32:
         raise UsageError(f"--tickets {wanted.tickets}: 0 to 32")
@@ -136,7 +139,7 @@ def _brought(wanted: Wanted, warnings: list[str]) -> list[tls.Credential]:
     if len(wanted.keys) > len(wanted.certs):
         raise UsageError("more --key than --cert: give them in pairs, in the same order")
     password = None if wanted.password_file is None else password_file(wanted.password_file, "--password-file")
-    staple = None if wanted.ocsp is None else read(wanted.ocsp, "--ocsp")
+    staple = None if wanted.ocsp is None else _staple(wanted.ocsp, warnings)
     found = []
     for place, path in enumerate(wanted.certs):
         data = read(path, "--cert")
@@ -165,6 +168,22 @@ def _brought(wanted: Wanted, warnings: list[str]) -> list[tls.Credential]:
         found.append(credential)
         warnings += _lifetime(path, chain)
     return found
+
+
+def _staple(path: Path, warnings: list[str]) -> bytes:
+    """An OCSP response; whether it is good is left to clients, as that may be what is tested."""
+    data = read(path, "--ocsp")
+    try:
+        found = ocsp.load_der_ocsp_response(data)
+        good = found.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL
+        end = found.next_update_utc if good else None
+    except ValueError:
+        raise UsageError(f"--ocsp {path}: no OCSP response in DER; synfin ca ocsp --staple makes one") from None
+    if not good:
+        warnings.append(f"--ocsp {path}: says {found.response_status.name.lower()}; clients will refuse it")
+    elif end is not None and end < datetime.now(UTC):
+        warnings.append(f"--ocsp {path}: ran out on {end:%Y-%m-%d}; clients will refuse it")
+    return data
 
 
 def _lifetime(path: Path, chain: tuple[bytes, ...]) -> list[str]:
@@ -207,11 +226,16 @@ def _issued(wanted: Wanted) -> tuple[list[tls.Credential], bytes, str]:
         store = opened(wanted.ca_store, file=wanted.password_file)
         by = next((name for name in store.authorities() if name != "root"), "root")
         above = store.above(by)
+        told = "issued"
         for kind in kinds:
-            issued = store.issue(order, now, by=by, kind=kind)
-            key = load_key((issued.folder / "key.pem").read_bytes())
-            found.append(tls.Credential((issued.walk.certificate, *above[:-1]), key))
-        return found, mint.pem(above[-1]), f"issued by {by} of {wanted.ca_store}"
+            known = _known(store, by, order, kind, now)
+            if known is None:
+                folder = store.issue(order, now, by=by, kind=kind).folder
+                known = (folder / "certificate.pem").read_bytes(), load_key((folder / "key.pem").read_bytes())
+            else:
+                told = "issued before"
+            found.append(tls.Credential((*pem_certificates(known[0])[:1], *above[:-1]), known[1]))
+        return found, mint.pem(above[-1]), f"{told} by {by} of {wanted.ca_store}"
     if wanted.password_file is not None:
         raise UsageError("--password-file without --cert or --ca-store: there is nothing to open")
     root = mint.self_signed(mint.root_order("synfin serve, for this run only", now, life=LIFE), make_key("p256"))
@@ -219,6 +243,33 @@ def _issued(wanted: Wanted) -> tuple[list[tls.Credential], bytes, str]:
         leaf = mint.signed(order, make_key(kind), root)
         found.append(tls.Credential((leaf.der,), leaf.key))
     return found, root.pem, "by a root that nobody trusts yet"
+
+
+def _known(store: Store, by: str, order: mint.Order, kind: str, now: datetime) -> tuple[bytes, PrivateKey] | None:
+    """A certificate (PEM) and key that were issued before and still do for a day: the same names, the same kind."""
+    for entry in reversed(store.ledger(by)):
+        folder = store.folder / entry.folder
+        late = datetime.fromisoformat(entry.not_after) < now + timedelta(days=1)
+        if entry.revoked or late or not entry.names or set(entry.names) != set(order.names):
+            continue
+        try:
+            certificate, key = (folder / "certificate.pem").read_bytes(), load_key((folder / "key.pem").read_bytes())
+        except (OSError, UsageError):
+            continue
+        ders = pem_certificates(certificate)
+        if ders and _like(key, kind) and not certificate_facts(ders[0]).must_staple:
+            return certificate, key
+    return None
+
+
+def _like(key: PrivateKey, kind: str) -> bool:
+    """Whether a key is of ``kind``."""
+    curve, size = getattr(key, "curve", None), getattr(key, "key_size", None)
+    if kind.startswith("rsa"):
+        return curve is None and size == int(kind[3:])
+    if curve is not None:
+        return bool(curve.name == f"secp{kind[1:]}r1")
+    return type(key).__name__.lower().startswith(kind.replace("-", ""))
 
 
 def _clients(wanted: Wanted) -> tuple[str | None, tls.PathVerifier | None, tuple[bytes, ...]]:

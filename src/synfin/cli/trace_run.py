@@ -131,6 +131,8 @@ def run(
         if path is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synfin-trace-"))
             path = Path(folder) / "trace.pcapng"
+        elif path.exists() and not path.is_file():
+            raise UsageError(f"-w {path}: is no file; the capture is read again at the end")
         logs = [stack.enter_context(key_log_file(keylog))] if keylog is not None else []
         sink = stack.enter_context(_body(page.body)) if page.body else None
         why = may_capture()
@@ -218,8 +220,17 @@ def _observed(path: Path, hops: list[t.Hop]) -> Told:
             a, b = connection.a, connection.b
             if a.port in probes:  # its outcome is told with the connection it explains
                 judgement = HEALTHY
-            found.append((connection, judgement, owner.get((b.ip, b.port, a.port))))
+            hop = owner.get((b.ip, b.port, a.port))
+            if hop is not None and hop.port not in (None, a.port):
+                judgement = _outdone(judgement)
+            found.append((connection, judgement, hop))
     return sorted(found, key=lambda one: one[0].id)
+
+
+def _outdone(judgement: Judgement) -> Judgement:
+    """What was found about an address that failed where another one answered: a warning at most."""
+    milder = [replace(one, severity=min(one.severity, Severity.WARNING)) for one in judgement.findings]
+    return replace(judgement, findings=tuple(milder))
 
 
 def _probes(hops: list[t.Hop]) -> set[int]:
@@ -238,9 +249,11 @@ def _judged(done: Done, page: Page, write: Path | None) -> None:
     lines: list[str] = []
     if not page.silent:
         probes = _probes(done.hops)
-        for connection, _, _ in done.told:
+        several = len({id(hop) for _, _, hop in done.told if hop is not None}) > 1
+        for connection, _, hop in done.told:
             if connection.a.port not in probes and (time := budget_line(connection)):
-                lines += say.labelled("Time", [time], page.room, page.paint)
+                which = f"{hop.number + 1}. " if several and hop is not None else ""
+                lines += say.labelled("Time", [f"{which}{time}"], page.room, page.paint)
         lines += say.labelled("Capture", [_captured(done, write)], page.room, page.paint)
     if page.verbose:
         for connection, judgement, _ in done.told:

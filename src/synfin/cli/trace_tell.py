@@ -83,7 +83,11 @@ class Teller:
                 if attempt.fate != "connected":
                     where = say.where(attempt.address, attempt.port)
                     why = f" ({attempt.why.lower()})" if attempt.fate in ("unreachable", "failed") else ""
-                    yield from self._put("TCP", [f"{where} {attempt.fate}{why} after {say.spent(attempt.seconds)}"])
+                    took = say.spent(attempt.seconds)
+                    told = f"{attempt.fate}{why} after {took}"
+                    if attempt.fate == "given up":
+                        told = f"had not answered after {took}, when another address did"
+                    yield from self._put("TCP", [f"{where} {told}"])
             case t.Connected():
                 yield from self._put("TCP", [self._connected(step)])
             case t.Shook():

@@ -185,6 +185,11 @@ class Hop:
     tried: list[tuple[str, int, int]] = field(default_factory=list)
 
     @property
+    def port(self) -> int | None:
+        """Our port of the connection that was made, None where none was."""
+        return next((step.local[1] for step in self.steps if isinstance(step, Connected)), None)
+
+    @property
     def cause(self) -> Cause | None:
         """Why it failed, None where it did not."""
         return next((step.cause for step in self.steps if isinstance(step, Failed)), None)

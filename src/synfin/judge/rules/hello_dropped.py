@@ -40,7 +40,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     server = 1 - fate.client
     seqs = [rows.seq[i] for i in fate.carried]
     repeats = max(seqs.count(seq) for seq in set(seqs)) - 1
-    for i in range(fate.first + 1, len(rows)):
+    left = fate.close is not None and fate.close.side == fate.client
+    for i in range(fate.first + 1, fate.close.place if fate.close is not None and left else len(rows)):
         if rows.sender[i] == server and (rows.flags[i] & (SYN | RST) or repeats < 2 or not rows.flags[i] & FIN):
             return None  # it answered something: a reset, a repeated SYN,ACK; a late FIN is its own time limit
     first, last = rows.time[fate.first], rows.time[fate.carried[-1]]
