@@ -13,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synfin.errors import PeerError, UsageError
-from synfin.http.client import Answer, Body, Done, Head, Http1, Http2, Limits, Request, checked
+from synfin.http.client import Answer, Body, Done, Head, Limits, Request, checked
+from synfin.http.client1 import Http1
+from synfin.http.client2 import Http2
 
 GET = Request("GET", "https", "www.example.org", "/a?b=c", (("User-Agent", "test"), ("Accept", "*/*")))
 POST = Request("POST", "https", "www.example.org", "/", (("X-One", "ä"),), b"x" * 200_000)

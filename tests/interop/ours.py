@@ -25,7 +25,9 @@ from synfin.drive.streams import Pipe
 from synfin.http.app import Answer
 from synfin.http.app import Request as AppRequest
 from synfin.http.app_echo import echo
-from synfin.http.client import Body, Done, Exchange, Head, Http1, Http2, Request
+from synfin.http.client import Body, Done, Exchange, Head, Request
+from synfin.http.client1 import Http1
+from synfin.http.client2 import Http2
 from synfin.wire.tls import registry
 from tests.interop import chains
 from tests.interop.cells import HOST, NAME, Cell

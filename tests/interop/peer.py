@@ -9,7 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from synfin.http.client import Http2, Request
+from synfin.http.client import Request
+from synfin.http.client2 import Http2
 from tests.interop.cells import NAME, Cell, Told
 from tests.interop.ours import Asked
 

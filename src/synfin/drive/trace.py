@@ -46,7 +46,9 @@ from synfin.drive.trace_steps import (
 )
 from synfin.drive.trace_trust import Trust, Witness
 from synfin.errors import PeerError, UsageError
-from synfin.http.client import Body, Done, Exchange, Fields, Head, Http1, Http2, Request
+from synfin.http.client import Body, Done, Exchange, Fields, Head, Request
+from synfin.http.client1 import Http1
+from synfin.http.client2 import Http2
 from synfin.spec.certroots import RootSet
 from synfin.wire.codec import Buffer
 

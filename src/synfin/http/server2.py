@@ -24,6 +24,7 @@ from hyperframe.exceptions import HyperframeError
 
 from synfin.errors import PeerError
 from synfin.http.app import Answer, Body, Budget, Refusal, Request, split_target, wrong_target
+from synfin.http.faults import h2_fault
 
 #: Error codes of RFC 9113 7.
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FRAME_SIZE_ERROR, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 0, 1, 2, 6, 9, 11
@@ -38,30 +39,6 @@ RESETS = 200
 _FRAME, PREFACE_SIZE = 1 << 14, 24
 #: Octets of a frame's header; we send frames that fill a TLS record with it.
 _HEADER = 9
-
-_VIOLATIONS: tuple[tuple[type[Exception], str], ...] = (
-    (h2.exceptions.FrameTooLargeError, "h2_bad_frame_size"),
-    (h2.exceptions.FrameDataMissingError, "h2_bad_frame_size"),
-    (h2.exceptions.FlowControlError, "h2_flow_control"),
-    (h2.exceptions.InvalidSettingsValueError, "h2_bad_settings"),
-    (h2.exceptions.DenialOfServiceError, "h2_bad_header_block"),
-    (HPACKError, "h2_bad_header_block"),
-    (HyperframeError, "h2_bad_frame_size"),
-)
-
-
-def violation_of(error: Exception) -> PeerError:
-    """What h2 found, by its name in our vocabulary."""
-    said = str(error)
-    for kind, name in _VIOLATIONS:
-        if isinstance(error, kind):
-            return PeerError(name, "", said)
-    lower = said.lower()
-    if "preamble" in lower:
-        return PeerError("h2_bad_preface", "the preface", said)
-    if "header" in lower:
-        return PeerError("h2_bad_header_block", "", said)
-    return PeerError("h2_stream_state", "", said)
 
 
 def _wrong(method: str, target: str) -> Refusal | None:
@@ -168,7 +145,7 @@ class Http2:
                 if found and isinstance(found[-1], h2.events.ConnectionTerminated):
                     self._left(found[-1])
         except (h2.exceptions.H2Error, HPACKError, HyperframeError) as error:
-            told = violation_of(error)
+            told = h2_fault(error)
             if told.violation == "h2_bad_preface":  # the one case where h2 says nothing itself
                 self._conn.close_connection(PROTOCOL_ERROR)
             elif "decoding header block" in str(error):  # h2 calls it PROTOCOL_ERROR (RFC 9113 4.3)

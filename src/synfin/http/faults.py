@@ -1,0 +1,32 @@
+"""What h2 found wrong with a peer's frames, by its name in ``spec.violations`` (RFC 9113 5.4)."""
+
+from __future__ import annotations
+
+import h2.exceptions
+from hpack.exceptions import HPACKError
+from hyperframe.exceptions import HyperframeError
+
+from synfin.errors import PeerError
+
+_VIOLATIONS: tuple[tuple[type[Exception], str, str], ...] = (
+    (h2.exceptions.FrameTooLargeError, "h2_bad_frame_size", "a frame"),
+    (h2.exceptions.FrameDataMissingError, "h2_bad_frame_size", "a frame"),
+    (h2.exceptions.FlowControlError, "h2_flow_control", "data within the window"),
+    (h2.exceptions.InvalidSettingsValueError, "h2_bad_settings", "a setting"),
+    (h2.exceptions.DenialOfServiceError, "h2_bad_header_block", "a header block"),
+    (HPACKError, "h2_bad_header_block", "a header block"),
+    (HyperframeError, "h2_bad_frame_size", "a frame"),
+)
+
+
+def h2_fault(error: Exception) -> PeerError:
+    """The violation behind an exception of h2, hpack or hyperframe."""
+    said = str(error) or type(error).__name__
+    for kind, name, expected in _VIOLATIONS:
+        if isinstance(error, kind):
+            return PeerError(name, expected, said)
+    if "preamble" in said.lower():
+        return PeerError("h2_bad_preface", "the preface", said)
+    if "header" in said.lower():
+        return PeerError("h2_bad_header_block", "a header block", said)
+    return PeerError("h2_stream_state", "a frame that may come now", said)
