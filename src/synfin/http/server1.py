@@ -39,6 +39,7 @@ class Http1:
         self.max_head = max_head
         self.max_body = max_body
         self._held = bytearray()
+        self._looked = 0  # octets of it in which no head ends
         self._body: h11.Connection | None = None  # while a body is read
         self._head: tuple[Request, bool] | None = None
         self._parts: list[bytes] = []
@@ -107,13 +108,15 @@ class Http1:
             if not held.startswith((b"\n", b"\r\n")):
                 return Refusal(400, "http_bad_start_line", "a lone carriage return")
             del held[:cut]
+            self._looked = 0
             self._empty += 1
             if self._empty > _EMPTY_LINES:
                 return Refusal(400, "http_bad_start_line", "empty lines without end")
         if not held:
             return None
-        end = _BLANK.search(held, 0, self.max_head + 4)
+        end = _BLANK.search(held, self._looked, self.max_head + 4)
         if end is None:
+            self._looked = max(0, len(held) - 3)
             if len(held) > self.max_head:
                 return Refusal(431, "http_bad_field", f"a head of more than {self.max_head} octets")
             if held[0] < 0x21 or held[0] > 0x7E:
@@ -124,6 +127,7 @@ class Http1:
         self._empty = 0
         head = bytes(held[: end.end()])
         del held[: end.end()]
+        self._looked = 0
         found = _remembered(head) if len(head) <= _SMALL else _read_head(head)
         if isinstance(found, Refusal):
             return found
