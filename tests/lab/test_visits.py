@@ -12,11 +12,13 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from synfin.errors import UsageError
+from synfin.http.client1 import Http1
+from synfin.http.client2 import Http2
 from synfin.judge.engine import Context, judge_each
 from synfin.judge.model import Severity
 from synfin.lab import keys
 from synfin.lab.captures import observe_octets
-from synfin.lab.speakers import Answerer, Answerer2, Asker, Asker2, Page, Speaker
+from synfin.lab.speakers import Answerer, Answerer2, Asker, Page, Speaker
 from synfin.lab.visits import FALSE, REQUEST, TRUE, Attack, Kind, Scene, visits
 from synfin.observe.story import Connection
 from synfin.sim import Network, Talks, Tamperer
@@ -145,7 +147,7 @@ def test_garbled_http_ends_the_visit(version: int) -> None:
     path.change = lambda p: p._replace(payload=b"\0" * len(p.payload)) if p.sport == 80 and p.payload else p
     page = Page((("Content-Length", "2"),), b"hi")
     server = Speaker(network, bob, Answerer(page) if version == 1 else Answerer2(page), None, float)
-    client = Speaker(network, alice, Asker(REQUEST) if version == 1 else Asker2(REQUEST), None, float)
+    client = Speaker(network, alice, Asker(Http1(REQUEST) if version == 1 else Http2(REQUEST)), None, float)
     Talks(bob).listen(80, lambda: server)
     Talks(alice).connect("192.0.2.2", 80, client)
     network.run(until=10**10)

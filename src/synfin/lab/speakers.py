@@ -1,6 +1,6 @@
 """Who speaks in a scene: one end of one connection in the simulated network, with TCP, TLS if there is one, and HTTP.
 
-``Speaker`` carries octets between the TCP of its host and its TLS engine, and what that opens to the HTTP of h11 or h2.
+``Speaker`` carries octets between the TCP of its host and its TLS engine, and what that opens to its HTTP.
 It behaves as programs do: a client closes when it has its answer, a server closes after the client, and who meets a
 fault says so by an alert and leaves.
 """
@@ -14,10 +14,12 @@ from typing import Protocol
 import h11
 from h2.config import H2Configuration
 from h2.connection import H2Connection
-from h2.events import DataReceived, RequestReceived, StreamEnded
+from h2.events import RequestReceived, StreamEnded
 from h2.exceptions import ProtocolError
 
 from synfin import tls
+from synfin.errors import PeerError
+from synfin.http.client import Body, Done, Exchange
 from synfin.sim import HostNode, Network, Talk
 from synfin.tcp import Connection
 from synfin.wire.codec import Buffer
@@ -25,14 +27,6 @@ from synfin.wire.codec import Buffer
 MILLISECOND = 1_000_000
 
 Pairs = tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client asks."""
-
-    target: str
-    headers: Pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,34 +53,28 @@ class Http(Protocol):
 
 
 class Asker:
-    """A client's HTTP/1.1."""
+    """A client, as ``synfin trace`` is one."""
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._http = h11.Connection(h11.CLIENT)
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
         self.body = bytearray()
         self.complete = False
 
     def begin(self) -> bytes:
         """The request."""
-        asked = h11.Request(method="GET", target=self._request.target, headers=list(self._request.headers))
-        return (self._http.send(asked) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
+        return self._exchange.output()
 
     def take(self, data: bytes) -> bytes:
-        """Octets of the answer."""
-        self._http.receive_data(data)
-        while not self.complete:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA or event is h11.PAUSED:
-                break
-            if isinstance(event, h11.Data):
+        """Octets of the answer.  PeerError for what they must not be."""
+        for event in self._exchange.receive(data):
+            if isinstance(event, Body):
                 self.body += event.data
-            self.complete = isinstance(event, h11.EndOfMessage)
-        return b""
+            self.complete = self.complete or isinstance(event, Done)
+        return self._exchange.output()
 
     def leave(self) -> bytes:
-        """HTTP/1.1 has no farewell."""
-        return b""
+        """GOAWAY, in HTTP/2."""
+        return self._exchange.goodbye()
 
 
 class Answerer:
@@ -126,37 +114,6 @@ class Answerer:
         return b""
 
 
-class Asker2:
-    """A client's HTTP/2."""
-
-    def __init__(self, request: Request) -> None:
-        self._request = request
-        self._http = H2Connection(H2Configuration(client_side=True, header_encoding=None))
-        self.body = bytearray()
-        self.complete = False
-
-    def begin(self) -> bytes:
-        """The preface and the request, on stream 1."""
-        host = dict(self._request.headers)["Host"]
-        head = [(":method", "GET"), (":scheme", "https"), (":authority", host), (":path", self._request.target)]
-        self._http.initiate_connection()
-        self._http.send_headers(1, head + _lower(self._request.headers), end_stream=True)
-        return self._http.data_to_send()
-
-    def take(self, data: bytes) -> bytes:
-        """Octets of the answer."""
-        for event in self._http.receive_data(data):
-            if isinstance(event, DataReceived):
-                self.body += event.data
-            self.complete = self.complete or isinstance(event, StreamEnded)
-        return self._http.data_to_send()
-
-    def leave(self) -> bytes:
-        """GOAWAY."""
-        self._http.close_connection()
-        return self._http.data_to_send()
-
-
 class Answerer2:
     """A server's HTTP/2: the same page whatever is asked."""
 
@@ -191,8 +148,8 @@ class Answerer2:
 
 
 def _lower(headers: Pairs) -> list[tuple[str, str]]:
-    """As HTTP/2 writes field names, without what ``:authority`` says."""
-    return [(name.lower(), value) for name, value in headers if name != "Host"]
+    """As HTTP/2 writes field names."""
+    return [(name.lower(), value) for name, value in headers]
 
 
 class Speaker(Talk):
@@ -275,7 +232,7 @@ class Speaker(Talk):
             return
         try:
             self._say(self.http.take(data))
-        except (h11.RemoteProtocolError, ProtocolError) as error:
+        except (PeerError, h11.RemoteProtocolError, ProtocolError) as error:
             self.garbled = str(error)
             self._hang_up()
             return

@@ -19,8 +19,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from synfin import tls
 from synfin.errors import UsageError
+from synfin.http.client import Request
+from synfin.http.client1 import Http1
+from synfin.http.client2 import Http2
 from synfin.lab.keys import Authority, SceneClient, authority, entropy, server_credential
-from synfin.lab.speakers import Answerer, Answerer2, Asker, Asker2, Http, Page, Request, Speaker
+from synfin.lab.speakers import Answerer, Answerer2, Asker, Http, Page, Speaker
 from synfin.sim import Conditions, HostNode, Network, Talks, Tamperer
 from synfin.sim.tap import Reel, Tap
 from synfin.tcp import Config, Icmp, Packet
@@ -133,8 +136,11 @@ class Scene:
 
 
 REQUEST = Request(
+    "GET",
+    "https",
+    NAME,
     "/order?id=4711",
-    (("Host", NAME), ("User-Agent", "alice/1.0"), ("Accept", "text/html"), ("Cookie", "session=7f3a9c51")),
+    (("User-Agent", "alice/1.0"), ("Accept", "text/html"), ("Cookie", "session=7f3a9c51")),
 )
 
 
@@ -294,7 +300,7 @@ class _Run:
             )
             draw = entropy(self.seed, f"client {number}")
             engine = SceneClient(config, NAME, now=self.clock(start), entropy=draw)
-        http = Asker2(REQUEST) if secure and self.kind is Kind.HTTP2 else Asker(REQUEST)
+        http = Asker(Http2(REQUEST) if secure and self.kind is Kind.HTTP2 else Http1(REQUEST))
         speaker = Speaker(network, self.alice, http, engine, self.clock)
         self.talks.connect(BOB, 443 if secure else 80, speaker)
         network.run(until=start + _EVERY - SECOND)
@@ -328,7 +334,7 @@ def _party(name: str, speaker: Speaker) -> Party:
 
 
 def _got(http: Http) -> bytes:
-    if isinstance(http, Asker | Asker2):
+    if isinstance(http, Asker):
         return bytes(http.body)
     return http.target.encode() if isinstance(http, Answerer | Answerer2) else b""
 
