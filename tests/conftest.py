@@ -1,6 +1,9 @@
 """Settings shared by all tests."""
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.folders import remove_all
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("suite")
@@ -9,3 +12,8 @@ settings.load_profile("suite")
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Octets are named by their kind alone: fresh keys and times in an id would differ between parallel workers."""
     return argname if isinstance(val, bytes | bytearray) else None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave nothing in the folder of temporary files."""
+    remove_all()

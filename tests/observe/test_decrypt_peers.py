@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -18,6 +16,7 @@ from synfin.observe.tlswatch import watch_tls
 from synfin.spec.keys import master_secret
 from synfin.spec.protection import sealers_12
 from synfin.spec.rsa import premaster_from_rsa
+from tests.support.folders import folder
 from tests.support.tlspeers import (
     CLIENT,
     LEGACY,
@@ -217,7 +216,7 @@ def test_key_log_lines_of_the_rsa_kind() -> None:
     assert story is not None
     exchange = next(message for message in story.messages if message.type == 16).body.exchange
     premaster = premaster_from_rsa(rsa_key(), exchange)
-    path = Path(mkdtemp(prefix="synfin-")) / "keys"
+    path = folder() / "keys"
     path.write_text(f"RSA {exchange[:8].hex()} {premaster.hex()}\n")
     opened(watch_tls(pair, keylog=read_keylog(path)).tls)
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 from cryptography import x509
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
+from tests.support.folders import folder
 from tests.support.minted import Minted, mint
 from tests.support.tlspeers import CLIENT, SERVER, Talk
 
@@ -72,7 +72,7 @@ def client_certificate(trusted: bool) -> tuple[Minted, ...]:
 
 @cache
 def _folder() -> Path:
-    return Path(mkdtemp(prefix="synfin-tls-"))
+    return folder()
 
 
 def _load(context: ssl.SSLContext, certificates: Sequence[Minted]) -> None:

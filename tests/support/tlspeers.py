@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -22,6 +21,7 @@ from cryptography.x509.oid import NameOID
 
 from synfin.capture.keylog import KeyLog, read_keylog
 from synfin.observe.stream import ByteStream, Piece
+from tests.support.folders import folder
 
 CLIENT, SERVER = 0, 1
 #: OpenSSL options Python has no name for.
@@ -74,7 +74,7 @@ def _identity(kind: str) -> Identity:
         .add_extension(x509.SubjectAlternativeName([x509.DNSName("server.example")]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    pem = Path(mkdtemp(prefix="synfin-")) / f"{kind}.pem"
+    pem = folder() / f"{kind}.pem"
     pem.write_bytes(
         certificate.public_bytes(serialization.Encoding.PEM)
         + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -197,7 +197,7 @@ def converse(
     close: bool = True,
 ) -> tuple[Talk, KeyLog]:
     """A whole conversation and its key log."""
-    log = Path(mkdtemp(prefix="synfin-")) / "keys"
+    log = folder() / "keys"
     client.keylog_filename = str(log)
     talk = Talk.between(client, server, session=session)
     talk.handshake()

@@ -124,7 +124,7 @@ def trusted(given: list[str], ca: Path) -> Trust:
 
 
 def _system() -> Path:
-    from synfin.drive.programs import system_bundle
+    from synfin.drive.bundle import system_bundle
 
     found = system_bundle()
     if found is None:

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synfin.drive.programs import BROWSER, system_bundle
+from synfin.drive.bundle import system_bundle
+from synfin.drive.programs import BROWSER
 from synfin.errors import UsageError
 from synfin.spec.certroots import pem_certificates
 

@@ -25,17 +25,11 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
+from synfin.drive.bundle import system_bundle
 from synfin.errors import UsageError
 from synfin.pki.mint import UNREADABLE, pem
 from synfin.spec.certroots import pem_certificates
 
-#: Where systems keep the roots they trust, in one file.
-BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine, Arch
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, RHEL
-    "/etc/ssl/ca-bundle.pem",  # openSUSE
-    "/etc/ssl/cert.pem",  # BSDs, macOS
-)
 #: Variables naming a file that replaces the store.
 REPLACING = (
     "SSL_CERT_FILE",  # OpenSSL, and with it Python, Ruby, PHP; Go; rustls-native-certs
@@ -61,11 +55,6 @@ BROWSER = re.compile(r"(chrom|google-chrome|brave|msedge|microsoft-edge|vivaldi|
 
 _PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 _FROM_TERMINAL = 0x80  # si_code SI_KERNEL: the terminal sent it, to the program too
-
-
-def system_bundle() -> Path | None:
-    """The file with the roots of this system, where it is known."""
-    return next((path for path in map(Path, BUNDLES) if path.is_file()), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from synfin.drive.bundle import system_bundle
 from synfin.errors import PeerError, UsageError
 from synfin.pki.keys import load_key
 from synfin.spec.certcheck import ChainVerdict, Severity, check_chain
@@ -23,13 +24,6 @@ from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import RootSet, pem_certificates
 from synfin.tls import Credential, PathVerifier, Presented
 
-#: Where bundles are kept, by distribution.
-_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
 #: Problems of a leaf that do not depend on the path above it.
 _OF_LEAVES = frozenset({"name_mismatch", "wildcard_too_deep", "wrong_usage"})
 
@@ -71,9 +65,9 @@ def load_trust(cacerts: Sequence[Path]) -> Trust:
     if named:
         return Trust(tuple(_pem(Path(named), "SSL_CERT_FILE")), named)
     paths = ssl.get_default_verify_paths()
-    for name in (paths.cafile, *_BUNDLES):
-        if name and Path(name).is_file():
-            return Trust(tuple(_pem(Path(name), "the system's roots")), name)
+    found = Path(paths.cafile) if paths.cafile and Path(paths.cafile).is_file() else system_bundle()
+    if found is not None:
+        return Trust(tuple(_pem(found, "the system's roots")), str(found))
     raise UsageError("no trusted roots were found on this system; give some with --cacert FILE")
 
 
