@@ -35,6 +35,7 @@ __all__ = [
     "SocketListener",
     "SocketPipe",
     "Source",
+    "Stream",
     "TcpInfo",
     "TlsStream",
     "TruncatedError",
@@ -314,6 +315,22 @@ class TlsStream:
         """Reset the connection at once."""
         self._closing = True
         self.pipe.abort()
+
+
+class Stream(Protocol):
+    """What HTTP goes over: a ``TlsStream``, or a ``PlainStream``."""
+
+    async def read(self) -> bytes:
+        """The next octets, b"" at the end."""
+
+    async def write(self, data: Buffer) -> None:
+        """Send."""
+
+    async def close(self, *, drain: float) -> None:
+        """Say goodbye and wait a moment for the other's."""
+
+    def abort(self) -> None:
+        """Reset."""
 
 
 class PlainStream:

@@ -13,7 +13,6 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from synfin import tls
 from synfin.drive import clock
@@ -21,10 +20,10 @@ from synfin.drive.capture import LiveCapture, PduCapture
 from synfin.drive.capture_pipe import TappedPipe
 from synfin.drive.eyeballs import Attempt, connect_socket, interleave, race
 from synfin.drive.lookup import look_up, name_servers
-from synfin.drive.streams import Pipe, PlainStream, TlsStream, TruncatedError
+from synfin.drive.streams import Pipe, PlainStream, Stream, TlsStream, TruncatedError
 from synfin.drive.tcpinfo import TcpInfo
-from synfin.drive.trace_ask import Ask, redirected
-from synfin.drive.trace_causes import broken, no_address, unreached
+from synfin.drive.trace_ask import Ask
+from synfin.drive.trace_causes import broken, late, no_address, unreached
 from synfin.drive.trace_probe import WORDLESS, answers_short, shorter
 from synfin.drive.trace_steps import (
     Answered,
@@ -50,7 +49,6 @@ from synfin.http.client import Body, Done, Exchange, Fields, Head, Request
 from synfin.http.client1 import Http1
 from synfin.http.client2 import Http2
 from synfin.spec.certroots import RootSet
-from synfin.wire.codec import Buffer
 
 Address = tuple[str, int]
 #: Makes the connection of an attempt; tells address and own port before the first packet, where the stack can.
@@ -63,23 +61,6 @@ TELL = 0.002
 #: Seconds given to the server to close after us.
 GOODBYE = 1.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_PRIVATE = frozenset({"authorization", "cookie", "proxy-authorization"})
-
-
-class Stream(Protocol):
-    """What HTTP goes over: TLS, or a pipe as it is."""
-
-    async def read(self) -> bytes:
-        """The next octets, b"" at the end."""
-
-    async def write(self, data: Buffer) -> None:
-        """Send."""
-
-    async def close(self, *, drain: float) -> None:
-        """Say goodbye and wait a moment for the other's."""
-
-    def abort(self) -> None:
-        """Reset."""
 
 
 class _HopError(Exception):
@@ -121,7 +102,7 @@ class Run:
             async with asyncio.timeout(self.ask.max_seconds):
                 await self._follow()
         except TimeoutError:
-            self._failed(self._late(self.ask.max_seconds, "--max-time"))
+            self._failed(late(self._step, self.ask.max_seconds, "--max-time"))
         finally:
             self._spill()
         return self.hops
@@ -144,7 +125,7 @@ class Run:
                 return
             left -= 1
             try:
-                ask = self._next(ask, head, location)
+                ask = ask.redirected(head.status, location)
             except UsageError as error:
                 self._failed(Cause("redirect", f"the redirect leads nowhere: {error}"))
                 return
@@ -170,18 +151,6 @@ class Run:
     def _failed(self, cause: Cause) -> None:
         self._tell(Failed(cause))
 
-    def _next(self, ask: Ask, head: Head, location: str) -> Ask:
-        """The ask of the next hop (RFC 9110 15.4); what is secret stays with its host."""
-        url = redirected(ask.url, location)
-        method, body, fields = ask.method, ask.body, ask.fields
-        if head.status == 303 or (head.status in (301, 302) and method == "POST"):
-            body = b""
-            method = method if method == "HEAD" else "GET"
-            fields = tuple(one for one in fields if one[0].lower() not in ("content-type", "content-length"))
-        if (url.scheme, url.host, url.port) != (ask.url.scheme, ask.url.host, ask.url.port):
-            fields = tuple(one for one in fields if one[0].lower() not in _PRIVATE | {"host"})
-        return replace(ask, url=url, method=method, body=body, fields=fields)
-
     # ------------------------------------------------------------ one hop
 
     async def _hop(self, ask: Ask) -> None:
@@ -204,7 +173,7 @@ class Run:
                     else:
                         stream = secure = await self._secure(pipe, *hello)
             except TimeoutError:
-                raise _HopError(self._late(ask.connect_seconds, "--connect-timeout")) from None
+                raise _HopError(late(self._step, ask.connect_seconds, "--connect-timeout")) from None
             await self._exchange(ask, pipe, stream, secure)
         except _HopError as stop:
             if pipe is not None:
@@ -219,7 +188,7 @@ class Run:
 
     async def _reach(self, ask: Ask) -> Pipe:
         """A connection to whoever answers first."""
-        host, port = _target(ask)
+        host, port = ask.place
         if isinstance(self.capture, LiveCapture):
             self.capture.watch_names(name_servers(), [host])
         fixed = ask.resolve.get((ask.url.host, ask.url.port))
@@ -392,7 +361,7 @@ class Run:
                     elif isinstance(event, Body):
                         octets += len(event.data)
                         start += event.data[: START - len(start)]
-                        if self.body is not None and not self._leads_on(ask, final):
+                        if self.body is not None and not self._leads_on(final):
                             self.body(event.data)
                     elif isinstance(event, Done):
                         took = time.monotonic() - first
@@ -414,19 +383,9 @@ class Run:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
 
-    def _leads_on(self, ask: Ask, head: Head | None) -> bool:
+    def _leads_on(self, head: Head | None) -> bool:
         """Whether this answer only points to the one that is wanted."""
         return bool(self.ask.follow and head is not None and head.status in _REDIRECTS)
-
-    def _late(self, seconds: float | None, option: str) -> Cause:
-        told = f"after {seconds:g} s ({option})"
-        if self._step == "dns":
-            return Cause("dns", f"timed out {told}: the name was not looked up")
-        if self._step == "tcp":
-            return Cause("tcp", f"timed out {told}: no address answered", "syn_unanswered")
-        if self._step == "tls":
-            return Cause("tls", f"timed out {told}: the TLS handshake was not finished", "no_answer")
-        return Cause("http", f"timed out {told}: the answer was not complete")
 
 
 def _shown(request: Request, two: bool) -> Fields:
@@ -434,15 +393,6 @@ def _shown(request: Request, two: bool) -> Fields:
     if any(name.lower() == "host" for name, _ in request.fields):
         return request.fields
     return ((":authority" if two else "Host", request.authority), *request.fields)
-
-
-def _target(ask: Ask) -> Address:
-    """Where to connect, by ``--connect-to``."""
-    url = ask.url
-    for host, port, other, other_port in ask.connect_to:
-        if host in ("", url.host) and port in (0, url.port):
-            return other or url.host, other_port or url.port
-    return url.host, url.port
 
 
 async def _written(stream: Stream, queue: asyncio.Queue[bytes]) -> None:

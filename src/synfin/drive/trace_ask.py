@@ -7,7 +7,7 @@ that are not ASCII go in their xn-- form (RFC 5891).  What cannot be asked for i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
@@ -95,6 +95,10 @@ def redirected(url: Url, location: str) -> Url:
     return parse_url(quote(joined, safe="/?#%!$&'()*+,;=:@-._~[]{}|\\^`\"<>"))
 
 
+#: Fields that are for one host only.
+_SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One trace, completely: request, TLS, time.  Seconds are None where there is no limit."""
@@ -117,6 +121,30 @@ class Ask:
     resolve: Mapping[tuple[str, int], tuple[str, ...]] = field(default_factory=dict)
     connect_to: tuple[tuple[str, int, str, int], ...] = ()
     most_body: int | None = 64 << 20  # octets read of a body that goes nowhere
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port to connect to, by ``connect_to``."""
+        url = self.url
+        for host, port, other, other_port in self.connect_to:
+            if host in ("", url.host) and port in (0, url.port):
+                return other or url.host, other_port or url.port
+        return url.host, url.port
+
+    def redirected(self, status: int, location: str) -> Ask:
+        """The ask after a redirect (RFC 9110 15.4); what is secret stays with its host.
+
+        UsageError where ``location`` is nothing that can be asked.
+        """
+        url = redirected(self.url, location)
+        method, body, fields = self.method, self.body, self.fields
+        if status == 303 or (status in (301, 302) and method == "POST"):
+            body = b""
+            method = method if method == "HEAD" else "GET"
+            fields = tuple(one for one in fields if one[0].lower() not in ("content-type", "content-length"))
+        if (url.scheme, url.host, url.port) != (self.url.scheme, self.url.host, self.url.port):
+            fields = tuple(one for one in fields if one[0].lower() not in _SECRET | {"host"})
+        return replace(self, url=url, method=method, body=body, fields=fields)
 
 
 def suites_of(text: str) -> tuple[int, ...]:

@@ -49,3 +49,15 @@ def broken(step: str, error: PeerError | OSError) -> Cause:
         name = "reset_in_handshake" if step == "tls" else "reset"
         return Cause(step, f"the server reset the connection {where}", name)
     return Cause(step, (os.strerror(error.errno) if error.errno else str(error)).lower())
+
+
+def late(step: str, seconds: float | None, option: str) -> Cause:
+    """The cause where the time of ``option`` was up in ``step``."""
+    told = f"after {seconds:g} s ({option})"
+    if step == "dns":
+        return Cause("dns", f"timed out {told}: the name was not looked up")
+    if step == "tcp":
+        return Cause("tcp", f"timed out {told}: no address answered", "syn_unanswered")
+    if step == "tls":
+        return Cause("tls", f"timed out {told}: the TLS handshake was not finished", "no_answer")
+    return Cause("http", f"timed out {told}: the answer was not complete")
