@@ -19,13 +19,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from synfin.drive.bundle import system_bundle
 from synfin.errors import PeerError, UsageError
 from synfin.pki.keys import load_key
-from synfin.spec.certcheck import ChainVerdict, Severity, check_chain
-from synfin.spec.certificates import certificate_facts
+from synfin.spec.certcheck import ChainVerdict, check_chain
 from synfin.spec.certroots import RootSet, pem_certificates
 from synfin.tls import Credential, PathVerifier, Presented
-
-#: Problems of a leaf that do not depend on the path above it.
-_OF_LEAVES = frozenset({"name_mismatch", "wildcard_too_deep", "wrong_usage"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,49 +132,10 @@ class Witness:
         self.presented = presented
         try:
             self._inner(presented)
-            self._leaf_fits()
         except PeerError as error:
-            if self._pinned(presented):
-                return
-            self.refusal = self._named(error)
+            self.refusal = error
             if not self._insecure:
-                raise self.refusal from None
-
-    def _leaf_fits(self) -> None:
-        """What clients refuse in a leaf whatever the path to it, and path verification lets pass."""
-        verdict = self.verdict()
-        for problem in verdict.problems if verdict is not None else ():
-            if problem.index == 0 and problem.name in _OF_LEAVES and problem.severity is Severity.ERROR:
-                raise PeerError(f"certificate_{problem.name}", "a certificate that holds", problem.sentence)
-
-    def _named(self, error: PeerError) -> PeerError:
-        """A better name for a refusal that has only a general one: the roots are known here."""
-        if error.violation != "certificate_refused" or self.presented is None:
-            return error
-        if "max depth" in error.got:
-            sent = len(self.presented.chain)
-            return PeerError("certificate_too_many", error.expected, f"a chain of {sent} certificates is too long")
-        verdict = self.verdict()
-        top = verdict.certificates[verdict.path[-1]] if verdict is not None and verdict.path else None
-        root = self._roots.issuer(top) if top is not None else None
-        now = int(self.presented.now * 1e9)
-        if root is not None and root.not_after is not None and root.not_after < now:
-            why = f"the trusted root {root.label} expired on {root.not_after_text[:10]}"
-            return PeerError("certificate_expired", error.expected, why)
-        return error
-
-    def _pinned(self, presented: Presented) -> bool:
-        """Whether the leaf itself is trusted, and nothing else is wrong with it: a self-signed one that was given.
-
-        Path verification wants a CA above a leaf; OpenSSL and curl take a leaf that somebody trusts by name.
-        """
-        facts = certificate_facts(presented.chain[0])
-        if not (facts.parsed and facts.self_signed and self._roots.has(facts)):
-            return False
-        verdict = self.verdict()
-        return verdict is not None and not any(
-            problem.severity is Severity.ERROR and problem.name != "self_signed" for problem in verdict.problems
-        )
+                raise
 
     def verdict(self) -> ChainVerdict | None:
         """All that is wrong with the chain, in order of gravity; None where none was presented."""

@@ -5,6 +5,10 @@ diagnosis is ``spec.certcheck``'s, which names the certificate and the rule.  A 
 chain, name and purpose for as long as every certificate of the path stays valid; a bad one never is.  Accepting any
 certificate takes a callable that says so by its name.
 
+Path verification looks little at the leaf and wants a CA above it.  So what clients refuse in any leaf is refused too
+(a wildcard too deep, a key usage or purpose that does not fit), and a self-signed leaf that is itself among the roots
+is accepted when nothing else is wrong with it, as OpenSSL and curl do: somebody trusts it by name.
+
 A stapled OCSP response must be good, CRLs that were given count (``revocation``), and a certificate that demands a
 staple (RFC 7633) is refused without one.
 """
@@ -23,13 +27,15 @@ from cryptography import x509
 from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
 from synfin.errors import PeerError
-from synfin.spec.certcheck import MAX_CHAIN, check_chain
+from synfin.spec.certcheck import MAX_CHAIN, ChainVerdict, Severity, check_chain
 from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import RootSet
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls.revocation import check_crls, check_staple
 from synfin.tls.signing import UNREADABLE, parse_certificate
 
+#: Problems of a leaf that depend neither on the path above it nor on time.
+_OF_LEAVES = frozenset({"name_mismatch", "wildcard_too_deep", "wrong_usage"})
 #: A client's certificate may name its holder by the subject alone (RFC 5280 4.1.2.6, 4.2.1.6), and many do.
 _CA = ExtensionPolicy.webpki_defaults_ca()
 _CLIENT = ExtensionPolicy.webpki_defaults_ee().may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
@@ -86,6 +92,9 @@ class PathVerifier:
         if known is not None and known[0] <= presented.now <= known[1]:
             return
         path = self._path(presented)
+        wrong = _wrong_leaf(presented.chain[0], presented.name, presented.purpose)
+        if wrong is not None:
+            raise PeerError(wrong[0], "a certificate that holds", wrong[1])
         if presented.stapled is None and certificate_facts(presented.chain[0]).must_staple:
             raise PeerError("certificate_must_staple", "a stapled OCSP response", "none")
         check_crls(path, self._crls)
@@ -114,7 +123,10 @@ class PathVerifier:
                 raise PeerError("certificate_name_mismatch", "a name to compare", "none was given")
             return policy.build_server_verifier(_subject(presented.name)).verify(leaf, others)
         except (VerificationError, *UNREADABLE) as error:
-            raise self._diagnosis(presented, str(error)) from None
+            verdict = self._verdict(presented)
+            if self._pinned(presented, verdict):
+                return [leaf]
+            raise self._diagnosis(presented, verdict, str(error)) from None
 
     def _policy_at(self, second: int) -> PolicyBuilder:
         """The policy at this time, which certificates count in whole seconds too; the last one is kept."""
@@ -122,9 +134,8 @@ class PathVerifier:
             self._timed = second, self._policy.time(datetime.fromtimestamp(second, UTC))
         return self._timed[1]
 
-    def _diagnosis(self, presented: Presented, told: str) -> PeerError:
-        """What is wrong with a chain that was refused: the gravest problem that has a name, else ``told``."""
-        verdict = check_chain(
+    def _verdict(self, presented: Presented) -> ChainVerdict:
+        return check_chain(
             presented.chain,
             name=presented.name,
             when_ns=int(presented.now * 1e9),
@@ -132,10 +143,41 @@ class PathVerifier:
             roots=self._set,
             stapled=presented.stapled is not None,
         )
+
+    def _pinned(self, presented: Presented, verdict: ChainVerdict) -> bool:
+        """Whether the leaf itself is among the roots, and nothing else is wrong with it."""
+        facts = certificate_facts(presented.chain[0])
+        return (
+            facts.parsed
+            and facts.self_signed
+            and self._set.has(facts)
+            and all(one.name == "self_signed" for one in verdict.problems if one.severity is Severity.ERROR)
+        )
+
+    def _diagnosis(self, presented: Presented, verdict: ChainVerdict, told: str) -> PeerError:
+        """What is wrong with a chain that was refused: the gravest problem that has a name, else ``told``."""
         for problem in verdict.problems:
             if f"certificate_{problem.name}" in VIOLATIONS:
                 return PeerError(f"certificate_{problem.name}", "a certificate that holds", problem.sentence)
-        return PeerError("certificate_refused", "a path to a root", told)
+        wanted = "a path to a root"
+        if "max depth" in told:
+            sent = len(presented.chain)
+            return PeerError("certificate_too_many", wanted, f"a chain of {sent} certificates is too long")
+        top = verdict.certificates[verdict.path[-1]] if verdict.path else None
+        root = self._set.issuer(top) if top is not None else None
+        if root is not None and root.not_after is not None and root.not_after < int(presented.now * 1e9):
+            why = f"the trusted root {root.label} expired on {root.not_after_text[:10]}"
+            return PeerError("certificate_expired", wanted, why)
+        return PeerError("certificate_refused", wanted, told)
+
+
+@lru_cache(maxsize=256)
+def _wrong_leaf(der: bytes, name: str | None, purpose: str) -> tuple[str, str] | None:
+    """What clients refuse in a leaf whatever the path to it: violation and sentence, None where there is nothing."""
+    for problem in check_chain((der,), name=name, when_ns=0, purpose=purpose).problems:
+        if problem.index == 0 and problem.name in _OF_LEAVES and problem.severity is Severity.ERROR:
+            return f"certificate_{problem.name}", problem.sentence
+    return None
 
 
 @lru_cache(maxsize=256)
