@@ -61,7 +61,7 @@ class Server:
 
 def main() -> None:
     options = argparse.ArgumentParser()
-    options.add_argument("--seconds", type=int, default=3, help="of one measurement")
+    options.add_argument("--seconds", type=int, default=2, help="of one measurement")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--own", action="store_true", help="only ours, without a peer")
     options.add_argument("--idle", type=int, default=2000, help="idle connections to weigh")
