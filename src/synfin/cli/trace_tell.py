@@ -60,7 +60,6 @@ class Teller:
 
     def __init__(self, page: Page) -> None:
         self._page = page
-        self._attempts = 0
         self._media = self._coding = ""
 
     def __call__(self, step: t.Step) -> None:

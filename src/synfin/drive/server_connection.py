@@ -34,13 +34,12 @@ class Connection:
     """One connection of a server."""
 
     __slots__ = (
-        "_answering", "_config", "_due", "_ending", "_handshake", "_late", "_loop", "_octets", "_requests", "_server",
+        "_answering", "_due", "_ending", "_handshake", "_late", "_loop", "_octets", "_requests", "_server",
         "_spoken", "_started", "idle", "pipe", "stream", "task",
     )  # fmt: skip
 
     def __init__(self, server: WebServer, pipe: Pipe, config: tls.ServerConfig | None) -> None:
         self._server = server
-        self._config = config
         self.pipe = pipe
         self.stream: TlsStream | PlainStream
         if config is None:

@@ -245,10 +245,6 @@ class TlsStream:
                     await self.pipe.send(out)
         return bytes(self._data.popleft())
 
-    def buffered(self) -> bool:
-        """Whether ``read`` would return at once."""
-        return bool(self._data) or self.ended
-
     async def write(self, data: Buffer) -> None:
         """Send ``data``; waits while the peer is slow.  The errors of ``read`` when the connection is over."""
         endpoint, pipe, size = self.endpoint, self.pipe, len(data)

@@ -109,6 +109,7 @@ class Observation:
             time_backwards=self._time_backwards,
             unread=tuple(notes.unread.most_common()),
             problems=tuple(str(problem) for problem in notes.problems),
+            more_problems=notes.more_problems,
             quic=self._quic.packets,
             opened=self._opened,
             early=self.flows.early,

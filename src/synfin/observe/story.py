@@ -151,3 +151,4 @@ class Quality:
     opened: int = 0  # connections whose TLS was decrypted, at least in part
     early: int = 0  # connections told before they were finished, because too many packets waited
     late: int = 0  # packets of connections that had been told already
+    more_problems: int = 0  # damage that was only counted

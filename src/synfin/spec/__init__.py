@@ -1,0 +1,1 @@
+"""The law both ends obey, blind to roles: states, key schedules, protection of records, certificates, violations."""

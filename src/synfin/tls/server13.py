@@ -51,7 +51,6 @@ class Progress:
     schedule: Schedule
     facts: Facts
     random: bytes
-    server_finished: bytes  # transcript hash there
 
 
 def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: int = 0, group: int = 0) -> State:
@@ -120,14 +119,13 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
             end.say_raw(certificate_request(config, b""))
         _authenticate(end, hello, transcript, *chosen)
     end.say_raw(finished(schedule.verify_data(schedule.server, transcript.digest())))
-    digest = transcript.digest()
-    schedule.application(digest)
+    schedule.application(transcript.digest())
     if sink is not None:
         end.log("CLIENT_TRAFFIC_SECRET_0", message.random, schedule.client_next, sink)
         end.log("SERVER_TRAFFIC_SECRET_0", message.random, schedule.server_next, sink)
         end.log("EXPORTER_SECRET", message.random, schedule.exporter_secret, sink)
     end.write_keys(schedule.protection(schedule.server_next))
-    progress = Progress(schedule, facts, message.random, digest)
+    progress = Progress(schedule, facts, message.random)
     if early and psk:
         traffic = early_traffic(name, secret, hello_hash)
         end.early_exporter = (name, early_exporter(name, secret, hello_hash))

@@ -1,0 +1,1 @@
+"""Story and findings to text, ladder, octets, JSON, SARIF: pure functions."""

@@ -22,8 +22,9 @@ def capture_notes(quality: Quality, total: int, shown: int, secrets: int = 0) ->
         yield "TLS secrets are embedded in the capture; no connection could be decrypted by them."
     for problem in quality.problems[:MOST_PROBLEMS]:
         yield f"Damage: {clean(problem)}"
-    if len(quality.problems) > MOST_PROBLEMS:
-        yield f"and {count(len(quality.problems) - MOST_PROBLEMS, 'more problem')} of the file."
+    more = len(quality.problems[MOST_PROBLEMS:]) + quality.more_problems
+    if more:
+        yield f"and {count(more, 'more problem')} of the file."
     if quality.unread:
         yield f"Not read: {listing(f'{clean(name)} ({number:,})' for name, number in quality.unread)}."
     if quality.quic:

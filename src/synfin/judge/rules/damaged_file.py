@@ -22,13 +22,13 @@ CODE = "CAP104"
 
 
 def check(quality: Quality) -> Finding | None:
-    """State it when the count is not zero."""
-    if not len(quality.problems):
+    """State it when there is any."""
+    if not quality.problems:
         return None
+    more = len(quality.problems) - 1 + quality.more_problems
     return counted(
         CODE,
-        f"the capture file is damaged: {quality.problems[0]}"
-        + (f" (and {len(quality.problems) - 1} more)" if len(quality.problems) > 1 else ""),
+        f"the capture file is damaged: {quality.problems[0]}" + (f" (and {more:,} more)" if more else ""),
         "What follows the damage may be missing; the rest was read as far as it goes.",
         "Copy the file again, or stop the capture in order (a file that is still being written ends in the middle).",
     )
