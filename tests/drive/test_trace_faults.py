@@ -79,7 +79,6 @@ def _trace(name: str, folder: Path) -> tuple[Hop, list[str]]:
 OF_CLIENTS = {"server_usage_on_client"}
 #: What this client takes though others do not, and whether the trace says what is wrong all the same.
 TAKEN = {
-    "rsa_1024": "weak_key",
     "wrong_order": "wrong_order",
     "huge_certificate": "",
     "p_521_only": "",

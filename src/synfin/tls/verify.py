@@ -6,7 +6,7 @@ chain, name and purpose for as long as every certificate of the path stays valid
 certificate takes a callable that says so by its name.
 
 Path verification looks little at the leaf and wants a CA above it.  So what clients refuse in any leaf is refused too
-(a wildcard too deep, a key usage or purpose that does not fit), and a self-signed leaf that is itself among the roots
+(a wildcard too deep, a usage that does not fit, a weak key), and a self-signed leaf that is itself among the roots
 is accepted when nothing else is wrong with it, as OpenSSL and curl do: somebody trusts it by name.
 
 A stapled OCSP response must be good, CRLs that were given count (``revocation``), and a certificate that demands a
@@ -35,7 +35,7 @@ from synfin.tls.revocation import check_crls, check_staple
 from synfin.tls.signing import UNREADABLE, parse_certificate
 
 #: Problems of a leaf that depend neither on the path above it nor on time.
-_OF_LEAVES = frozenset({"name_mismatch", "wildcard_too_deep", "wrong_usage"})
+_OF_LEAVES = frozenset({"name_mismatch", "wildcard_too_deep", "wrong_usage", "weak_key"})
 #: A client's certificate may name its holder by the subject alone (RFC 5280 4.1.2.6, 4.2.1.6), and many do.
 _CA = ExtensionPolicy.webpki_defaults_ca()
 _CLIENT = ExtensionPolicy.webpki_defaults_ee().may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
@@ -174,8 +174,9 @@ class PathVerifier:
 @lru_cache(maxsize=256)
 def _wrong_leaf(der: bytes, name: str | None, purpose: str) -> tuple[str, str] | None:
     """What clients refuse in a leaf whatever the path to it: violation and sentence, None where there is nothing."""
-    for problem in check_chain((der,), name=name, when_ns=0, purpose=purpose).problems:
-        if problem.index == 0 and problem.name in _OF_LEAVES and problem.severity is Severity.ERROR:
+    verdict = check_chain((der,), name=name, when_ns=0, purpose=purpose)
+    for problem in verdict.problems:
+        if problem.index == 0 and problem.name in _OF_LEAVES:
             return f"certificate_{problem.name}", problem.sentence
     return None
 
