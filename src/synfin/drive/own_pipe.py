@@ -14,6 +14,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from synfin.drive.tcpinfo import TcpInfo
+from synfin.drive.waiters import Waiters
 from synfin.spec.tcp_states import State
 from synfin.tcp import Connection, Kind, Listener
 from synfin.wire.codec import Buffer
@@ -46,7 +47,7 @@ class OwnPipe:
         self._eof_wanted = False
         self._inward: asyncio.Future[None] | None = None
         self._outward: deque[memoryview] = deque()  # taken from the user, not yet by the host
-        self._senders: list[asyncio.Future[None]] = []
+        self._senders = Waiters()
 
     @property
     def local(self) -> Address:
@@ -124,24 +125,12 @@ class OwnPipe:
             outward.popleft()
         if self._eof_wanted:
             host.shutdown(self.connection, now)
-        self._wake_senders()
+        self._senders.wake()
 
     async def _room(self) -> None:
-        waiter = self.stack.loop.create_future()
-        self._senders.append(waiter)
-        try:
-            await waiter
-        finally:
-            if waiter in self._senders:
-                self._senders.remove(waiter)
+        await self._senders.wait()
         if self._error is not None:
             raise self._error
-
-    def _wake_senders(self) -> None:
-        waiters, self._senders = self._senders, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
 
     async def send_eof(self) -> None:
         """Close our direction: a FIN after all that was sent.  Harmless on a broken connection."""
@@ -166,7 +155,7 @@ class OwnPipe:
             number, words = _FAILURES[kind]
             self._error = OSError(number, f"{words}: {detail}" if detail else words)
             self._outward.clear()
-            self._wake_senders()
+            self._senders.wake()
         elif kind == Kind.WRITABLE or (kind == Kind.CONNECTED and self._outward):
             self._push()
         if self._inward is not None and not self._inward.done():
@@ -197,7 +186,7 @@ class OwnPipe:
 
     def _done(self) -> None:
         self.stack.turn()
-        self._wake_senders()
+        self._senders.wake()
         if self._inward is not None and not self._inward.done():
             self._inward.set_result(None)
         if self.connection.state not in UNSENT:

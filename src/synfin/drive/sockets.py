@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from synfin.drive.tcpinfo import TcpInfo, tcp_info
+from synfin.drive.waiters import Waiters
 from synfin.wire.codec import Buffer
 
 #: Octets taken from the kernel in one call, and held at most for a reader that does not come.
@@ -58,7 +59,7 @@ class SocketPipe:
         self._reading = False
         self._outward: deque[memoryview] = deque()
         self._queued = 0
-        self._senders: list[asyncio.Future[None]] = []
+        self._senders = Waiters()
         self._closed = False
         self._watch()
 
@@ -150,13 +151,7 @@ class SocketPipe:
             await self._room()
 
     async def _room(self) -> None:
-        waiter = self._loop.create_future()
-        self._senders.append(waiter)
-        try:
-            await waiter
-        finally:
-            if waiter in self._senders:
-                self._senders.remove(waiter)
+        await self._senders.wait()
         if self._error is not None:
             raise self._error
 
@@ -183,13 +178,7 @@ class SocketPipe:
         if not outward:
             self._loop.remove_writer(self._sock.fileno())
         if self._queued <= LOW_WATER:
-            self._wake_senders()
-
-    def _wake_senders(self) -> None:
-        waiters, self._senders = self._senders, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            self._senders.wake()
 
     async def flush(self) -> None:
         """Wait until the kernel has taken all that was sent."""
@@ -215,7 +204,7 @@ class SocketPipe:
             self._loop.remove_writer(self._sock.fileno())
             self._outward.clear()
             self._queued = 0
-        self._wake_senders()
+        self._senders.wake()
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
