@@ -108,14 +108,19 @@ def test_a_path_mtu_hole_is_a_hole_and_with_icmp_it_is_not(folder: Path) -> None
     assert done.returncode == 28, "curl's code for a time-out"
     assert counted(done.stderr, "client", "too big")
     assert "TCP301" in codes(folder / "x.pcapng")
+    done = wire(folder, "--mtu", "1500:1300", "--black-hole", "--delay", "5ms", "-w", "x.pcapng", "--server", HTTP,
+                *fetch("-m", "3"))  # fmt: skip
+    assert done.returncode == 28
+    assert "TCP301" in codes(folder / "x.pcapng"), "the client's end shows it too: numbers that jump"
     done = wire(folder, "--mtu", "1300", "--server", HTTP, *fetch())
     assert done.returncode == 0, done.stderr
     assert whole(folder)
 
 
 def test_silence_and_lost_syns(folder: Path) -> None:
-    done = wire(folder, "--cut-at", "50000", "--server", HTTP, *fetch("-m", "2"))
+    done = wire(folder, "--cut-at", "50000", "-w", "x.pcapng", "--server", HTTP, *fetch("-m", "3"))
     assert done.returncode == 28
+    assert "HTP104" in codes(folder / "x.pcapng")
     assert counted(done.stderr, "client", "cut off")
     done = wire(folder, "--drop-syn", "1", "-w", "x.pcapng", "--server", HTTP, *fetch())
     assert done.returncode == 0

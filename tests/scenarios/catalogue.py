@@ -581,6 +581,16 @@ def far(rtt: float, version: str) -> Script:
     return Script(rtt=rtt).connect().play(flights(version=version)).close()
 
 
+def halted(wait: float, *, answered: bool = False, head: str = "Content-Length: 5000", shut: bool = False) -> Script:
+    """A part of an answer, silence, and a client that gives up; ``answered``: the server acknowledges its FIN."""
+    script = Script(port=80).connect().send(0, REQUEST)
+    script.send(1, f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode() + b"x" * 2000)
+    if shut:
+        script.line("a > b ACK win=0")
+    script.line("a > b FIN,ACK", wait)
+    return script.line("b > a ACK", 0.02) if answered else script.line("a > b FIN,ACK", 0.3)
+
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 NO_SUCH_CIPHER = {"version": "1.2", "client_ciphers": "ECDHE-RSA-AES128-GCM-SHA256"}
@@ -686,6 +696,17 @@ SCENARIOS: dict[str, Scenario] = {
         plain(CHUNKED + b"5\r\nhello\r\nzz\r\nno number\r\n"),
         (plain(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"), plain(OK), plain(CHUNKED + b"5\r\nhello\r\n")),
         also=(plain(frame(4, 0, 0)), plain(TWO_LENGTHS)),
+    ),
+    "HTP104": Scenario(
+        lambda: halted(4),
+        (
+            lambda: halted(0.5),
+            lambda: halted(4, head="Transfer-Encoding: chunked\r\n\r\nfff"),
+            lambda: halted(4, head="Content-Length: 2000"),
+            lambda: halted(4, shut=True),
+            plain(OK, wait=3),
+        ),
+        also=(lambda: halted(4, answered=True),),
     ),
     "HTP301": Scenario(h2(frame(3, 0, 1, (2).to_bytes(4, "big")), answered=False), (h2(goaway(0)), h2(), plain(OK))),
     "HTP102": Scenario(plain(OK, wait=3), (plain(OK, wait=0.3), plain(OK), idle_close), note=True),

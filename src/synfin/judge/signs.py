@@ -49,7 +49,7 @@ class Sign(IntFlag):
     QUIT = 1 << 6  # the TLS handshake ended and the client asked for nothing
     STALL = 1 << 7  # a side was held up
     HTTP = 1 << 8  # an exchange is unfinished or malformed
-    HOLE = 1 << 9  # octets that never arrived
+    HOLE = 1 << 9  # octets that never arrived, or were not captured
     LOSS = 1 << 10  # retransmissions
     PROXY = 1 << 11  # a proxy was asked
     SLOW = 1 << 12  # some answer took noticeably long
@@ -96,6 +96,8 @@ def signs(connection: Connection) -> Sign:
             found |= Sign.LOSS
         if side_a.marks.get("retransmission") or side_b.marks.get("retransmission") or side_a.marks.get("keep_alive"):
             found |= Sign.LOSS
+        if side_a.marks.get("lost_segment") or side_b.marks.get("lost_segment"):
+            found |= Sign.HOLE
     for stream in connection.streams:
         if stream.holes:
             found |= Sign.HOLE

@@ -1,0 +1,76 @@
+"""HTP104: the answer stops in the middle, and the client gives up waiting.
+
+What it sees.  A response with a Content-Length came in part; then nothing more for seconds, until the client closed.
+The client had acknowledged all that came and had room for more.
+
+Why it matters.  "Operation timed out with N out of M bytes received" (curl 28), a download that hangs, a page that is
+half there.
+
+How to fix.  What the server's TCP says to the client's close tells whom to ask.  It acknowledges, and its numbers show
+that it had sent no more: the program stopped (a lock, a dead backend, a full disk).  Nothing at all comes: the path or
+the machine went silent (a firewall or NAT that dropped the connection, a lost route, a crash); capture at the server.
+
+Confused with.  Large packets that do not pass (TCP301) are shown by numbers that jump.  A client that reads slowly
+shuts its window (TCP220).  Streams without an announced length may pause on purpose, and are not judged.
+
+References.  RFC 9110 8.6, RFC 9293 3.8.6, RFC 5461.
+"""
+
+from __future__ import annotations
+
+from synfin.judge.engine import Context
+from synfin.judge.facts import acknowledged, by, first_close, missed, round_trip
+from synfin.judge.model import Actor, Confidence, Finding
+from synfin.judge.telling import SECOND, at, end, finding, span
+from synfin.observe.story import Connection
+from synfin.wire.tcpflags import ACK
+
+CODE = "HTP104"
+
+#: A silence that is no pause: this long, and this many round trips.
+SILENCE, TRIPS = 3 * SECOND // 2, 20
+
+
+def check(connection: Connection, context: Context) -> Finding | None:
+    """Fire when the client leaves a response of announced length after a long silence in its middle."""
+    http, close = connection.http, first_close(connection)
+    if http is None or close is None or connection.tcp.source != "packets" or missed(connection):
+        return None
+    response = next((m for m in http.messages if m.kind == "response" and not m.complete), None)
+    if response is None or response.framing != "length" or response.declared is None or response.sender == close.side:
+        return None
+    server, rows = response.sender, connection.rows
+    carried = [i for i in range(close.place) if rows.sender[i] == server and rows.load_len[i]]
+    if not carried or any(rows.sender[i] == server and rows.load_len[i] for i in range(close.place, len(rows))):
+        return None
+    last = carried[-1]
+    silence = close.time - rows.time[last]
+    if silence < max(SILENCE, TRIPS * round_trip(connection)):
+        return None
+    windows = [rows.window[i] for i in by(connection, 1 - server, ACK) if i < close.place]
+    if acknowledged(connection, server) < connection.streams[server].end or not windows or not windows[-1]:
+        return None
+    alive = next((i for i in by(connection, server, ACK) if i > close.place), None)
+    came = f"{response.body} of {response.declared} octets of the body"
+    if alive is not None:
+        then = f"The server's TCP answered the close (packet {rows.number[alive]}) and shows that it had sent no more."
+        todo = "Server's operator: the program stopped in the middle of its answer; look for what it waited for."
+    else:
+        then = "The server's end did not answer the close either."
+        todo = (
+            "Network's operator: find what silences the connection after so long or so much (firewall, NAT, route), "
+            "or whether the server's machine went away."
+        )
+    return finding(
+        CODE,
+        f"the answer of {end(connection, server)} stopped after {came}; the client gave up",
+        f"The last octets came {at(connection, rows.time[last])} (packet {rows.number[last]}), and the client "
+        f"acknowledged them. After {span(silence)} of silence it closed (packet {close.packet}). {then}",
+        todo,
+        [response.packets[0], rows.number[last], close.packet, None if alive is None else rows.number[alive]],
+        actor=Actor.SERVER if alive is not None else Actor.UNDECIDABLE,
+        sure=Confidence.LIKELY if alive is not None else Confidence.POSSIBLE,
+        reason="the response says how long it is, everything that came was acknowledged, and nothing more came",
+        disproof="a capture at the server in which it goes on sending" if alive is None else "octets sent later",
+        next_capture="at the server, to see whether it went on sending" if alive is None else "",
+    )
