@@ -22,9 +22,9 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synfin.observe.http2_frames import PREFACE
 from synfin.observe.httpwatch import watch_http
 from synfin.observe.story_http import H2Event, HttpStory
+from synfin.wire.http2 import PREFACE
 from tests.support.streams import MS, Said, chopped, talk
 
 ASK = [(":method", "GET"), (":scheme", "https"), (":path", "/a"), (":authority", "example.org"), ("x-one", "1")]

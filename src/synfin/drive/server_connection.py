@@ -15,8 +15,9 @@ from synfin.drive.server_seen import connection_seen
 from synfin.drive.streams import AlertError, Pipe, PlainStream, TlsStream, TruncatedError
 from synfin.errors import PeerError
 from synfin.http.app import Answer, Refusal, Request, json_answer, told
-from synfin.http.server1 import PREFACE, Http1, answer_head, bodiless, pieces
+from synfin.http.server1 import Http1, answer_head, bodiless, pieces
 from synfin.http.server2 import Http2
+from synfin.wire.http2 import PREFACE
 from synfin.wire.tls.registry import version_name
 
 if TYPE_CHECKING:

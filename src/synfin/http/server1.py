@@ -16,6 +16,7 @@ from functools import lru_cache
 import h11
 
 from synfin.http.app import Answer, Budget, Refusal, Request, reason, split_target, wrong_target
+from synfin.wire.http2 import PREFACE
 
 _BLANK = re.compile(rb"\n\r?\n")
 #: Host (RFC 9110 7.2, RFC 3986 3.2.2) and the beginning of a target that is a URI.
@@ -25,8 +26,6 @@ _SPELLED = {"etag": "ETag", "x-content-type-options": "X-Content-Type-Options"}
 #: Heads longer than this are not remembered.
 _SMALL = 2048
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-#: The beginning of HTTP/2 where nobody negotiated it (RFC 9113 3.4).
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #: The empty line that some clients send before a request, and no flood of them.
 _EMPTY_LINES = 64
 

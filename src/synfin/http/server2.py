@@ -25,6 +25,7 @@ from hyperframe.exceptions import HyperframeError
 from synfin.errors import PeerError
 from synfin.http.app import Answer, Body, Budget, Refusal, Request, split_target, wrong_target
 from synfin.http.faults import h2_fault
+from synfin.wire.http2 import PREFACE
 
 #: Error codes of RFC 9113 7.
 NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FRAME_SIZE_ERROR, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 0, 1, 2, 6, 9, 11
@@ -35,8 +36,8 @@ WINDOW = 1 << 20
 MAX_STREAMS = 128
 #: Streams a peer may open and reset again beyond those it lets us answer.
 RESETS = 200
-#: Octets of the longest frame we take and send, and of the client's preface.
-_FRAME, PREFACE_SIZE = 1 << 14, 24
+#: Octets of the longest frame we take and send.
+_FRAME = 1 << 14
 #: Octets of a frame's header; we send frames that fill a TLS record with it.
 _HEADER = 9
 
@@ -111,7 +112,7 @@ class Http2:
         self._turns: deque[int] = deque()
         self._held: dict[int, int] = {}  # stream -> octets of its body out of the budget
         self._resets = 0
-        self._skip = PREFACE_SIZE  # octets until the next frame's header
+        self._skip = len(PREFACE)  # octets until the next frame's header
         self._header = b""  # the beginning of one
         self._had = 0  # octets of it that came before
         self._first = True  # no frame came yet

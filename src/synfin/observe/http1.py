@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from synfin.observe.cursor import Side
 from synfin.observe.evidence import Evidence
-from synfin.observe.http2_frames import PREFACE
 from synfin.observe.story_http import HttpMessage
 from synfin.wire import http1 as wire
+from synfin.wire.http2 import PREFACE
 
 #: Octets of a head that are looked through for its blank line; servers stop at 8 to 64 KiB.
 MAX_HEAD = 256 * 1024

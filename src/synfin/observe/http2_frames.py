@@ -10,8 +10,7 @@ import struct
 from typing import NamedTuple
 
 from synfin.observe.cursor import Side
-
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+from synfin.wire.http2 import PREFACE
 
 LOST = -1  # the type of a mark that stands where octets are missing or are no frames
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = range(10)

@@ -11,10 +11,10 @@ from synfin.observe.cursor import Side
 from synfin.observe.evidence import Evidence
 from synfin.observe.http1 import Reader
 from synfin.observe.http2 import Reader2
-from synfin.observe.http2_frames import PREFACE
 from synfin.observe.story_http import HttpMessage, HttpStory
 from synfin.observe.stream import ByteStream
 from synfin.wire.http1 import looks_like_head, starts_message
+from synfin.wire.http2 import PREFACE
 
 #: What a start line or the blank line before it may begin with, and how much of a line is looked at.
 _FIRST = frozenset(bytes((octet,)) for octet in b"\r\nABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")

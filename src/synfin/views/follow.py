@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from synfin.observe.http2_frames import DATA, PREFACE
+from synfin.observe.http2_frames import DATA
 from synfin.observe.http2_frames import Framed as Frame
 from synfin.observe.story import Connection
 from synfin.observe.story_http import HttpStory
@@ -20,6 +20,7 @@ from synfin.views.frames import SAID, fields, frames_of, message_of, speaks, tit
 from synfin.views.outcome import SIDES
 from synfin.views.paint import PLAIN, Paint
 from synfin.views.words import clean, count, moment, ranges, wrap
+from synfin.wire.http2 import PREFACE
 
 
 class Turn(NamedTuple):

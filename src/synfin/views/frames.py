@@ -17,7 +17,6 @@ from synfin.observe.http2_frames import (
     LOST,
     PADDED,
     PING,
-    PREFACE,
     PRIORITY,
     PUSH_PROMISE,
     RST_STREAM,
@@ -30,7 +29,7 @@ from synfin.observe.story_http import HttpMessage, HttpStory
 from synfin.observe.stream import ByteStream
 from synfin.views.words import clean, count
 from synfin.wire.codec import Span
-from synfin.wire.http2 import SETTING_NAMES, error_name
+from synfin.wire.http2 import PREFACE, SETTING_NAMES, error_name
 
 _NAMES = {
     DATA: "DATA", HEADERS: "HEADERS", PRIORITY: "PRIORITY", RST_STREAM: "RST_STREAM", SETTINGS: "SETTINGS",

@@ -1,6 +1,9 @@
-"""The numbers of HTTP/2 and their names: error codes and settings (RFC 9113 7 and 6.5.2, IANA's registries)."""
+"""The words of HTTP/2: its preface, and the names of error codes and settings (RFC 9113 3.4, 7 and 6.5.2)."""
 
 from __future__ import annotations
+
+#: What a client says first.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 #: Error codes by number (RFC 9113 7).
 ERROR_NAMES = {
