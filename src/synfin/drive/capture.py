@@ -82,6 +82,7 @@ class LiveCapture:
         with contextlib.suppress(BlockingIOError):
             while True:  # what came before there was a filter is not ours
                 self._socket.recv(1)
+        self._lost()  # nor what the kernel had no room for until then
 
     @property
     def packets(self) -> int:
@@ -117,12 +118,17 @@ class LiveCapture:
         if self._thread is not None:
             self._wake.send(b"x")
             self._thread.join()
-        with contextlib.suppress(OSError):
-            seen = self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
-            self.dropped += struct.unpack("@II", seen)[1]
+        self.dropped += self._lost()
         for one in (self._socket, self._wake, self._woken):
             one.close()
         self.sink.close()
+
+    def _lost(self) -> int:
+        """Packets the kernel had no room for since this was asked."""
+        try:
+            return int(struct.unpack("@II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1])
+        except OSError:
+            return 0
 
     def _add(self, watch: Watch) -> None:
         if watch not in self._watches:
