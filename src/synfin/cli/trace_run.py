@@ -284,6 +284,8 @@ def _captured(done: Done, write: Path | None) -> str:
     lost = f", {count(done.dropped, 'packet')} lost by the kernel" if done.dropped else ""
     broken = f"; it is not complete ({done.broken})" if done.broken else ""
     if done.kind == "packets":
+        if not done.packets and any(hop.tried for hop in done.hops):
+            return f"no packet left this machine: a packet filter of its own drops them{kept}{broken}"
         return f"{count(done.packets, 'packet')}{lost}{kept}{broken}"
     return (
         f"{count(done.packets, 'record')} of the streams, no packets, so TCP is not judged: capturing packets here "

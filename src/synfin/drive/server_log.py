@@ -23,7 +23,10 @@ _LONGEST = 200
 
 
 class AccessLog:
-    """Writes lines by ``write``: for people, or with ``as_json`` one object each.  ``quiet`` keeps only what failed."""
+    """Writes lines by ``write``: for people, or with ``as_json`` one object each.  ``quiet`` keeps only what failed.
+
+    Who came and left without a word, as checks of load balancers do, is no failure to a quiet log.
+    """
 
     def __init__(self, write: Callable[[str], None], *, as_json: bool = False, quiet: bool = False) -> None:
         self._write = write
@@ -67,6 +70,8 @@ class AccessLog:
         """A connection ended otherwise than it should; ``where`` such as "in the handshake"."""
         self.failures += 1
         told, name = explain(error)
+        if self._quiet and name == "silent_end":
+            return
         if self._json:
             self._put(event="failure", where=where, name=name, told=told, peer=peer)
         else:

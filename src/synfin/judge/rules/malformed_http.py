@@ -1,7 +1,7 @@
 """HTP202: the HTTP framing is broken.
 
- What it sees.  A chunk size that is no number, a header that cannot be read, two lengths that disagree, or other
-octets where a message should begin.
+ What it sees.  A chunk size that is no number, a header that cannot be read, two lengths that disagree, other octets
+where a message should begin, or HTTP/1 where HTTP/2 is spoken.
 
 Why it matters.  "Illegal or missing hexadecimal sequence in chunked-encoding" (curl 56), HPE_INVALID_CHUNK_SIZE,
 ERR_INVALID_CHUNKED_ENCODING.  What two programs read differently is also a way in for request smuggling.
@@ -18,7 +18,7 @@ References.  RFC 9112 6.3 and 7.1, RFC 9110 8.6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import missed
+from synfin.judge.facts import client_side, missed
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.rules.short_body import ended_early
 from synfin.judge.telling import at, end, finding
@@ -26,6 +26,8 @@ from synfin.observe.story import Connection
 
 CODE = "HTP202"
 
+#: What the observer says of a server that answers HTTP/2 in HTTP/1.
+OLD_ANSWER = "HTTP/1 answer to an HTTP/2 preface"
 #: Lengths that contradict each other are an unrecoverable error (RFC 9112 6.3), although some clients take one of them.
 CONTRADICTION = "different lengths"
 
@@ -33,7 +35,12 @@ CONTRADICTION = "different lengths"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on a response whose framing cannot be read."""
     http = connection.http
-    if http is None or http.protocol == "h2" or missed(connection):
+    if http is None or missed(connection):
+        return None
+    for evidence, problem in http.problems:
+        if problem == OLD_ANSWER:
+            return _old_answer(connection, evidence.packets[0])
+    if http.protocol == "h2":
         return None
     for message in http.messages:
         contradicts = message.complete and message.problem.startswith(CONTRADICTION)
@@ -54,6 +61,24 @@ def check(connection: Connection, context: Context) -> Finding | None:
                 disproof="missing octets in the capture",
             )
     return _not_http(connection)
+
+
+def _old_answer(connection: Connection, packet: int) -> Finding:
+    """A server that lets ALPN agree on HTTP/2, or is asked in it, and answers in HTTP/1."""
+    tls = connection.tls
+    agreed = tls is not None and tls.alpn == "h2"
+    return finding(
+        CODE,
+        f"{end(connection, 1 - client_side(connection))} answers in HTTP/1 where HTTP/2 is spoken",
+        ("ALPN agreed on h2" if agreed else "The client spoke HTTP/2 from its first octet")
+        + f", and the server's answer (packet {packet}) begins with an HTTP/1 status line.",
+        "Server's operator: let the program behind TLS speak HTTP/2, or take h2 out of the ALPN list of what "
+        "terminates TLS in front of it.",
+        [packet],
+        sure=Confidence.CERTAIN,
+        reason="both can be read",
+        disproof="",
+    )
 
 
 def _not_http(connection: Connection) -> Finding | None:
