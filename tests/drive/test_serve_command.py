@@ -18,7 +18,7 @@ import pytest
 
 from synfin import tls
 from synfin.cli.main import main
-from synfin.cli.serve_tls import suites
+from synfin.cli.tls_names import suites
 from synfin.drive.blocking import connect_tls
 from synfin.pki import mint
 from synfin.pki.keys import key_pem, make_key

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synfin.cli.tls_names import groups, suites
 from synfin.drive.eyeballs import Attempt, connect_socket, interleave, race
 from synfin.drive.lookup import look_up, name_servers
 from synfin.drive.streams import SocketPipe, listen
@@ -21,11 +22,9 @@ from synfin.drive.trace_ask import (
     Ask,
     Url,
     connect_to_of,
-    groups_of,
     parse_url,
     redirected,
     resolve_of,
-    suites_of,
 )
 from synfin.drive.trace_steps import Answered, Hop, Pointed, Received, Step
 from synfin.drive.trace_trust import Trust
@@ -94,8 +93,8 @@ def test_relative_redirects() -> None:
 
 
 def test_options_of_people() -> None:
-    assert suites_of("TLS_AES_128_GCM_SHA256:0x1302") == (0x1301, 0x1302)
-    assert groups_of("X25519,P-256,secp256r1") == (29, 23)
+    assert suites("TLS_AES_128_GCM_SHA256:0x1302,ECDHE-RSA-AES128-GCM-SHA256") == (0x1301, 0x1302, 0xC02F)
+    assert groups("X25519,P-256,secp256r1") == (29, 23)
     assert resolve_of(["A.example:443:192.0.2.1,[2001:db8::1]"]) == {("a.example", 443): ("192.0.2.1", "2001:db8::1")}
     assert connect_to_of(["a:1:[::1]:2", "::b:"]) == (("a", 1, "::1", 2), ("", 0, "b", 0))
 
@@ -103,9 +102,9 @@ def test_options_of_people() -> None:
 @pytest.mark.parametrize(
     ("of", "text"),
     [
-        (suites_of, "RC4"),
-        (suites_of, "0x0005"),
-        (groups_of, "0xzz"),
+        (suites, "RC4"),
+        (suites, "0x0005"),
+        (groups, "0xzz"),
         (lambda text: resolve_of([text]), "a:b:192.0.2.1"),
         (lambda text: resolve_of([text]), "a:1:host"),
         (lambda text: connect_to_of([text]), "a:b"),

@@ -14,16 +14,15 @@ from cryptography.x509 import ocsp
 
 from synfin import tls
 from synfin.cli.ca_common import opened, password_file
+from synfin.cli.tls_names import groups, suites
 from synfin.errors import PeerError, UsageError
 from synfin.pki import mint
 from synfin.pki.keys import KINDS, PrivateKey, load_key, make_key
 from synfin.pki.store import Store
 from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import pem_certificates
-from synfin.tls.config import GROUPS, OPTIONAL_SUITES, SUITES_12, SUITES_13, TLS12, TLS13
-from synfin.wire.tls.registry import cipher_name, group_name
+from synfin.tls.config import GROUPS, SUITES_12, SUITES_13, TLS12, TLS13
 
-_GROUP_ALIASES = {"P256": "SECP256R1", "PRIME256V1": "SECP256R1", "P384": "SECP384R1", "P521": "SECP521R1"}
 _KEY_BLOCK = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 #: How long a certificate lives that is made for one run.
 LIFE = timedelta(days=7)
@@ -82,7 +81,7 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
     root: bytes | None = None
     if wanted.certs:
         if wanted.ca_store is not None:
-            raise UsageError("choose one of --cert and --ca-store")
+            raise UsageError("choose one of --cert and --ca")
         credentials = _brought(wanted, warnings)
         told = "; ".join(_told(credential) for credential in credentials)
     else:
@@ -109,8 +108,8 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
             credentials=tuple(credentials),
             min_version=low,
             max_version=high,
-            suites=suites(wanted.ciphers, "--ciphers") or SUITES_13 + SUITES_12,
-            groups=groups(wanted.groups, "--groups") or GROUPS,
+            suites=suites(wanted.ciphers) or SUITES_13 + SUITES_12,
+            groups=groups(wanted.groups) or GROUPS,
             alpn=alpn,
             client_auth=mode,
             verify=verify,
@@ -298,43 +297,3 @@ def _version(text: str, option: str) -> int:
     if found is None:
         raise UsageError(f"{option} {text}: choose 1.2 or 1.3")
     return found
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in re.split(r"[:,\s]+", text) if word]
-
-
-def _bare(name: str) -> str:
-    """A suite's name so that IANA's and OpenSSL's ways of writing it are the same."""
-    bare = re.sub(r"[^A-Z0-9]", "", name.upper().replace("_WITH_", "_").replace("_CBC_", "_"))
-    return bare.removeprefix("TLS").replace("POLY1305SHA256", "POLY1305")
-
-
-def suites(text: str, option: str) -> tuple[int, ...]:
-    """The suites in a list of names, IANA's or OpenSSL's, separated by colons or commas."""
-    known = {_bare(cipher_name(code)): code for code in (*SUITES_13, *SUITES_12, *OPTIONAL_SUITES)}
-    found = []
-    for word in _words(text):
-        bare = _bare(word)
-        # OpenSSL calls static RSA AES128-GCM-SHA256, and TLS 1.3 has a TLS_AES_128_GCM_SHA256.
-        number = None if word.upper().startswith("TLS") else known.get(f"RSA{bare}")
-        if number is None:
-            number = known.get(bare)
-        if number is None:
-            listed = ", ".join(cipher_name(code) for code in SUITES_13 + SUITES_12)
-            raise UsageError(f"{option} {word}: no such cipher suite here; usual ones are {listed}")
-        found.append(number)
-    return tuple(dict.fromkeys(found))
-
-
-def groups(text: str, option: str) -> tuple[int, ...]:
-    """The groups in a list of names, separated by colons or commas."""
-    known = {group_name(code).upper(): code for code in GROUPS}
-    found = []
-    for word in _words(text):
-        plain = word.upper().replace("-", "")
-        number = known.get(_GROUP_ALIASES.get(plain, plain))
-        if number is None:
-            raise UsageError(f"{option} {word}: no such group here; there are {', '.join(map(group_name, GROUPS))}")
-        found.append(number)
-    return tuple(dict.fromkeys(found))

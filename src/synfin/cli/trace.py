@@ -61,9 +61,12 @@ def trace(
     tls13: Annotated[bool, typer.Option("--tlsv1.3", help="TLS 1.3 or later.")] = False,
     tls_max: Annotated[str, typer.Option("--tls-max", metavar="1.2|1.3", help="Highest version.")] = "",
     ciphers: Annotated[
-        str, typer.Option("--ciphers", metavar="LIST", help="Cipher suites to offer, by IANA's names.")
+        str,
+        typer.Option(
+            "--ciphers", metavar="LIST", help="Cipher suites to offer, best first, by IANA's or OpenSSL's names."
+        ),
     ] = "",
-    curves: Annotated[
+    groups: Annotated[
         str, typer.Option("--groups", "--curves", metavar="LIST", help="Groups to offer, best first.")
     ] = "",
     connect_timeout: Annotated[
@@ -124,7 +127,7 @@ def trace(
         tls13=tls13,
         tls_max=tls_max,
         ciphers=ciphers,
-        curves=curves,
+        groups=groups,
         connect_timeout=connect_timeout,
         max_time=max_time,
         unbounded=bool(output),

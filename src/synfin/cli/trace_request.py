@@ -48,7 +48,7 @@ class Wish:
     tls13: bool = False
     tls_max: str = ""
     ciphers: str = ""
-    curves: str = ""
+    groups: str = ""
     connect_timeout: float = 30.0
     max_time: float = 60.0
     unbounded: bool = False
@@ -56,7 +56,8 @@ class Wish:
 
 def ask_of(wish: Wish) -> Ask:
     """What is asked for.  UsageError for what cannot be."""
-    from synfin.drive.trace_ask import Ask, ascii_host, connect_to_of, groups_of, parse_url, resolve_of, suites_of
+    from synfin.cli.tls_names import groups, suites
+    from synfin.drive.trace_ask import Ask, ascii_host, connect_to_of, parse_url, resolve_of
     from synfin.http.client import Request, checked
 
     if wish.ipv4 and wish.ipv6:
@@ -85,9 +86,9 @@ def ask_of(wish: Wish) -> Ask:
     if wish.unbounded:
         ask = replace(ask, most_body=None)
     if wish.ciphers:
-        ask = replace(ask, suites=suites_of(wish.ciphers))
-    if wish.curves:
-        ask = replace(ask, groups=groups_of(wish.curves))
+        ask = replace(ask, suites=suites(wish.ciphers))
+    if wish.groups:
+        ask = replace(ask, groups=groups(wish.groups))
     _offers(ask)
     checked(Request(ask.method, url.scheme, url.authority, url.target, ask.fields, ask.body))
     return ask

@@ -15,12 +15,9 @@ import idna
 
 from synfin.errors import UsageError
 from synfin.http.client import Fields
-from synfin.tls.config import GROUPS, OPTIONAL_SUITES, SUITES_12, SUITES_13, TLS12, TLS13
-from synfin.wire.tls.registry import cipher_name, group_name
+from synfin.tls.config import GROUPS, SUITES_12, SUITES_13, TLS12, TLS13
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-#: Names OpenSSL gave to groups.
-_GROUP_WORDS = {"p-256": "secp256r1", "p-384": "secp384r1", "p-521": "secp521r1", "prime256v1": "secp256r1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,38 +142,6 @@ class Ask:
         if (url.scheme, url.host, url.port) != (self.url.scheme, self.url.host, self.url.port):
             fields = tuple(one for one in fields if one[0].lower() not in _SECRET | {"host"})
         return replace(self, url=url, method=method, body=body, fields=fields)
-
-
-def suites_of(text: str) -> tuple[int, ...]:
-    """Cipher suites by IANA's names or numbers (0x1301), separated by commas or colons.  UsageError for others."""
-    known = {cipher_name(code).lower(): code for code in SUITES_13 + SUITES_12 + OPTIONAL_SUITES}
-    return _codes(text, known, "--ciphers", "cipher suite")
-
-
-def groups_of(text: str) -> tuple[int, ...]:
-    """Groups by IANA's names, such as x25519 or secp256r1.  UsageError for others."""
-    known = {group_name(code).lower(): code for code in GROUPS}
-    known |= {word: known[name] for word, name in _GROUP_WORDS.items()}
-    return _codes(text, known, "--groups", "group")
-
-
-def _codes(text: str, known: Mapping[str, int], option: str, what: str) -> tuple[int, ...]:
-    found = []
-    for word in text.replace(":", ",").split(","):
-        word = word.strip().lower()
-        code = known.get(word)
-        if code is None and word.startswith("0x"):
-            try:
-                code = int(word, 16)
-            except ValueError:
-                code = None
-            code = code if code in known.values() else None
-        if code is None:
-            close = [name for name in known if word and word.replace("-", "_") in name.replace("-", "_")]
-            hint = f"such as {', '.join(sorted(close or known)[:4])}"
-            raise UsageError(f"{option}: {word!r} is no {what} of this engine; give names {hint}")
-        found.append(code)
-    return tuple(dict.fromkeys(found))
 
 
 def resolve_of(entries: Iterable[str]) -> dict[tuple[str, int], tuple[str, ...]]:
