@@ -17,6 +17,7 @@ from synfin.lab.lessons import LESSONS, Lesson, lesson
 from synfin.observe.story import Connection
 from synfin.observe.story_tcp import Mark
 from synfin.observe.tcpstates import States, follow
+from synfin.views.segments import segments
 
 NAMES = list(LESSONS)
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "teach-with-the-demo.md"
@@ -123,6 +124,17 @@ def test_the_stale_syn_connects_nobody() -> None:
     assert stale.tcp.handshake == "syn_synack"
     assert stale.tcp.sides[0].rsts == 1
     assert meant.tcp.handshake == "complete"
+
+
+def test_a_past_connection_is_not_heard_again() -> None:
+    past, meant = stories("past-connection")
+    assert past.tcp.handshake == meant.tcp.handshake == "complete"
+    rows = meant.rows
+    (copy,) = [i for i in range(len(rows)) if rows.sender[i] == 0 and rows.load_len[i] == len("what day is it?")]
+    assert (rows.seq[copy] - rows.seq[0]) & 0xFFFFFFFF > 1 << 31, "its number is before the SYN's"
+    assert rows.ack[copy + 1] == rows.ack[copy - 1], "it is acknowledged, and nothing of it is taken"
+    assert "old duplicate" in " ".join(segments(meant)[copy].marks)
+    assert not any(mark for mark in rows.options(copy + 1)[12:]), "no D-SACK: its octets are of another stream"
 
 
 def test_the_crashed_host_refuses() -> None:

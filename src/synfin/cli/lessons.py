@@ -52,6 +52,15 @@ WORDS = {
         "Its octets have numbers that Bob has read: he does not read them again, says in his acknowledgment which "
         "octets came twice (D-SACK, RFC 2883), and his program hears one question.",
     ),
+    "past-connection": Words(
+        "Why a connection does not begin at number 0",
+        "Alice asks a first question; Bob answers and closes. She calls again from the same port, and a copy of the "
+        "first question arrives in the second connection.",
+        "Numbers of a new connection begin above those of the last one between the same ports (RFC 6528), and the "
+        "timestamp of the copy is older than the last one heard (PAWS, RFC 7323 5). Either shows that it is from "
+        "another time: Bob acknowledges what he has, drops it, and his program hears the second question alone. That "
+        "Alice may call again so soon, though Bob is in TIME_WAIT, is for the same reasons (RFC 6191).",
+    ),
     "lost-segment": Words(
         "A segment is lost in the middle",
         "Bob sends 14,000 octets; the network loses the second segment.",

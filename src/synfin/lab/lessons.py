@@ -23,6 +23,7 @@ from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 _HALF = 20 * MILLISECOND  # from one host to the other; the network is in the middle of that
 _ALICE_PORT, _BOB_PORT = 50_000, 80
 _QUESTION, _ANSWER = b"what time is it?", b"half past nine"
+_EARLIER, _EARLIER_ANSWER = b"what day is it?", b"Monday"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,24 @@ def old_duplicate(seed: int) -> Lesson:
     return stage.lesson("old-duplicate", 5 * MINUTE)
 
 
+def past_connection(seed: int) -> Lesson:
+    """A segment of an earlier connection between the same two ports arrives in the next one."""
+    stage = _Stage(seed, "Bob")
+    earlier = _Chat(_EARLIER_ANSWER, after=len(_EARLIER), enough=len(_EARLIER))  # so TIME_WAIT is Bob's
+    talks = [earlier, _Chat(_ANSWER, after=len(_QUESTION))]
+    stage.his = talks[-1]
+    Talks(stage.bob).listen(_BOB_PORT, lambda: talks.pop(0))
+
+    def double(packet: Packet) -> Packet:
+        stage.later(packet, 205 * MILLISECOND)
+        return packet
+
+    stage.path.change = _first(lambda packet: packet.dport == _BOB_PORT and bool(packet.payload), double)
+    stage.ask(_Chat(_EARLIER))
+    stage.network.after(200 * MILLISECOND, stage.ask, _Chat(_QUESTION, enough=len(_ANSWER)))
+    return stage.lesson("past-connection", 5 * MINUTE)
+
+
 def simultaneous_open(seed: int) -> Lesson:
     """Both connect to each other at once; nobody listens (figure 7)."""
     stage = _Stage(seed, "Alice")
@@ -290,6 +309,7 @@ LESSONS: dict[str, Callable[[int], Lesson]] = {
     "duplicate-syn-ack": duplicate_syn_ack,
     "simultaneous-open": simultaneous_open,
     "old-duplicate": old_duplicate,
+    "past-connection": past_connection,
     "lost-segment": lost_segment,
     "zero-window": zero_window,
     "half-close": half_close,

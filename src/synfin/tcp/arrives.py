@@ -251,7 +251,7 @@ def _trim(c: Connection, seg: Arrival, size: int, window: int) -> None:
 def _answer_invalid(c: Connection, seg: Arrival, now: int) -> None:
     """An acknowledgment for a segment that is not acceptable; repeated data is named in a D-SACK (RFC 2883)."""
     size = len(seg.payload)
-    if size and seg.seq < c.rcv_nxt and c.sack_on:
+    if size and c.irs < seg.seq < c.rcv_nxt and c.sack_on:  # what is older is of another connection
         c.dsack = (seg.seq, min(seg.seq + size, c.rcv_nxt))
     if c.state == State.TIME_WAIT and seg.flags & FIN and seg.seq + size + 1 == c.rcv_nxt:
         c.timers[Timer.TIME_WAIT] = now + 2 * c.config.msl  # eighth step, TIME-WAIT

@@ -52,6 +52,7 @@ class _Follow:
         self.duplicates = [0, 0]
         self.scale = _scales(connection)
         self.shut: list[int | None] = [None, None]  # when each side closed its window
+        self.start: list[int | None] = [None, None]  # number of each side's SYN
 
     def segment(self, i: int) -> Segment:
         rows = self.rows
@@ -59,6 +60,8 @@ class _Follow:
         mark = Mark(self.marks[i]) if i < len(self.marks) else Mark(0)
         if self.tcp.source == "pdu":
             return Segment("", (), (), False, False)
+        if flags & SYN and self.start[side] is None:
+            self.start[side] = rows.seq[i]
         before = self.high[side]
         span = size + (1 if flags & SYN else 0) + (1 if flags & FIN else 0)
         at = rows.seq[i] if before is None else before + ((rows.seq[i] - before + _HALF) & _MASK) - _HALF
@@ -144,8 +147,10 @@ class _Follow:
         rows, side = self.rows, self.rows.sender[i]
         words = []
         if mark & Mark.RETRANSMISSION:
-            kind = "retransmission"
-            if mark & Mark.FAST_RETRANSMISSION:
+            kind, start = "retransmission", self.start[side]
+            if start is not None and (rows.seq[i] - start & _MASK) >= _HALF:
+                kind = "old duplicate: its number is from before this connection"
+            elif mark & Mark.FAST_RETRANSMISSION:
                 kind = "fast retransmission"
             elif mark & Mark.SPURIOUS_RETRANSMISSION:
                 kind = "needless retransmission (it was already acknowledged)"
