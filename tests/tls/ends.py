@@ -19,6 +19,7 @@ from synfin.tls import (
     Credential,
     Data,
     Event,
+    Failed,
     PathVerifier,
     Server,
     ServerConfig,
@@ -222,3 +223,9 @@ def talk(ours: Client | Server, foreign: Foreign, rounds: int = 12) -> None:
             ours.receive(back, NOW)
         if not data and not back:
             return
+
+
+def alert_of(end: Client | Server) -> int | None:
+    """The alert with which an end failed, or None."""
+    found = of(events(end), Failed)
+    return found[0].alert if found else None
