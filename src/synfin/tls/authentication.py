@@ -83,7 +83,10 @@ def our_certificate(
 
 
 def decompressed(message: CompressedCertificate, offered: tuple[int, ...], limits: Limits) -> Certificate:
-    """The Certificate inside.  PeerError for an algorithm not offered, a bomb, or damage (RFC 8879 4)."""
+    """The Certificate inside, read as if it had come plain (RFC 8879 4).
+
+    PeerError for an algorithm not offered, a bomb, or damage, and those of ``parse_message``.
+    """
     if message.algorithm not in offered:
         raise PeerError("illegal_parameter", "a compression that was offered", str(message.algorithm))
     if not message.data:
@@ -91,11 +94,10 @@ def decompressed(message: CompressedCertificate, offered: tuple[int, ...], limit
     if message.uncompressed_length > limits.certificate_message:
         raise PeerError("certificate_bad_compression", "a sane length", str(message.uncompressed_length))
     try:
-        found = message.certificate()
+        body = message.decompress()
     except WireError as error:
         raise PeerError("certificate_bad_compression", "a Certificate message", str(error)) from None
-    if found.trailing:
-        raise PeerError("certificate_bad_compression", "the end", "more octets")
+    found: Certificate = parse_message(b"\x0b" + len(body).to_bytes(3, "big") + body, TLS13)
     return found
 
 

@@ -204,6 +204,8 @@ class WaitServerHello:
             raise PeerError("version_not_offered", "TLS 1.3, as its HelloRetryRequest said", "TLS 1.2")
         if end.config.suites_13 and hello.random[24:] in SENTINELS:
             raise PeerError("downgrade", "no sentinel", hello.random[24:31].decode())
+        if end._ccs_early:
+            raise PeerError("bad_change_cipher_spec", "a ServerHello first", "one before it")
         end.version = TLS12
         end._ccs_allowed = False
         return client12.server_hello(end, made, hello, raw)

@@ -36,6 +36,7 @@ class Records:
         self._empty = 0
         self._limit_in = MAX_PLAIN
         self._ccs_allowed = False  # TLS 1.3 compatibility mode: between the hello and Finished
+        self._ccs_early = False  # one came in compatibility mode's way
         self._ccs_expected: Callable[[], None] | None = None  # TLS 1.2: what ChangeCipherSpec does
         self._skip_early = 0  # octets of refused early data that may still be thrown away
         self._early = False  # what comes is early data
@@ -271,6 +272,7 @@ class Records:
             change()
             self._turned = False
         elif self._ccs_allowed:
+            self._ccs_early = True
             self._idle()
         else:
             raise PeerError("bad_change_cipher_spec", "none here", "one")

@@ -230,12 +230,14 @@ class CompressedCertificate:
         is not the one announced.
         """
         limit = self.uncompressed_length
+        more = 0
         try:
             if self.algorithm == 1:
                 unpacker = zlib.decompressobj()
                 found = unpacker.decompress(self.data, limit + 1)
                 if not unpacker.eof and len(found) <= limit:
                     raise WireError(8, "compressed_certificate", "damaged: ends early")
+                more = len(unpacker.unused_data)
             elif self.algorithm == 2:
                 opener = brotli.Decompressor()  # limits come in steps of 32 KiB, so there may be an excess
                 found = opener.process(self.data, output_buffer_limit=limit + 1)
@@ -244,12 +246,20 @@ class CompressedCertificate:
             elif self.algorithm == 3:
                 decoder = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
                 found = decoder.stream_reader(self.data).read(limit + 1)
+                if len(found) == limit:  # no bomb: look at its end too
+                    frame = decoder.decompressobj()
+                    frame.decompress(self.data)
+                    if not frame.eof:
+                        raise WireError(8, "compressed_certificate", "damaged: ends early")
+                    more = len(frame.unused_data)
             else:
                 raise WireError(0, "compressed_certificate.algorithm", f"{self.algorithm} cannot be decompressed here")
         except (zlib.error, brotli.error, zstandard.ZstdError) as error:
             raise WireError(8, "compressed_certificate", f"damaged: {error}") from error
         if len(found) != limit:
             raise WireError(2, "compressed_certificate.uncompressed_length", f"says {limit}, is not")
+        if more:
+            raise WireError(8 + len(self.data) - more, "compressed_certificate", f"{more} octets follow its end")
         return found
 
     def certificate(self) -> Certificate:
