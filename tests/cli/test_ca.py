@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shlex
 import shutil
 import stat
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -378,3 +381,55 @@ def test_damaged_chains_and_proofs_are_judged_not_tripped_over(ca: Run) -> None:
         assert code in (1, 2)
         assert err.count("\n") == (code == 2)
         assert all(char.isprintable() or char == "\n" for char in out + err)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to read PKCS#12")
+def test_a_client_certificate_for_a_browser(made: Run) -> None:
+    Path("pw").write_text("open sesame\n")
+    told = made("issue", "--client", "ann@example.com", "--p12", "ann.p12", "--key-password-file", "pw")
+    assert "ann.p12" in told and stat.S_IMODE(Path("ann.p12").stat().st_mode) == 0o600
+    words = ["openssl", "pkcs12", "-in", "ann.p12", "-nodes", "-passin", "pass:open sesame"]
+    read = subprocess.run(words, capture_output=True, text=True, check=True, timeout=30).stdout
+    assert read.count("BEGIN CERTIFICATE") == 2 and "BEGIN PRIVATE KEY" in read
+    made("issue", "--client", "ann@example.com", "--p12", "ann.p12", "--key-password-file", "pw", code=2)
+    assert "exists already" in made.err
+    before = len(list(Path("ca/issued").iterdir()))
+    words = ["issue", "x.example", "--key-kind", "ml-dsa-65", "--p12", "x.p12", "--key-password-file", "pw"]
+    made(*words, code=2)
+    assert "ML-DSA" in made.err and len(list(Path("ca/issued").iterdir())) == before
+
+
+def test_the_folder_of_a_new_ca_may_be_an_option(ca: Run) -> None:
+    ca("init", "--ca", "mine")
+    assert Path("mine/root/certificate.pem").is_file()
+
+
+def test_a_password_is_typed_twice_at_a_terminal(tmp_path: Path) -> None:
+    def typed(*answers: str) -> tuple[int, str]:
+        master, slave = os.openpty()
+        words = [sys.executable, "-m", "synfin.cli.main", "ca", "init", str(tmp_path / "typed"), "--password"]
+        program = subprocess.Popen(words, preexec_fn=lambda: os.login_tty(slave))
+        os.close(slave)
+        shown = ""
+        left = list(answers)
+        with contextlib.suppress(OSError):  # the terminal is gone when the program is
+            while data := os.read(master, 4096).decode():
+                shown += data
+                if shown.rstrip(" ").endswith(":") and left:
+                    os.write(master, f"{left.pop(0)}\n".encode())
+        os.close(master)
+        return program.wait(timeout=30), shown
+
+    code, shown = typed("one", "other")
+    assert code == 2 and "not the same" in shown and "one" not in shown.replace("not one", "")
+    code, shown = typed("secret", "secret")
+    assert code == 0 and "encrypted with your password" in shown and "secret\r\n" not in shown
+    assert b"ENCRYPTED" in (tmp_path / "typed" / "root" / "key.pem").read_bytes()
+
+
+def test_a_folder_that_cannot_be_read_is_one_line(made: Run) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root reads everything")
+    Path("ca/root/key.pem").chmod(0)
+    made("crl", code=2)
+    assert made.err == "synfin: ca/root/key.pem: Permission denied\n"

@@ -338,6 +338,21 @@ def handshake_only(**more: object) -> Make:
     return make
 
 
+def hung_up(**more: object) -> Make:
+    """The same, and in place of the alert the server hangs up."""
+
+    def make() -> Script:
+        return Script().connect().play(flights(**more), 0, 3).close(1)
+
+    return make
+
+
+def closed_at_once() -> Script:
+    """A server that closes before the ClientHello comes."""
+    script = Script().connect().line("b > a FIN,ACK", 0.001)
+    return script.line(f"a > b PSH,ACK hex={hello().hex()}", 0.001).line("b > a RST", 0.02)
+
+
 def alert(side: int, description: int, after: int = 1, level: int = 2) -> Make:
     """The first flights, then an alert in clear."""
 
@@ -491,6 +506,16 @@ def h2(*frames: bytes, answered: bool = True) -> Make:
         return script.close()
 
     return make
+
+
+def old_answer() -> Script:
+    """HTTP/2 with prior knowledge, answered in HTTP/1."""
+    begin = (
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+        + frame(4, 0, 0)
+        + frame(1, 5, 1, bytes([0x82, 0x86, 0x84, 0x41, 3]) + b"lab")
+    )
+    return Script(port=80).connect().send(0, begin).send(1, OK).close(1)
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
@@ -647,10 +672,12 @@ SCENARIOS: dict[str, Scenario] = {
     "TLS301": Scenario(
         handshake_only(version="1.2", demand=True),
         (handshake_only(version="1.2", demand=True, mine=True), alert(1, 40), handshake_only(demand=True, mine=True)),
+        also=(hung_up(version="1.2", demand=True),),
     ),
     "TLS302": Scenario(
         handshake_only(version="1.2", demand=True, mine=False),
         (handshake_only(version="1.2", demand=True, mine=True), handshake_only(version="1.2", demand=True)),
+        also=(hung_up(version="1.2", demand=True, mine=False),),
     ),
     "TLS201": Scenario(
         handshake_only(version="1.3", client_versions="1.2"),
@@ -670,7 +697,7 @@ SCENARIOS: dict[str, Scenario] = {
     "TLS111": Scenario(
         closed_hello,
         (healthy, alert(1, 40), unanswered_hello, lambda: late_fin(hello_repeated(hello()))),
-        also=(given_up,),
+        also=(given_up, closed_at_once),
     ),
     "TLS112": Scenario(
         unanswered_hello,
@@ -695,7 +722,7 @@ SCENARIOS: dict[str, Scenario] = {
     "HTP202": Scenario(
         plain(CHUNKED + b"5\r\nhello\r\nzz\r\nno number\r\n"),
         (plain(CHUNKED + b"5\r\nhello\r\n0\r\n\r\n"), plain(OK), plain(CHUNKED + b"5\r\nhello\r\n")),
-        also=(plain(frame(4, 0, 0)), plain(TWO_LENGTHS)),
+        also=(plain(frame(4, 0, 0)), plain(TWO_LENGTHS), old_answer),
     ),
     "HTP104": Scenario(
         lambda: halted(4),
@@ -708,7 +735,11 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         also=(lambda: halted(4, answered=True),),
     ),
-    "HTP301": Scenario(h2(frame(3, 0, 1, (2).to_bytes(4, "big")), answered=False), (h2(goaway(0)), h2(), plain(OK))),
+    "HTP301": Scenario(
+        h2(frame(3, 0, 1, (2).to_bytes(4, "big")), answered=False),
+        (h2(goaway(0)), h2(), plain(OK)),
+        also=(h2(*HALF, frame(3, 0, 1, (8).to_bytes(4, "big")), answered=False),),
+    ),
     "HTP102": Scenario(plain(OK, wait=3), (plain(OK, wait=0.3), plain(OK), idle_close), note=True),
     "TLS401": Scenario(
         unclean, (clean, healthy, lambda: plain(OK)(), idle_left), keys=True, note=True, blind=(unclean, unclean12)

@@ -75,13 +75,13 @@ def password(ask: bool, file: Path | None, what: str = "password of the CA", twi
     return found.encode() or None
 
 
-def prompt(what: str, twice: bool) -> bytes:
-    """Type it; a new one twice."""
+def prompt(what: str, twice: bool, instead: str = f"--password-file or {ENVIRONMENT}") -> bytes:
+    """Type it; a new one twice.  ``instead`` is what helps where nobody can type."""
     import sys
     from getpass import getpass
 
     if not sys.stdin.isatty():
-        raise UsageError(f"nobody is there to type the {what}: use --password-file or {ENVIRONMENT}")
+        raise UsageError(f"nobody is there to type the {what}: use {instead}")
     try:
         typed = getpass(f"{what}: ")
         if not typed:

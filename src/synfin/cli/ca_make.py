@@ -25,6 +25,7 @@ def init(
     folder: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="A new folder for the CA.", envvar="SYNFIN_CA", show_envvar=True)
     ] = DEFAULT,
+    ca: Annotated[Path | None, typer.Option("--ca", metavar="DIR", help="The same as DIR.")] = None,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", help="The root's name, as people will see it.")
     ] = "synfin root",
@@ -67,6 +68,7 @@ def init(
     from synfin.views.paint import Paint
     from synfin.views.words import clean
 
+    folder = ca or folder
     now = ca_common.now()
     life = ca_common.life(years=years) or mint.ROOT_LIFE
     _fits(name, "--name")
@@ -147,7 +149,13 @@ def issue(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Also write chain.pem and key.pem there.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="With --out: replace what is there.")] = False,
+    p12: Annotated[
+        Path | None,
+        typer.Option(
+            "--p12", metavar="FILE", help="Also write key and chain as PKCS#12, for browsers; asks a password."
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="With --out or --p12: replace what is there.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show every step with its octets.")] = False,
     ask: AskPassword = False,
     password_file: PasswordFile = None,
@@ -184,11 +192,18 @@ def issue(
     if key_password_file is not None:
         secret = ca_common.password_file(key_password_file, "--key-password-file")
     _ready(out, force, key=request is None)
+    if p12 is not None:
+        if request is not None or intermediate:
+            raise UsageError("--p12 holds a key: it goes with no --csr and no --intermediate")
+        if key_kind.startswith("ml-dsa"):
+            raise UsageError("--p12: PKCS#12 has no ML-DSA keys yet; choose another --key-kind")
+        if p12.exists() and not force:
+            raise UsageError(f"{p12} exists already; --force replaces it")
     store = ca_common.opened(ca, ask, password_file)
     signer = "root" if intermediate and not by else ca_common.issuing(store, by)
     wanted = ca_common.life(days=days, hours=hours)
-    if key_password:
-        secret = ca_common.prompt("password for the new key", twice=True)
+    if key_password or (p12 is not None and secret is None):
+        secret = ca_common.prompt("password for the new key", twice=True, instead="--key-password-file")
     if intermediate:
         life = _life(store, signer, now, wanted, mint.INTERMEDIATE_LIFE)
         bounds = (tuple(permit), tuple(exclude))
@@ -198,6 +213,12 @@ def issue(
         order = _order(names, now, life, client, must_staple, ocsp_url, crl_url)
         done = store.issue(order, now, by=signer, kind=key_kind, request=request, key_password=secret)
     copied = _copy(done.folder, out, force) if out is not None else []
+    if p12 is not None and secret is not None:
+        from synfin.pki.keys import pkcs12_bundle
+
+        files = ca_common.read(done.folder / "chain.pem"), ca_common.read(done.folder / "key.pem")
+        ca_common.write(p12, pkcs12_bundle(*files, names[0], secret), secret=True, replace=force)
+        copied = [*(copied or [done.folder / "chain.pem", done.folder / "key.pem"]), p12]
     if json:
         from synfin.views.json import dumps
 
@@ -363,10 +384,11 @@ def _files(done: Issued, now: datetime, paint: Paint, copied: list[Path], interm
         "chain.pem": "the certificate and those above it",
         "key.pem": "its private key: secret, readable for you only",
     }
+    other = "key and chain as PKCS#12, closed with your password"
     files = copied or [path for path in (done.folder / name for name in notes) if path.exists()]
     width = max(len(str(path)) for path in files)
     lines.append("")
-    return lines + [f"  {path!s:{width}}  {paint('dim', notes[path.name])}" for path in files]
+    return lines + [f"  {path!s:{width}}  {paint('dim', notes.get(path.name, other))}" for path in files]
 
 
 def _about(store: Store, authority: str) -> dict[str, object]:

@@ -7,6 +7,7 @@ no signature of an honest certificate is built here.  RSA signs with PKCS#1 v1.5
 
 from __future__ import annotations
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, rsa
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
+    pkcs12,
 )
 
 from synfin.errors import UsageError
@@ -97,3 +99,16 @@ def load_key(pem: bytes, password: bytes | None = None, *, where: str = "the key
     if not isinstance(key, PrivateKey):
         raise UsageError(f"{where} is of a kind that signs no certificates here")
     return key
+
+
+def pkcs12_bundle(chain: bytes, key: bytes, name: str, password: bytes) -> bytes:
+    """A chain and its key (PEM, closed with ``password``) as PKCS#12 (RFC 7292), as browsers take them.
+
+    UsageError for keys that PKCS#12 cannot hold here.
+    """
+    leaf, *above = x509.load_pem_x509_certificates(chain)
+    private = load_key(key, password)
+    if isinstance(private, MlDsaKey):
+        raise UsageError("PKCS#12 has no ML-DSA keys yet")
+    closed = BestAvailableEncryption(password)
+    return pkcs12.serialize_key_and_certificates(name.encode(), private, leaf, above, closed)
