@@ -173,7 +173,7 @@ def test_the_summary_for_programs(folder: Path) -> None:
         (["--at", "moon", "--server", "x", "--", "true"], "--at moon"),
         (["--server", "exit 3", "--", "true"], "the server ended with exit code 3"),
         (["--wait", "0", "--server", "sleep 9", "--", "no-such-program"], "cannot run no-such-program"),
-        (["-w", "no/such/folder.pcapng", "--server", "sleep 9", "--", "true"], "cannot write"),
+        (["-w", "no/such/folder.pcapng", "--server", "sleep 9", "--", "true"], "cannot be written"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

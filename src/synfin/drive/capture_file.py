@@ -25,17 +25,21 @@ HOLD = 1.0
 MOST_HELD = 64 << 20
 
 
-def private_file(path: str | Path, option: str = "") -> IO[bytes]:
-    """A new file that only its owner can read.  UsageError, with ``option``, when it cannot be written."""
+def private_file(path: str | Path, option: str = "", *, read_back: bool = False) -> IO[bytes]:
+    """A new file that only its owner can read.  UsageError, with ``option``, when it cannot be written.
+
+    ``read_back`` says that the writer wants to read it too.
+    """
+    way = os.O_RDWR if read_back else os.O_WRONLY
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        fd = os.open(path, way | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageError(f"{option}{path}: cannot be written ({error.strerror})") from None
     try:
         os.fchmod(fd, 0o600)  # it may have been there
     except OSError:  # a device, or somebody else's: what it is stays
         pass
-    return os.fdopen(fd, "wb")
+    return os.fdopen(fd, "wb+" if read_back else "wb")
 
 
 @contextmanager

@@ -24,10 +24,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 from synfin.capture.writer import PcapngWriter
 from synfin.drive import namespace as ns
+from synfin.drive.capture_file import private_file
 from synfin.drive.namespace import Namespace
 from synfin.drive.tun import Tun
 from synfin.drive.wire_keeper import Keeper, Orders
@@ -51,11 +51,7 @@ class Tap:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.packets = 0
-        try:  # secrets will be inside: readable for its owner only
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise UsageError(f"cannot write {path}: {error.strerror}") from error
-        self._file: IO[bytes] = os.fdopen(fd, "wb+")
+        self._file = private_file(path, "-w ", read_back=True)
         self._writer = PcapngWriter(self._file, _RAW)
         self._start = self._file.tell()
         self._offset = time.time_ns() - time.monotonic_ns()
