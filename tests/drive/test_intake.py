@@ -131,6 +131,23 @@ def test_what_is_no_tcp_comes_as_octets() -> None:
     assert through([wrong, segment(0), cut, segment(LONG)])[::2] == [wrong, cut]
 
 
+CHANGES = st.lists(st.tuples(st.integers(0, 90), st.integers(0, 255)))
+
+
+@given(st.lists(st.tuples(st.sampled_from([9, 10, 30, 62, 20_000, 20_062]), CHANGES), max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_any_octets_come_through(plan: list[tuple[int, list[tuple[int, int]]]]) -> None:
+    many: list[Packet | bytes] = []
+    for number, (size, changes) in enumerate(plan):
+        packet = segment(number * LONG)
+        data = bytearray(vnet.head(packet) + bytes(packet.payload))[:size]
+        for at, value in changes:
+            if at < len(data):
+                data[at] = value
+        many.append(bytes(data))
+    assert len(through(many)) <= len(many)
+
+
 STREAM = st.lists(
     st.tuples(
         st.sampled_from([LONG, LONG, LONG, 17_000, 400, 0]),

@@ -20,6 +20,8 @@ from synfin.drive.tcpinfo import tcp_info
 from synfin.drive.wire_link import Link
 from synfin.errors import UsageError
 from synfin.sim import Conditions
+from synfin.tcp import Packet
+from synfin.wire.tcpflags import SYN
 from tests.drive.tunbox import KERNEL4, OURS4, OURS6, PLACES, Box, box, needs_tun
 from tests.tls import ends
 
@@ -320,6 +322,34 @@ def test_many_connections_at_once_and_what_is_left_of_them() -> None:
                 at.stack.listen(80)
             listener.close()
             at.stack.listen(80)
+
+    asyncio.run(run())
+
+
+def test_fragments_of_a_segment_are_joined() -> None:
+    """A SYN in two fragments, as the kernel passes them on, is answered."""
+
+    async def run() -> None:
+        async with box() as at:
+            at.stack.listen(80)
+            here, there = (socket.inet_aton(text) for text in (KERNEL4, OURS4))
+            body = Packet(here, there, 4000, 80, 1, 0, SYN, 1000, bytes((1,)) * 20).write()[20:]
+            with at.space.inside():
+                sock = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+            with sock:
+                for start, stop, more in ((0, 16, 0x2000), (16, len(body), 0)):
+                    part = body[start:stop]
+                    head = struct.pack(
+                        "!BBHHHBBH4s4s", 0x45, 0, 20 + len(part), 77, more | start // 8, 64, 6, 0, here, there
+                    )
+                    sock.sendto(head + part, (OURS4, 0))
+                    assert not at.stack.packets_out
+                    await asyncio.sleep(0.02)
+            for _ in range(100):
+                if at.stack.packets_out:
+                    break
+                await asyncio.sleep(0.02)
+            assert at.stack.packets_out, "a SYN-ACK, which the kernel knows nothing of and refuses"
 
     asyncio.run(run())
 

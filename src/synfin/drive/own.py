@@ -183,11 +183,10 @@ class OwnStack:
         if when is not None and when <= now:
             host.timer_fired(now)
         while True:
-            out = host.take_output(now)
-            for packet in out:
+            for packet in host.take_output(now):
                 self.transmit(packet)
             event = host.next_event()
-            if event is None and not out:
+            if event is None:
                 break
             while event is not None:
                 pipe = self._pipes.get(event.connection)
@@ -237,11 +236,13 @@ class OwnStack:
             self._again[connection] = self._again.get(connection, 0) + pieces
 
     def _other(self, data: bytes) -> None:
-        """What is not TCP: ping is answered."""
+        """What is no whole TCP packet: ping is answered, fragments are the host's to join."""
         start = vnet.VNET_SIZE if self.tun.offload else 0
         answer = echo(data[start:], self.host.addresses)
         if answer is None:
-            self.unreadable += 1
+            before = self.host.dropped
+            self.host.receive(data[start:], time.monotonic_ns())
+            self.unreadable += self.host.dropped - before
             return
         try:
             os.write(self.tun.fd, bytes(start) + answer)
