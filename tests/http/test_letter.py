@@ -13,7 +13,7 @@ from synfin.http.server1 import Http1
 from synfin.http.server2 import Http2
 
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, UPDATE, MORE = range(10)
-PROTOCOL, FLOW, CLOSED, SIZE, COMPRESSION, CALM = 1, 3, 5, 6, 9, 11
+PROTOCOL, FLOW, CLOSED, SIZE, REFUSED, COMPRESSION, CALM = 1, 3, 5, 6, 7, 9, 11
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BASE = ((b":method", b"GET"), (b":path", b"/"), (b":scheme", b"https"), (b":authority", b"x"))
 POST = ((b":method", b"POST"), *BASE[1:])
@@ -98,7 +98,7 @@ CONNECTION: list[tuple[str, bytes, int]] = [
 #: (what, frames, error code of RST_STREAM)
 STREAM: list[tuple[str, bytes, int]] = [
     ("5.1 DATA after reset", OPEN + CANCEL + frame(DATA, 1, 1, b"x"), CLOSED),
-    ("5.1.2 too many", b"".join(frame(HEADERS, 4, 1 + 2 * n, block(base=POST)) for n in range(129)), PROTOCOL),
+    ("5.1.2 too many", b"".join(frame(HEADERS, 4, 1 + 2 * n, block(base=POST)) for n in range(129)), REFUSED),
     ("6.9 WINDOW_UPDATE of 0", OPEN + frame(UPDATE, 0, 1, bytes(4)), PROTOCOL),
     ("6.9.1 window too large", OPEN + frame(UPDATE, 0, 1, LARGE), FLOW),
     ("8.1.1 body of another length", frame(HEADERS, 4, 1, block((b"content-length", b"1"), base=POST))

@@ -89,6 +89,17 @@ def test_refusals_are_named_and_final(data: bytes, status: int, violation: str) 
     assert after.next() is None, "deaf after a refusal"
 
 
+@pytest.mark.parametrize(
+    ("size", "status"),
+    [("1000001", 413), ("7" + "f" * 15, 413), ("8" + "0" * 15, 400), ("f" * 17, 400), ("f" * 21, 400)],
+)
+def test_a_chunk_that_is_too_long_is_refused_at_its_size(size: str, status: int) -> None:
+    talk = Http1(max_body=1 << 24)
+    talk.receive(CHUNKED.partition(b"3\r\nabc")[0] + b"1\r\na\r\n" + size.encode() + b"\r\n")
+    found = talk.next()
+    assert isinstance(found, Refusal) and found.status == status, "not a wait for octets that never come"
+
+
 def test_limits_of_heads_and_bodies() -> None:
     (head,) = ask(b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 5000, max_head=1000)
     assert isinstance(head, Refusal) and head.status == 431

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from synfin.drive.capture import Tap
 from synfin.drive.streams import Pipe
 from synfin.drive.tcpinfo import TcpInfo
@@ -31,6 +33,17 @@ class TappedPipe:
         """See ``Pipe``."""
         data = await self._pipe.receive()
         self._tap.received(data)
+        return data
+
+    def overhear(self, told: Callable[[], bool]) -> None:
+        """See ``Pipe``."""
+        self._pipe.overhear(told)
+
+    def take(self) -> bytes | None:
+        """See ``Pipe``."""
+        data = self._pipe.take()
+        if data:
+            self._tap.received(data)
         return data
 
     async def send(self, data: Buffer) -> None:

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import time
 from collections import deque
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ class OwnPipe:
         self._error: OSError | None = None
         self._eof_wanted = False
         self._inward: asyncio.Future[None] | None = None
+        self._overhear: Callable[[], bool] | None = None
         self._outward: deque[memoryview] = deque()  # taken from the user, not yet by the host
         self._senders = Waiters()
 
@@ -89,6 +91,19 @@ class OwnPipe:
             if connection.ended:
                 return []
             await self._wait()
+
+    def overhear(self, told: Callable[[], bool]) -> None:
+        """Call ``told`` when something comes while somebody waits to send; True ends that wait."""
+        self._overhear = told
+
+    def take(self) -> bytes | None:
+        """What ``receive`` would give at once; None where it would wait, raise, or somebody is in it."""
+        connection = self.connection
+        if self._inward is not None or self.closing:
+            return None
+        if connection.readable:
+            return b"".join(self.stack.host.recv_buffers(connection, time.monotonic_ns(), _PIECE))
+        return b"" if self._error is None and connection.ended else None
 
     async def _wait(self) -> None:
         if self._inward is not None:
@@ -158,8 +173,11 @@ class OwnPipe:
             self._senders.wake()
         elif kind == Kind.WRITABLE or (kind == Kind.CONNECTED and self._outward):
             self._push()
-        if self._inward is not None and not self._inward.done():
-            self._inward.set_result(None)
+        if self._inward is not None:
+            if not self._inward.done():
+                self._inward.set_result(None)
+        elif self._senders and self._error is None and self._overhear is not None and self._overhear():
+            self._senders.wake()
         if self.closing and self.connection.state in (State.CLOSED, State.TIME_WAIT, State.FIN_WAIT_2):
             self.stack.forget(self)
 

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PORTION = 1 << 17
 #: Requests answered in a row before other connections have their turn.
 _BURST = 16
+#: Octets of HTTP/2 that are read while one write waits: more than the windows let a lawful client send.
+_MOST_HEARD = 4 << 20
 _NEVER = float("inf")
 _HTTP = ("HTTP/1.0", "HTTP/1.1", "HTTP/2")
 
@@ -35,8 +37,8 @@ class Connection:
     """One connection of a server."""
 
     __slots__ = (
-        "_answering", "_due", "_ending", "_handshake", "_late", "_loop", "_octets", "_requests", "_server",
-        "_spoken", "_started", "idle", "pipe", "stream", "task",
+        "_answering", "_due", "_ending", "_handshake", "_heard", "_late", "_loop", "_octets", "_requests", "_server",
+        "_spoken", "_started", "_wrong", "idle", "pipe", "stream", "task",
     )  # fmt: skip
 
     def __init__(self, server: WebServer, pipe: Pipe, config: tls.ServerConfig | None) -> None:
@@ -57,6 +59,8 @@ class Connection:
         self._handshake: float | None = None
         self._requests = 0
         self._answering: dict[int, tuple[str, str, int, float]] = {}  # HTTP/2: what was asked, status, since when
+        self._heard = 0  # HTTP/2: octets read while the write under way waits
+        self._wrong: PeerError | None = None  # what was wrong with them
         self._octets = 0
         self._spoken = ""
 
@@ -262,7 +266,9 @@ class Connection:
         server, patience = self._server, self._server.patience
         talk = Http2(server.bounds.body, server.budget)
         until = self._loop.time()
-        coming = False  # nothing but the rest of requests is awaited
+        stage: tuple[bool, bool, int] | None = None
+        sent = came = 0
+        self.stream.on_unread = lambda: self._hear2(talk)
         self.idle = True
         try:
             await self._flush2(talk)
@@ -270,29 +276,25 @@ class Connection:
             while True:
                 if data:
                     self.idle = False
-                    started = self._loop.time()
                     try:
-                        found = talk.receive(data)
+                        self._take2(talk, data)
                     except PeerError:
                         await self._flush2(talk)
                         raise
-                    for stream, item in found:
-                        self._answer2(talk, stream, item, started)
                 if server.stopping:
                     talk.close()
                 await self._flush2(talk)
                 if talk.closed and talk.idle:
                     return
                 now = self._loop.time()
-                if talk.idle:
-                    until = now + patience.idle
-                elif talk.sending:
-                    until = now + patience.write
-                elif not coming:
-                    until = now + patience.body
-                else:
-                    until += len(data or b"") / patience.slowest
-                coming = not talk.idle and not talk.sending
+                # Only what was waited for buys time: not PING, nor a window that opens by an octet.
+                before, stage = stage, (talk.idle, talk.sending, self._requests if talk.idle else 0)
+                if stage != before or talk.sent - sent >= patience.slowest * patience.write:
+                    wait = patience.idle if talk.idle else patience.write if talk.sending else patience.body
+                    until, sent, came = now + wait, talk.sent, talk.came
+                elif not talk.sending:
+                    until += (talk.came - came) / patience.slowest
+                    came = talk.came
                 self.idle = talk.idle
                 data = await self._read(until - now)
                 if data == b"":
@@ -309,16 +311,36 @@ class Connection:
                 await self._flush2(talk)
             raise
         finally:
+            self.stream.on_unread = None
             talk.forget()
             self._finished2(talk)
+
+    def _take2(self, talk: Http2, data: bytes) -> None:
+        started = self._loop.time()
+        for stream, item in talk.receive(data):
+            self._answer2(talk, stream, item, started)
+
+    def _hear2(self, talk: Http2) -> None:
+        """Frames came while we write: they are read promptly (RFC 9113 5.2.2), though not without end."""
+        if self._wrong is None and self._heard < _MOST_HEARD:
+            data = self.stream.unread()
+            self._heard += len(data)
+            try:
+                self._take2(talk, data)
+            except PeerError as error:
+                self._wrong = error
 
     async def _flush2(self, talk: Http2) -> None:
         while out := talk.output(PORTION):
             await self._write(out)
+            self._heard = 0
             if talk.finished:
                 self._finished2(talk)
             if len(out) >= PORTION:
                 await asyncio.sleep(0)
+        if self._wrong is not None:
+            wrong, self._wrong = self._wrong, None
+            raise wrong
 
     def _finished2(self, talk: Http2) -> None:
         """Tell of the answers that are out."""

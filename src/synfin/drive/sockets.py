@@ -14,7 +14,7 @@ import ipaddress
 import socket
 import struct
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from synfin.drive.tcpinfo import TcpInfo, tcp_info
@@ -56,6 +56,7 @@ class SocketPipe:
         self._ended = False
         self._error: OSError | None = None
         self._reader: asyncio.Future[None] | None = None
+        self._overhear: Callable[[], bool] | None = None
         self._reading = False
         self._outward: deque[memoryview] = deque()
         self._queued = 0
@@ -97,8 +98,23 @@ class SocketPipe:
             self._ended = True
             self._unwatch()
         waiter = self._reader
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)
+        if waiter is not None:
+            if not waiter.done():
+                waiter.set_result(None)
+        elif self._senders and self._overhear is not None and self._overhear():
+            self._senders.wake()
+
+    def overhear(self, told: Callable[[], bool]) -> None:
+        """Call ``told`` when something comes while somebody waits to send; True ends that wait."""
+        self._overhear = told
+
+    def take(self) -> bytes | None:
+        """What ``receive`` would give at once; None where it would wait, raise, or somebody is in it."""
+        if self._reader is not None:
+            return None
+        if self._inward:
+            return self._next()
+        return b"" if self._ended and self._error is None else None
 
     async def receive(self) -> bytes:
         """What came: octets, b"" when the peer has closed its direction.  OSError when the connection broke."""
@@ -117,6 +133,9 @@ class SocketPipe:
                 await self._reader
             finally:
                 self._reader = None
+        return self._next()
+
+    def _next(self) -> bytes:
         data = self._inward.popleft()
         self._held -= len(data)
         if not self._reading and self._held < READ_AHEAD // 2:

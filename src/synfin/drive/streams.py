@@ -8,6 +8,10 @@ Back-pressure: ``read`` takes from the pipe only when nothing is left to hand ou
 Cancelling any of them leaves the stream usable: what the endpoint sealed is with the pipe before anything waits.  One
 task reads and any number may write.
 
+Who writes much hears the peer too: when a write waits, and between the portions after the first, what has come is taken
+(up to ``UNREAD`` octets).  A fatal alert ends the write; in TLS 1.2 close_notify does so too, and what was not sealed
+yet is discarded (RFC 5246 7.2.1), while in TLS 1.3 it closes the peer's direction only (RFC 8446 6.1).
+
 The end (RFC 8446 6.1): close_notify gives b"", a FIN without one raises ``TruncatedError``.  ``close`` says
 close_notify, closes our direction and then reads on for a moment, because a socket closed over unread data answers with
 a RST, which takes our last record away from a peer that has not read it yet.
@@ -25,6 +29,7 @@ from synfin.drive import clock as real
 from synfin.drive.sockets import SocketListener, SocketPipe, connect, listen
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.errors import PeerError
+from synfin.tls.config import TLS12
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.registry import ALERTS
 
@@ -46,7 +51,9 @@ __all__ = [
 #: Octets sealed in one go by ``write``.
 PORTION = 1 << 17
 #: How long and how much is read after our end, so that the peer can read ours.
-DRAIN_SECONDS, DRAIN_OCTETS = 2.0, 1 << 22
+DRAIN_SECONDS, DRAIN_OCTETS = 2.0, 1 << 26
+#: Octets of data that may wait for a reader while more is taken from the pipe.
+UNREAD = 1 << 18
 #: Octets of a peer's beginning that are kept.
 OPENING = 1 << 14
 
@@ -69,6 +76,14 @@ class Pipe(Protocol):
 
         When it is cancelled, nothing is lost.
         """
+        ...
+
+    def take(self) -> bytes | None:
+        """What ``receive`` would give at once; None where it would wait, raise, or somebody is in it."""
+        ...
+
+    def overhear(self, told: Callable[[], bool]) -> None:
+        """Call ``told`` when something comes while somebody waits to send; True ends that wait."""
         ...
 
     async def send(self, data: Buffer) -> None:
@@ -129,7 +144,7 @@ class TlsStream:
     """TLS over ``pipe``; ``endpoint`` is a fresh Client or Server.  ``clock`` gives seconds since 1970.
 
     ``tickets`` gathers the sessions a server hands out; ``on_event`` sees every event of the endpoint; ``opening``
-    holds the first octets that came, up to the peer's hello.
+    holds the first octets that came, up to the peer's hello; ``on_unread`` is called when data comes to a writer.
     """
 
     def __init__(
@@ -146,6 +161,11 @@ class TlsStream:
         self.on_event = on_event
         self.tickets: list[tls.Session] = []
         self.opening = b""
+        self.on_unread: Callable[[], None] | None = None
+        self._written = 0  # octets since the last read
+        self._heard = False  # something was taken while writing
+        self._cut = False  # it was the close_notify of TLS 1.2
+        pipe.overhear(self._overheard)
         self._data: deque[bytes | bytearray] = deque()
         self._end: Exception | None = None
         self._clean = False
@@ -197,6 +217,31 @@ class TlsStream:
         if out:
             await self.pipe.send(out)
 
+    def _overheard(self) -> bool:
+        """Something came while a writer waits; whether it need not wait any more."""
+        if self.endpoint.facts is None:
+            return False
+        self._look()
+        return self._refused is not None
+
+    def _look(self) -> None:
+        """Take what has come without waiting for more."""
+        while not self.ended and sum(map(len, self._data)) < UNREAD and (data := self.pipe.take()) is not None:
+            self._heard = True
+            self._take(data)
+            self._cut = self._clean and self.endpoint.version == TLS12
+        if self._data and self.on_unread is not None:
+            self.on_unread()
+
+    @property
+    def _refused(self) -> Exception | None:
+        """Why nothing may be written any more."""
+        if self._cut:
+            return ConnectionAbortedError("the peer closed before everything was sent")
+        if self.endpoint.ready:
+            return None
+        return self._end or ConnectionAbortedError("the stream is closed or has not shaken hands")
+
     async def _last_words(self) -> None:
         """Send what the endpoint had to say about a failure, as far as the pipe still works."""
         try:
@@ -243,27 +288,37 @@ class TlsStream:
                 out = self.endpoint.take_output(self.clock())
                 if out:
                     await self.pipe.send(out)
+        self._written = 0
         return bytes(self._data.popleft())
+
+    def unread(self) -> bytes:
+        """All that ``read`` would give at once."""
+        found = b"".join(self._data)
+        self._data.clear()
+        return found
 
     async def write(self, data: Buffer) -> None:
         """Send ``data``; waits while the peer is slow.  The errors of ``read`` when the connection is over."""
-        endpoint, pipe, size = self.endpoint, self.pipe, len(data)
+        size = len(data)
         if size <= PORTION:
-            self._may_write()
-            endpoint.send(data)
-            await pipe.send(endpoint.take_output(self.clock()))
+            await self._portion(data, size)
             return
         view = memoryview(data)
         for at in range(0, size, PORTION):
-            self._may_write()
-            endpoint.send(view[at : at + PORTION])
-            await pipe.send(endpoint.take_output(self.clock()))
+            await self._portion(view[at : at + PORTION], min(PORTION, size - at))
 
-    def _may_write(self) -> None:
-        if not self.endpoint.ready:
-            if self._end is not None:
-                raise self._end
-            raise ConnectionAbortedError("the stream is closed or has not shaken hands")
+    async def _portion(self, data: Buffer, size: int) -> None:
+        endpoint = self.endpoint
+        self._written += size
+        if self._written > PORTION:
+            self._look()
+        if (refused := self._refused) is not None:
+            raise refused
+        endpoint.send(data)
+        await self.pipe.send(endpoint.take_output(self.clock()))
+        if self._heard:
+            self._heard = False
+            await self._flush()  # what the endpoint answers to what it heard
 
     # ------------------------------------------------------------ the end
 
@@ -334,11 +389,27 @@ class PlainStream:
 
     def __init__(self, pipe: Pipe) -> None:
         self.pipe = pipe
+        self.on_unread: Callable[[], None] | None = None
+        self._data = b""
         self._closing = False
+        pipe.overhear(self._overheard)
+
+    def _overheard(self) -> bool:
+        if self.on_unread is not None:
+            while len(self._data) < UNREAD and (data := self.pipe.take()):
+                self._data += data
+            if self._data:
+                self.on_unread()
+        return False
 
     async def read(self) -> bytes:
         """The next octets; b"" at the end; OSError when the connection broke."""
-        return await self.pipe.receive()
+        return self.unread() or await self.pipe.receive()
+
+    def unread(self) -> bytes:
+        """All that ``read`` would give at once."""
+        found, self._data = self._data, b""
+        return found
 
     async def write(self, data: Buffer) -> None:
         """Send; waits while the peer is slow."""

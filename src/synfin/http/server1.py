@@ -172,6 +172,12 @@ class Http1:
                 elif isinstance(event, h11.EndOfMessage):
                     break
                 else:
+                    # h11 does not say how long the chunk is that it waits for.
+                    left = getattr(getattr(conn, "_reader", None), "_bytes_in_chunk", 0)
+                    if left >> 63:
+                        return Refusal(400, "http_bad_chunk", "a chunk's size of more than 63 bits")
+                    if self._size + left > self.max_body:
+                        return Refusal(413, "http_bad_length", f"a body of more than {self.max_body} octets")
                     if self._eof:
                         return Refusal(400, "http_short_body", "the end inside a request's body")
                     return None

@@ -3,8 +3,8 @@
 h2 reads and writes the frames.  Here are whole requests, the sending of many bodies side by side within the peer's
 flow-control windows, one frame each in turn, and what a peer may ask: bodies, header lists, resets (RFC 9113 10.5).
 
-``output`` gives a bounded piece at a time, so that whoever writes it out can wait; until it was written, no more is
-read from the peer, which bounds what answers to its PINGs and SETTINGS can pile up.
+``output`` gives a bounded piece at a time, so that whoever writes it out can wait.  What answers to PINGs and SETTINGS
+can pile up meanwhile is bounded by whoever reads while it waits.
 """
 
 from __future__ import annotations
@@ -28,12 +28,15 @@ from synfin.http.faults import h2_fault
 from synfin.wire.http2 import PREFACE
 
 #: Error codes of RFC 9113 7.
-NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FRAME_SIZE_ERROR, COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 0, 1, 2, 6, 9, 11
+NO_ERROR, PROTOCOL_ERROR, INTERNAL_ERROR, FRAME_SIZE_ERROR, REFUSED_STREAM = 0, 1, 2, 6, 7
+COMPRESSION_ERROR, ENHANCE_YOUR_CALM = 9, 11
 _SETTINGS, _ACK, _GOAWAY = 4, 1, b"\0\0\x08\7\0\0\0\0\0"
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 #: What the peer may send before it hears of us, per stream and in all.
 WINDOW = 1 << 20
 MAX_STREAMS = 128
+#: Streams beyond which a client is no longer one that has not seen our SETTINGS yet.
+AT_MOST = 1024
 #: Streams a peer may open and reset again beyond those it lets us answer.
 RESETS = 200
 #: Octets of the longest frame we take and send.
@@ -51,6 +54,16 @@ def _wrong(method: str, target: str) -> Refusal | None:
     if why := wrong_target(method, target):
         return Refusal(400, "http_bad_start_line", why)
     return None
+
+
+def _settings(streams: int) -> h2.settings.Settings:
+    codes = h2.settings.SettingCodes
+    values = {
+        codes.MAX_CONCURRENT_STREAMS: streams,
+        codes.INITIAL_WINDOW_SIZE: WINDOW,
+        codes.MAX_HEADER_LIST_SIZE: 1 << 16,
+    }
+    return h2.settings.Settings(client=False, initial_values=values)
 
 
 @dataclass(slots=True)
@@ -94,16 +107,9 @@ class Http2:
             normalize_outbound_headers=False,
         )
         self._conn = h2.connection.H2Connection(config)
-        codes = h2.settings.SettingCodes
-        self._conn.local_settings = h2.settings.Settings(
-            client=False,
-            initial_values={
-                codes.MAX_CONCURRENT_STREAMS: MAX_STREAMS,
-                codes.INITIAL_WINDOW_SIZE: WINDOW,
-                codes.MAX_HEADER_LIST_SIZE: 1 << 16,
-            },
-        )
+        self._conn.local_settings = _settings(MAX_STREAMS)
         self._conn.initiate_connection()
+        self._conn.local_settings = _settings(AT_MOST)  # h2 ends the connection there; those between are refused
         self._conn.increment_flow_control_window(WINDOW)
         self.max_body = max_body
         self.budget = budget or Budget()
@@ -111,6 +117,7 @@ class Http2:
         self._going: dict[int, _Going] = {}
         self._turns: deque[int] = deque()
         self._held: dict[int, int] = {}  # stream -> octets of its body out of the budget
+        self._early: set[int] = set()  # streams answered before their request was whole
         self._resets = 0
         self._skip = len(PREFACE)  # octets until the next frame's header
         self._header = b""  # the beginning of one
@@ -119,6 +126,7 @@ class Http2:
         self._in_goaway = False  # the rest to be skipped is that of a GOAWAY
         self._last = b""  # octets for the peer that h2 has given out already
         self.closed = False
+        self.sent = self.came = 0  # octets of bodies, out and in
         self.finished: list[tuple[int, int]] = []  # streams answered or given up, with the octets of body that left
 
     @property
@@ -162,6 +170,7 @@ class Http2:
             elif isinstance(event, h2.events.DataReceived):
                 self._data(event, ready)
             elif isinstance(event, h2.events.StreamEnded):
+                self._early.discard(event.stream_id or 0)
                 coming = self._coming.pop(event.stream_id or 0, None)
                 if coming is not None:
                     self._held[event.stream_id or 0] = coming.size
@@ -213,6 +222,9 @@ class Http2:
 
     def _request(self, event: h2.events.RequestReceived, ready: dict[int, Request | Refusal]) -> None:
         stream = event.stream_id or 0
+        if len(self._coming) + len(self._going) + len(self._early) + len(ready) >= MAX_STREAMS:
+            self._conn.reset_stream(stream, REFUSED_STREAM)  # it may be asked again (RFC 9113 5.1.2, 8.7)
+            return
         special: dict[str, str] = {}
         headers: list[tuple[str, str]] = []
         for raw_name, raw_value in event.headers or ():
@@ -230,6 +242,8 @@ class Http2:
         refusal = _wrong(method, target)
         if refusal is not None:
             ready[stream] = refusal
+            if event.stream_ended is None:
+                self._early.add(stream)
             return
         length = request.header("content-length")
         if event.stream_ended is not None:
@@ -240,6 +254,7 @@ class Http2:
             return
         if length.isdigit() and int(length[:19]) > self.max_body:
             ready[stream] = Refusal(413, "http_bad_length", f"a body of more than {self.max_body} octets")
+            self._early.add(stream)
             return
         self._coming[stream] = _Coming(request)
 
@@ -253,15 +268,18 @@ class Http2:
         room = coming.size + len(data) <= self.max_body
         if not room or not self.budget.take(len(data)):
             del self._coming[stream]
+            self._early.add(stream)
             self.budget.give(coming.size)
             status, why = (503, "too many bodies at a time") if room else (413, f"more than {self.max_body} octets")
             ready[stream] = Refusal(status, "http_bad_length", why)
             return
         coming.parts.append(data)
         coming.size += len(data)
+        self.came += len(data)
 
     def _reset(self, stream: int, theirs: bool, ready: dict[int, Request | Refusal]) -> None:
         ready.pop(stream, None)
+        self._early.discard(stream)
         coming = self._coming.pop(stream, None)
         if coming is not None:
             self.budget.give(coming.size)
@@ -336,6 +354,7 @@ class Http2:
                 self._drop(stream)
                 continue
             sent += len(part)
+            self.sent += len(part)
             blocked = 0
             if end:
                 turns.popleft()
