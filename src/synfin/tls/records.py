@@ -215,8 +215,9 @@ class Records:
         try:
             inner, content = opener.open_record(kind, version, fragment)
         except BadRecord as error:
-            if self._skip_early >= len(fragment) and self.version == TLS13 and not self._opened_any:
-                self._skip_early -= len(fragment)  # refused early data (RFC 8446 4.2.10)
+            size = len(fragment) or 1
+            if self._skip_early >= size and self.version == TLS13 and not self._opened_any:
+                self._skip_early -= size  # refused early data (RFC 8446 4.2.10)
                 return
             if "no content type" in error.why:
                 raise PeerError("record_without_content_type", "a content type", "padding only") from None
@@ -258,7 +259,7 @@ class Records:
         elif kind == ALERT:
             self._alert(content)
         elif self._skip_early and self._skip_early >= len(content):
-            self._skip_early -= len(content)
+            self._skip_early -= len(content) or 1
         else:
             raise PeerError("unexpected_message", "a handshake", "application data")
 
