@@ -178,7 +178,7 @@ def test_ends_at_each_step(version: int, step: str) -> None:
 
 @pytest.mark.parametrize(("version", "step"), CELLS)
 def test_warnings_at_each_step(version: int, step: str) -> None:
-    one, slow = at(version, step)
+    one, _ = at(version, step)
     one.receive(under(one, 21, b"\1\x5a"), NOW)
     assert events(one) == [PeerAlert(90, fatal=False)]
     for _ in range(20):
@@ -222,7 +222,7 @@ def test_messages_in_pieces(version: int, size: int) -> None:
 def test_between_the_pieces_of_a_hello(what: str, between: bytes, alert: int) -> None:
     one, bad = ends(NEW, {})
     bad.receive(one.take_output(NOW), NOW)
-    flight = bad.take_output(NOW)
+    flight = bytes(bad.take_output(NOW))
     hello = flight[5 : 5 + (flight[3] << 8 | flight[4])]
     one.receive(record(hello[:9]), NOW)
     one.receive(between, NOW)
@@ -272,7 +272,7 @@ def test_messages_across_key_changes() -> None:
     """RFC 8446 5.1: what stands after ServerHello, Finished or KeyUpdate in their record is out of its keys."""
     one, bad = ends(NEW, {})
     bad.receive(one.take_output(NOW), NOW)
-    flight = bad.take_output(NOW)
+    flight = bytes(bad.take_output(NOW))
     hello = flight[5 : 5 + (flight[3] << 8 | flight[4])]
     one.receive(record(hello + message(8, block())), NOW)
     judged(one, UNEXPECTED)
