@@ -81,6 +81,7 @@ class Intake:
         fd, readv, head, room, at = self.fd, os.readv, self._head, self._room, self._at
         whole, usual = len(room), len(head)
         shape: _Shape | None = None  # of the segment that others may continue
+        octets, apart, longer, numbers = int.from_bytes, 0, 0, _SHAPES[4, 0].numbers.unpack_from
         begin = pieces = alike = following = stamp = count = 0
         first = b""
         last: Packet | None = None
@@ -99,10 +100,10 @@ class Intake:
             count += 1
             text = size - usual
             if text > _SHORT:
-                said = int.from_bytes(head, "little")
-                if shape is not None and said & shape.apart == alike:
-                    length, number, told = shape.numbers.unpack_from(head)
-                    if number == following and length + shape.more == size and told - stamp & MASK < HALF:
+                said = octets(head, "little")
+                if pieces and said & apart == alike:
+                    length, number, told = numbers(head)
+                    if number == following and length + longer == size and told - stamp & MASK < HALF:
                         pieces += 1
                         at += text
                         following = number + text & MASK
@@ -111,8 +112,9 @@ class Intake:
                     found.append(vnet.joined(first, room[begin:at]))
                 shape = _usual(head, size)
                 if shape is not None:
-                    _, number, stamp = shape.numbers.unpack_from(head)
-                    begin, pieces, first, alike, last = at, 1, bytes(head), said & shape.apart, None
+                    apart, longer, numbers = shape.apart, shape.more, shape.numbers.unpack_from
+                    _, number, stamp = numbers(head)
+                    begin, pieces, first, alike, last = at, 1, bytes(head), said & apart, None
                     at += text
                     following = number + text & MASK
                     continue
