@@ -18,10 +18,10 @@ from synfin.drive.blocking import connect_tls
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
 from synfin.drive.capture_file import private_file
 from synfin.drive.capture_pipe import TappedPipe
+from synfin.drive.pipe import Pipe
 from synfin.drive.server import Patience, WebServer
 from synfin.drive.server_log import AccessLog
 from synfin.drive.sockets import listen
-from synfin.drive.streams import Pipe
 from synfin.http.app import Answer
 from synfin.http.app import Request as AppRequest
 from synfin.http.app_echo import echo

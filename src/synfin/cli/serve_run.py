@@ -23,11 +23,11 @@ from synfin.drive.capture_file import key_log_file, private_file
 from synfin.drive.capture_pipe import TappedPipe
 from synfin.drive.own import OwnStack
 from synfin.drive.own_setup import OwnPlace, listen_own
+from synfin.drive.pipe import Pipe, Source
 from synfin.drive.server import Bounds, Patience, WebServer
 from synfin.drive.server_files import Files
 from synfin.drive.server_log import AccessLog, address
 from synfin.drive.sockets import listen
-from synfin.drive.streams import Pipe, Source
 from synfin.errors import UsageError
 from synfin.http.app import App
 from synfin.http.app_echo import echo

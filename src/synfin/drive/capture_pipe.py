@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from synfin.drive.capture import Tap
-from synfin.drive.streams import Pipe
+from synfin.drive.pipe import Pipe
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.wire.codec import Buffer
 

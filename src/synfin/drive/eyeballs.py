@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Generic, TypeVar
 
-from synfin.drive.streams import Pipe, SocketPipe
+from synfin.drive.pipe import Pipe
+from synfin.drive.streams import SocketPipe
 
 #: Seconds between two attempts (RFC 8305 5, Connection Attempt Delay).
 DELAY = 0.25

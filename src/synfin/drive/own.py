@@ -1,7 +1,7 @@
 """Our own TCP in the real world: the sans-I/O host of ``tcp`` behind a TUN device, for asyncio.
 
 ``OwnStack`` carries packets between the device and the host, keeps its timers, and hands events to whom they concern;
-``OwnPipe`` and ``OwnListener`` are connections and listeners as ``streams.Pipe`` and ``streams.Source`` want them, so
+``OwnPipe`` and ``OwnListener`` are connections and listeners as ``pipe.Pipe`` and ``pipe.Source`` want them, so
 TLS, HTTP and whatever else talks over the kernel's sockets talks over these too.  What TCP does is ``tcp``'s business,
 how packets look on the device ``vnet``'s; ping is answered here, because it is the first thing people try.
 

@@ -1,4 +1,4 @@
-"""Connections and listeners of our own TCP, as ``streams.Pipe`` and ``streams.Source`` want them.
+"""Connections and listeners of our own TCP, as ``pipe.Pipe`` and ``pipe.Source`` want them.
 
 They wait where ``tcp``'s calls return at once: for octets, for room, for a connection.  ``own.OwnStack`` tells them
 what the host says of their connections.
@@ -38,7 +38,7 @@ Address = tuple[str, int]
 
 
 class OwnPipe:
-    """One connection of our own TCP; see ``Pipe`` in ``streams``."""
+    """One connection of our own TCP; see ``pipe.Pipe``."""
 
     def __init__(self, stack: OwnStack, connection: Connection) -> None:
         self.stack = stack
@@ -236,7 +236,7 @@ class OwnPipe:
 
 
 class OwnListener:
-    """A port of our own TCP that is listened on; see ``Source`` in ``streams``."""
+    """A port of our own TCP that is listened on; see ``pipe.Source``."""
 
     def __init__(self, stack: OwnStack, listener: Listener, addresses: tuple[Address, ...]) -> None:
         self.stack = stack

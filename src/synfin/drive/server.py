@@ -17,9 +17,9 @@ from email.utils import formatdate
 
 from synfin import tls
 from synfin.drive import clock
+from synfin.drive.pipe import Pipe, Source
 from synfin.drive.server_connection import Connection
 from synfin.drive.server_log import AccessLog
-from synfin.drive.streams import Pipe, Source
 from synfin.http.app import App, Budget
 
 #: How often waits are looked at, in seconds: one look at all of them costs less than a timer for each.

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from synfin import tls
 from synfin.drive import clock
+from synfin.drive.pipe import Pipe
 from synfin.drive.server_seen import connection_seen
-from synfin.drive.streams import AlertError, Pipe, PlainStream, TlsStream, TruncatedError
+from synfin.drive.streams import AlertError, PlainStream, TlsStream, TruncatedError
 from synfin.errors import PeerError
 from synfin.http.app import Answer, Refusal, Request, json_answer, told
 from synfin.http.server1 import Http1, answer_head, bodiless, pieces

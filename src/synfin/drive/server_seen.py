@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from synfin import tls
-from synfin.drive.streams import Pipe, PlainStream, TlsStream
+from synfin.drive.pipe import Pipe
+from synfin.drive.streams import PlainStream, TlsStream
 from synfin.errors import WireError
 from synfin.spec.certificates import certificate_facts
 from synfin.spec.distinguished import name_text

@@ -41,7 +41,7 @@ def _plain(found: object) -> Address:
 
 
 class SocketPipe:
-    """One TCP connection of the kernel; see ``Pipe`` in ``streams``.  ``sock`` is connected and becomes ours."""
+    """One TCP connection of the kernel; see ``pipe.Pipe``.  ``sock`` is connected and becomes ours."""
 
     def __init__(self, sock: socket.socket, remote: Address | None = None) -> None:
         sock.setblocking(False)

@@ -1,8 +1,8 @@
 """TLS streams for asyncio over anything that carries octets: the kernel's connections or our own TCP.
 
-``Pipe`` is one TCP connection as its user sees it.  ``TlsStream`` puts an endpoint of ``synfin.tls``, either role,
-between a pipe and a program: it moves octets, keeps the handshake's deadline, and turns what the endpoint says into
-data, the end, or an error.  It decides nothing about TLS.
+``TlsStream`` puts an endpoint of ``synfin.tls``, either role, between a ``Pipe`` and a program: it moves octets, keeps
+the handshake's deadline, and turns what the endpoint says into data, the end, or an error.  It decides nothing about
+TLS.
 
 Back-pressure: ``read`` takes from the pipe only when nothing is left to hand out, ``write`` waits for the pipe.
 Cancelling any of them leaves the stream usable: what the endpoint sealed is with the pipe before anything waits.  One
@@ -26,6 +26,7 @@ from typing import Protocol
 
 from synfin import tls
 from synfin.drive import clock as real
+from synfin.drive.pipe import Pipe
 from synfin.drive.sockets import SocketListener, SocketPipe, connect, listen
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.errors import PeerError
@@ -35,11 +36,9 @@ from synfin.wire.tls.registry import ALERTS
 
 __all__ = [
     "AlertError",
-    "Pipe",
     "PlainStream",
     "SocketListener",
     "SocketPipe",
-    "Source",
     "Stream",
     "TcpInfo",
     "TlsStream",
@@ -56,72 +55,6 @@ DRAIN_SECONDS, DRAIN_OCTETS = 2.0, 1 << 26
 UNREAD = 1 << 18
 #: Octets of a peer's beginning that are kept.
 OPENING = 1 << 14
-
-
-class Pipe(Protocol):
-    """One TCP connection as its user sees it."""
-
-    @property
-    def local(self) -> tuple[str, int]:
-        """Our address and port."""
-        ...
-
-    @property
-    def remote(self) -> tuple[str, int]:
-        """The peer's address and port."""
-        ...
-
-    async def receive(self) -> bytes:
-        """Octets as they come; b"" when the peer has closed its direction; OSError when the connection broke.
-
-        When it is cancelled, nothing is lost.
-        """
-        ...
-
-    def take(self) -> bytes | None:
-        """What ``receive`` would give at once; None where it would wait, raise, or somebody is in it."""
-        ...
-
-    def overhear(self, told: Callable[[], bool]) -> None:
-        """Call ``told`` when something comes while somebody waits to send; True ends that wait."""
-        ...
-
-    async def send(self, data: Buffer) -> None:
-        """Send; takes the data before it waits, and waits while too much is queued.  OSError when it broke."""
-        ...
-
-    async def send_eof(self) -> None:
-        """Close our direction when everything has been handed on; never raises for a broken connection."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of the connection.  Repeatable."""
-        ...
-
-    def abort(self) -> None:
-        """Reset the connection.  Repeatable."""
-        ...
-
-    def info(self) -> TcpInfo | None:
-        """Round trip times and such; None where they are not known."""
-        ...
-
-
-class Source(Protocol):
-    """Where a server's pipes come from."""
-
-    @property
-    def addresses(self) -> tuple[tuple[str, int], ...]:
-        """Where it listens."""
-        ...
-
-    async def accept(self) -> Pipe:
-        """The next connection.  ConnectionAbortedError after ``close``."""
-        ...
-
-    def close(self) -> None:
-        """Stop listening."""
-        ...
 
 
 class AlertError(ConnectionError):

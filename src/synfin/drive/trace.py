@@ -20,7 +20,8 @@ from synfin.drive.capture import LiveCapture, PduCapture
 from synfin.drive.capture_pipe import TappedPipe
 from synfin.drive.eyeballs import Attempt, connect_socket, interleave, race
 from synfin.drive.lookup import look_up, name_servers
-from synfin.drive.streams import Pipe, PlainStream, Stream, TlsStream, TruncatedError
+from synfin.drive.pipe import Pipe
+from synfin.drive.streams import PlainStream, Stream, TlsStream, TruncatedError
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.drive.trace_ask import Ask
 from synfin.drive.trace_causes import broken, late, no_address, unreached

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from synfin import tls
 from synfin.drive import clock
-from synfin.drive.streams import AlertError, Pipe, TlsStream
+from synfin.drive.pipe import Pipe
+from synfin.drive.streams import AlertError, TlsStream
 from synfin.errors import PeerError
 from synfin.tls.groups import X25519MLKEM768
 
