@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from synfin.drive.eyeballs import Attempt
@@ -28,7 +29,15 @@ def unreached(attempts: list[Attempt]) -> Cause:
         return Cause("tcp", f"{where} refused the connection", "connection_refused")
     if told.fate == "timed out":
         return Cause("tcp", f"{where} never answered", "syn_unanswered")
+    if told.number in (errno.EADDRINUSE, errno.EADDRNOTAVAIL) and told.fate != "unreachable":
+        return Cause("tcp", f"{where}: no port of this machine is free for it ({told.why.lower()})")
     return Cause("tcp", f"{where}: {told.why.lower() or told.fate}")
+
+
+#: What is wrong with the message that carries certificates, not with one of them.
+UNREAD = frozenset(
+    {"certificate_missing", "certificate_bad_compression", "certificate_unparsable", "certificate_wrong_key_type"}
+)
 
 
 def broken(step: str, error: PeerError | OSError) -> Cause:
@@ -39,8 +48,8 @@ def broken(step: str, error: PeerError | OSError) -> Cause:
         row = VIOLATIONS.get(error.violation)
         words = f"the server: {row.sentence}" if row is not None else error.violation
         part = step
-        if error.violation.startswith("certificate_") and step == "tls" and row is not None:
-            part, words = "certificate", row.sentence
+        if error.violation.startswith("certificate_") and step == "tls" and error.violation not in UNREAD:
+            part = "certificate"
         if error.violation == "certificate_refused":
             words = "the server's certificate is not fit for use"
         return Cause(part, words, error.violation, error.expected, error.got)
