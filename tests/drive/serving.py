@@ -18,6 +18,7 @@ import pytest
 
 from synfin import tls
 from synfin.drive.blocking import BlockingTls, connect_tls
+from synfin.drive.pipe import Source
 from synfin.drive.server import Bounds, Patience, WebServer
 from synfin.drive.server_log import AccessLog
 from synfin.drive.sockets import listen
@@ -91,6 +92,7 @@ async def site(
     *,
     patience: Patience = PATIENCE,
     bounds: Bounds = BOUNDS,
+    own: Source | None = None,
     **config: Any,
 ) -> AsyncIterator[Site]:
     now = datetime.now(UTC).replace(microsecond=0)
@@ -107,7 +109,7 @@ async def site(
         "handshake_seconds": patience.handshake,
         **config,
     }
-    source, clear = await listen("127.0.0.1", 0), await listen("127.0.0.1", 0)
+    source, clear = own or await listen("127.0.0.1", 0), await listen("127.0.0.1", 0)
     server.serve(source, tls.ServerConfig(**options))
     server.serve(clear, None)
     found = Site(server, source.addresses[0][1], clear.addresses[0][1], path, lines)

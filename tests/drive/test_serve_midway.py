@@ -1,4 +1,4 @@
-"""What reaches a server while it sends: ends of every kind, and HTTP/2 frames (RFC 5246 7.2.1, 8446 6.1, 9113 5.2.2)."""
+"""What reaches a server while it sends: ends of every kind, HTTP/2 frames (RFC 5246 7.2.1, 8446 6.1, 9113 5.2.2)."""
 
 from __future__ import annotations
 
@@ -92,8 +92,7 @@ def meet(folder: Path, talk: Callable[[Site, App], None], patience: Patience | N
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("version", [0x0303, 0x0304])
-def test_close_notify_ends_what_is_written_in_tls12_only(tmp_path: Path, version: int) -> None:
+def stops_at_close_notify(version: int) -> Callable[[Site, App], None]:
     def talk(place: Site, app: App) -> None:
         stream = place.client(min_version=version, max_version=version, groups=(29, 23))
         stream.send(GET)
@@ -109,12 +108,10 @@ def test_close_notify_ends_what_is_written_in_tls12_only(tmp_path: Path, version
             assert "the peer closed before everything was sent" in place.log
         stream.sock.close()
 
-    meet(tmp_path, talk)
+    return talk
 
 
-@pytest.mark.parametrize("version", [0x0303, 0x0304])
-@pytest.mark.parametrize("reading", [True, False], ids=["reads", "stalls"])
-def test_a_fatal_alert_ends_what_is_written(tmp_path: Path, version: int, reading: bool) -> None:
+def stops_at_an_alert(version: int, reading: bool) -> Callable[[Site, App], None]:
     def talk(place: Site, app: App) -> None:
         stream = place.client(min_version=version, max_version=version, groups=(29, 23))
         stream.send(GET)
@@ -129,28 +126,47 @@ def test_a_fatal_alert_ends_what_is_written(tmp_path: Path, version: int, readin
         assert body.sent < SIZE and "internal_error" in place.log
         stream.sock.close()
 
-    meet(tmp_path, talk)
+    return talk
 
 
-@pytest.mark.parametrize("how", ["reset", "gone"])
-@pytest.mark.parametrize("clear", [False, True], ids=["tls", "clear"])
-def test_a_client_that_goes_away_holds_nothing(tmp_path: Path, how: str, clear: bool) -> None:
-    def talk(place: Site, app: App) -> None:
-        if clear:
-            sock = place.plain(clear=True)
-            sock.sendall(GET)
-        else:
-            stream = place.client()
+def stops_when_reset(place: Site, app: App) -> None:
+    stream = place.client()
+    stream.send(GET)
+    body = stalled(app)
+    stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    stream.sock.close()
+    assert until(lambda: body.closed and not place.server.connections)
+    assert body.sent < SIZE
+
+
+@pytest.mark.parametrize("version", [0x0303, 0x0304])
+def test_close_notify_ends_what_is_written_in_tls12_only(tmp_path: Path, version: int) -> None:
+    meet(tmp_path, stops_at_close_notify(version))
+
+
+@pytest.mark.parametrize("version", [0x0303, 0x0304])
+@pytest.mark.parametrize("reading", [True, False], ids=["reads", "stalls"])
+def test_a_fatal_alert_ends_what_is_written(tmp_path: Path, version: int, reading: bool) -> None:
+    meet(tmp_path, stops_at_an_alert(version, reading))
+
+
+@pytest.mark.parametrize("how", ["reset", "gone", "clear", "clear gone"])
+def test_a_client_that_goes_away_holds_nothing(tmp_path: Path, how: str) -> None:
+    def gone(place: Site, app: App) -> None:
+        stream = None if "clear" in how else place.client()
+        sock = stream.sock if stream else place.plain(clear=True)
+        if stream:
             stream.send(GET)
-            sock = stream.sock
+        else:
+            sock.sendall(GET)
         body = stalled(app)
-        if how == "reset":
+        if how == "clear":
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sock.close()
         assert until(lambda: body.closed and not place.server.connections)
         assert body.sent < SIZE
 
-    meet(tmp_path, talk)
+    meet(tmp_path, stops_when_reset if how == "reset" else gone)
 
 
 def test_the_answer_to_a_request_that_came_with_close_notify_is_sent(tmp_path: Path) -> None:
@@ -203,28 +219,29 @@ class Peer:
         return any(isinstance(e, kind) and stream in (None, getattr(e, "stream_id", None)) for e in self.events)
 
 
+def hears_frames(place: Site, app: App, clear: bool) -> None:
+    peer = Peer(place, clear)
+    peer.conn.send_headers(1, HEADERS, end_stream=True)
+    peer.conn.send_headers(3, HEADERS, end_stream=True)
+    peer.flush()
+    assert until(lambda: len(app.bodies) == 2)
+    stalled(app)
+    first, second = app.bodies
+    peer.conn.reset_stream(1, 8)
+    peer.conn.ping(b"12345678")
+    peer.conn.send_headers(5, POST, end_stream=True)
+    peer.flush()
+    assert until(lambda: first.closed), "RST_STREAM is heard while the write waits"
+    assert not second.closed
+    while not (peer.has(h2.events.PingAckReceived) and peer.has(h2.events.StreamEnded, 3)):
+        assert peer.read()
+    assert peer.has(h2.events.ResponseReceived, 5)
+    peer.sock.close()
+
+
 @pytest.mark.parametrize("clear", [False, True], ids=["tls", "clear"])
 def test_frames_are_read_while_the_client_does_not_read(tmp_path: Path, clear: bool) -> None:
-    def talk(place: Site, app: App) -> None:
-        peer = Peer(place, clear)
-        peer.conn.send_headers(1, HEADERS, end_stream=True)
-        peer.conn.send_headers(3, HEADERS, end_stream=True)
-        peer.flush()
-        assert until(lambda: len(app.bodies) == 2)
-        stalled(app)
-        first, second = app.bodies
-        peer.conn.reset_stream(1, 8)
-        peer.conn.ping(b"12345678")
-        peer.conn.send_headers(5, POST, end_stream=True)
-        peer.flush()
-        assert until(lambda: first.closed), "RST_STREAM is heard while the write waits"
-        assert not second.closed
-        while not (peer.has(h2.events.PingAckReceived) and peer.has(h2.events.StreamEnded, 3)):
-            assert peer.read()
-        assert peer.has(h2.events.ResponseReceived, 5)
-        peer.sock.close()
-
-    meet(tmp_path, talk)
+    meet(tmp_path, lambda place, app: hears_frames(place, app, clear))
 
 
 def test_a_fault_that_is_heard_while_writing_is_told(tmp_path: Path) -> None:
