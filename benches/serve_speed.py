@@ -107,7 +107,7 @@ def cell(told: str, servers: list[Server], asked: argparse.Namespace, ask: Calla
     for _ in range(asked.rounds):
         for server in servers:
             found = []
-            for seconds in (asked.seconds, 3 * asked.seconds) if "1000" in told else (0, asked.seconds):
+            for seconds in (2 * asked.seconds, 4 * asked.seconds) if "1000" in told else (0, asked.seconds):
                 cpu, begin = server.cpu(), time.perf_counter()
                 done = ask(server, seconds) if seconds else 0
                 found.append((done, time.perf_counter() - begin, server.cpu() - cpu))
