@@ -225,3 +225,13 @@ def test_nothing_is_left_behind(folder: Path, how: str) -> None:
     assert not marked(mark)
     assert not list(scratch.iterdir())
     assert subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout.count(": wire") == links
+
+
+@pytest.mark.skipif(shutil.which("iperf3") is None, reason="iperf3 is not installed")
+@pytest.mark.parametrize("way", [[], ["-R"]], ids=["up", "down"])
+def test_iperf3_measures_what_the_link_allows(folder: Path, way: list[str]) -> None:
+    done = wire(folder, "--rate", "40mbit", "--delay", "2ms", "--server", "iperf3 -s -1 >/dev/null",
+                "--", "iperf3", "-c", "server", "-t", "1", "-J", *way)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rate = json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]
+    assert 0 < rate < 42e6, "never more than the link carries"
