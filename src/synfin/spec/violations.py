@@ -142,7 +142,7 @@ AREAS: dict[str, tuple[Violation, ...]] = {
             HANDSHAKE_FAILURE,
             "TLS301",
         ),
-        V("certificate_refused", "its client certificate is not accepted", 8446, "6.2", BAD_CERTIFICATE, "TLS302"),
+        V("certificate_refused", "its certificate is not accepted", 8446, "6.2", BAD_CERTIFICATE, "TLS302"),
         V("certificate_unparsable", "a certificate cannot be read", 5280, "4.1", BAD_CERTIFICATE, "CRT401"),
         V("certificate_expired", "a certificate has expired", 5280, "4.1.2.5", CERTIFICATE_EXPIRED, "CRT201"),
         V(
