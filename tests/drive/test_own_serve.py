@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from synfin.drive.server import Patience
+from tests.drive.letter import NEW, OLD
 from tests.drive.serving import Site, site
-from tests.drive.test_serve_letter import CLEAR, NEW, OLD, VERSIONS, _played, both, of_12, of_13
+from tests.drive.test_serve_letter import CLEAR, VERSIONS, _played, both, of_12, of_13
 from tests.drive.test_serve_midway import (
     App,
     hears_frames,
