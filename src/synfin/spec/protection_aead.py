@@ -226,13 +226,25 @@ class Aead12(Protection):
         """See ``Protection``; the explicit nonce is the sequence number, and content is sealed in place."""
         explicit, tag, encrypt, salt = self._explicit, self._tag, self._encrypt_into, self._salt
         total = len(plaintext)
-        content = memoryview(plaintext)
         room = _ROOM[tag]
-        for start in range(0, total or 1, RUN * limit):
+        if total <= limit:
+            sequence, at = self.sequence, 5 + explicit
+            covered = mac_header(sequence, content_type, TLS12, total)
+            number = covered[:8]
+            nonce = salt + number if explicit else (self._iv ^ sequence).to_bytes(12, "big")
+            head = record_header(content_type, TLS12, explicit + total + tag)
+            sealed = bytearray().join((head, number if explicit else b"", plaintext, room))
+            view = memoryview(sealed)
+            encrypt(nonce, view[at:-tag], covered, view[at:])
+            self.sequence = sequence + 1
+            out.append(sealed)
+            return
+        content = memoryview(plaintext)
+        for start in range(0, total, RUN * limit):
             sequence = self.sequence
             parts: list[Buffer] = []
-            for at in range(start, min(start + RUN * limit, total) or 1, limit):
-                part = content[at : at + limit] if total > limit else plaintext
+            for at in range(start, min(start + RUN * limit, total), limit):
+                part = content[at : at + limit]
                 head = record_header(content_type, TLS12, explicit + len(part) + tag)
                 parts += head, sequence.to_bytes(8, "big") if explicit else b"", part, room
                 sequence += 1
