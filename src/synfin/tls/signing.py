@@ -6,6 +6,7 @@ In TLS 1.3 an ECDSA scheme names its curve and PKCS#1 v1.5 is gone; in TLS 1.2 t
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -85,19 +86,22 @@ _KINDS: tuple[tuple[Any, str], ...] = (
 
 
 class PeerKey(NamedTuple):
-    """A public key and what it is: kind as in ``Scheme``, curve name, and bits where that says something."""
+    """A public key and what it is: kind as in ``Scheme``, and its curve, bits and the hash it is bound to, if any."""
 
     public: Any
     kind: str
     curve: str
     bits: int
+    digest: str = ""
 
 
 def _describe(public: Any, spki: bytes) -> PeerKey:
     if isinstance(public, ec.EllipticCurvePublicKey):
         return PeerKey(public, "ec", public.curve.name, public.key_size)
     if isinstance(public, rsa.RSAPublicKey):
-        return PeerKey(public, "rsa-pss" if _PSS_OID in spki[:40] else "rsa", "", public.key_size)
+        if _PSS_OID in spki[:40]:
+            return PeerKey(public, "rsa-pss", "", public.key_size, _bound_to(spki))
+        return PeerKey(public, "rsa", "", public.key_size)
     for cls, kind in _KINDS:
         if isinstance(public, cls):
             return PeerKey(public, kind, "", 0)
@@ -105,6 +109,21 @@ def _describe(public: Any, spki: bytes) -> PeerKey:
 
 
 _PSS_OID = bytes.fromhex("06092a864886f70d01010a")
+#: The identifiers of SHA-256, SHA-384 and SHA-512 (RFC 4055 2.1).
+_SHA2_OID = re.compile(bytes.fromhex("0609608648016503") + b"\x04\x02([\x01-\x03])")
+_SHA2 = {b"\1": "sha256", b"\2": "sha384", b"\3": "sha512"}
+
+
+def _bound_to(spki: bytes) -> str:
+    """The hash in an RSA-PSS key's parameters, which its signatures must have too (RFC 8446 4.2.3); "" without any.
+
+    What TLS has no scheme for, such as the default of SHA-1, is "another".
+    """
+    rest = spki[spki.index(_PSS_OID) + len(_PSS_OID) :]
+    if not rest.startswith(b"\x30"):
+        return ""
+    named = _SHA2_OID.findall(rest[: 2 + rest[1]])  # of the hash and of the mask
+    return _SHA2[named[0]] if len(named) == 2 and named[0] == named[1] else "another"
 
 
 @lru_cache(maxsize=1024)
@@ -133,6 +152,8 @@ def fits(key: PeerKey, code: int, version: int) -> bool:
         return False
     if scheme.kind == "ec" and version == TLS13:
         return scheme.curve == key.curve
+    if key.digest and key.digest != scheme.arguments[1].name:
+        return False
     if scheme.kind.startswith("rsa") and scheme.arguments:
         digest: int = scheme.arguments[1].digest_size
         return key.bits >= 8 * (2 * digest + 2) if scheme.in_13 else key.bits >= 8 * (digest + 62)
@@ -142,14 +163,14 @@ def fits(key: PeerKey, code: int, version: int) -> bool:
 def choose(key: PeerKey, offered: tuple[int, ...], version: int, allowed: tuple[int, ...]) -> int | None:
     """The first scheme of ``allowed`` (ours, by preference) that the peer offered and the key can make."""
     choice = _choose if len(offered) <= 64 else _choose.__wrapped__
-    return choice(key.kind, key.curve, key.bits, offered, version, allowed)
+    return choice(key[1:], offered, version, allowed)
 
 
 @lru_cache(maxsize=256)
 def _choose(
-    kind: str, curve: str, bits: int, offered: tuple[int, ...], version: int, allowed: tuple[int, ...]
+    described: tuple[str, str, int, str], offered: tuple[int, ...], version: int, allowed: tuple[int, ...]
 ) -> int | None:
-    key = PeerKey(None, kind, curve, bits)
+    key = PeerKey(None, *described)
     return next((code for code in allowed if code in offered and fits(key, code, version)), None)
 
 
