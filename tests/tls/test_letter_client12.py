@@ -165,6 +165,7 @@ CERTIFICATES: list[tuple[str, Edit, int | None]] = [
     ("broken DER", lambda bad, raw: certs(b"\x30\x03\2\1\1"), BAD_CERT),
     ("DER with more", lambda bad, raw: certs(own(bad) + b"\0"), BAD_CERT),
     ("DER cut", lambda bad, raw: certs(own(bad)[:-1]), BAD_CERT),
+    ("signature in it corrupt", flipped, BAD_CERT),
     ("second is no DER", lambda bad, raw: certs(own(bad), b"x"), BAD_CERT),
     ("key of another kind", lambda bad, raw: certs(credential("rsa2048").chain[0]), ILLEGAL),
     ("as TLS 1.3 has it", lambda bad, raw: message(11, b"\0" + raw[4:]), DECODE),

@@ -368,6 +368,7 @@ CERTIFICATES: list[tuple[str, Edit, dict[str, Any], int | None]] = [
     ("no DER", lambda bad, raw: entries((b"x", b"\0\0")), PLAIN, BAD_CERT),
     ("DER with more", lambda bad, raw: entries((bad.config.credentials[0].chain[0] + b"\0", b"\0\0")), PLAIN, BAD_CERT),
     ("DER cut", lambda bad, raw: entries((bad.config.credentials[0].chain[0][:-1], b"\0\0")), PLAIN, BAD_CERT),
+    ("signature in it corrupt", lambda bad, raw: raw[:-3] + bytes([raw[-3] ^ 1]) + raw[-2:], PLAIN, BAD_CERT),
     ("no extensions' length", lambda bad, raw: entries((bad.config.credentials[0].chain[0], b"")), PLAIN, DECODE),
     ("status not asked for", chain((5, b"\1\0\0\1x")), QUIET, UNSUPPORTED),
     ("times not asked for", chain((18, b"\0\3\0\1x")), QUIET, UNSUPPORTED),

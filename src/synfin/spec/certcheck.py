@@ -210,7 +210,10 @@ class _Check:
             if step is None:
                 named = [i for i in rest if self.all[i].subject_der == facts.issuer_der]
                 if not named:
-                    return None
+                    root = None if roots is None else roots.claimed(facts)
+                    if root is not None:
+                        self.add("bad_signature", at, issuer=root.subject_text)
+                    return root
                 step = named[0]
                 self.add("bad_signature", at, issuer=self.all[step].subject_text)
             rest.remove(step)

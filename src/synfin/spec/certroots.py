@@ -62,6 +62,13 @@ class RootSet:
                 return root
         return None
 
+    def claimed(self, certificate: CertificateFacts) -> CertificateFacts | None:
+        """The root that ``certificate`` names by name and key identifier, and that did not sign it; None for none."""
+        for root in self._by_subject.get(certificate.issuer_der, ()):
+            if certificate.aki and certificate.aki == root.ski and certificate.signed_by(root) is False:
+                return root
+        return None
+
 
 #: Products that open TLS on its way, and words of the issuer names they use out of the box.
 INTERCEPTORS: tuple[tuple[str, tuple[str, ...]], ...] = (
