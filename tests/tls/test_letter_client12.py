@@ -56,6 +56,12 @@ CBC = {"suites": (0xC009, 0xC02B)}
 CANARY = bytes(24) + b"DOWNGRD"
 PLAIN: dict[str, Any] = {}
 
+
+def echo(bad: Bad, raw: bytes) -> bytes:
+    """The session id of a client that has no session (RFC 8446 D.4)."""
+    return hello(session_id=bad.transcript.messages()[39:71])(bad, raw)
+
+
 HELLOS: list[tuple[str, Edit, dict[str, Any], int | None]] = [
     ("as it is", hello(), PLAIN, None),
     ("sentinel of 1.2", hello(random=CANARY + b"\1"), PLAIN, ILLEGAL),
@@ -75,6 +81,7 @@ HELLOS: list[tuple[str, Edit, dict[str, Any], int | None]] = [
     ("suite unknown", hello(cipher_suite=0x9999), PLAIN, ILLEGAL),
     ("compression", hello(compression_method=1), PLAIN, ILLEGAL),
     ("session id 33", hello(session_id=bytes(33)), PLAIN, DECODE),
+    ("session id of the client", echo, PLAIN, ILLEGAL),
     ("session id 32", hello(session_id=bytes(32)), PLAIN, None),
     ("renegotiation missing", hello((0xFF01, None)), PLAIN, HANDSHAKE_FAILURE),
     ("renegotiation filled", hello((0xFF01, b"\x0c" + bytes(12))), PLAIN, HANDSHAKE_FAILURE),

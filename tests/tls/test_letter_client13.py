@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from synfin.tls import Ticket, signing
+from synfin.tls import ReplayGuard, Ticket, signing
 from tests.tls.bad_server import (
     NEW,
     RETRY,
@@ -32,7 +32,19 @@ from tests.tls.bad_server import (
     shorter,
     twice,
 )
-from tests.tls.ends import NOW, client, credential, events, of, pump, server, server_config, ticket_keys, verifier
+from tests.tls.ends import (
+    NOW,
+    client,
+    client_config,
+    credential,
+    events,
+    of,
+    pump,
+    server,
+    server_config,
+    ticket_keys,
+    verifier,
+)
 
 UNEXPECTED, BAD_MAC, OVERFLOW, HANDSHAKE_FAILURE, BAD_CERT, ILLEGAL = 10, 20, 22, 40, 42, 47
 DECODE, DECRYPT, VERSION, INSUFFICIENT, MISSING, UNSUPPORTED, BAD_STATUS = 50, 51, 70, 71, 109, 110, 113
@@ -647,3 +659,40 @@ RESUMED: list[tuple[str, dict[int, Edit], int | None]] = [
 def test_resumption(what: str, edits: dict[int, Edit], alert: int | None) -> None:
     one = carried(NEW, edits, alert, server={"ticket_keys": ticket_keys()}, session=session_of())
     assert alert is not None or (one.facts is not None and one.facts.resumed)
+
+
+def test_a_request_after_the_handshake_to_a_client_without_certificates() -> None:
+    """It did not send post_handshake_auth (RFC 8446 4.6.2)."""
+    one, bad = ends(NEW, {}, client={"post_handshake_auth": True})
+    pump(one, bad)
+    bad.seal(22, cr(SCHEMES, context=b"x"))
+    one.receive(bad.take_output(NOW), NOW)
+    judged(one, UNEXPECTED)
+
+
+H2 = (16, b"\0\3\2h2")
+EARLY: list[tuple[str, dict[int, Edit], int | None]] = [
+    ("as it is", {}, None),
+    ("refused", {8: ee(H2)}, None),
+    ("without its protocol", {8: ee((42, b""))}, ILLEGAL),
+    ("with another protocol", {8: ee((42, b""), (16, b"\0\x09\x08http/1.1"))}, ILLEGAL),
+    ("with a body", {8: ee((42, b"x"), H2)}, DECODE),
+    ("twice", {8: ee((42, b""), (42, b""), H2)}, ILLEGAL),
+    ("in the ServerHello", {2: hello((42, b""))}, ILLEGAL),
+    ("without the key", {2: hello((41, None))}, BAD_MAC),
+]
+
+
+@pytest.mark.parametrize(("what", "edits", "alert"), EARLY, ids=[row[0] for row in EARLY])
+def test_early_data(what: str, edits: dict[int, Edit], alert: int | None) -> None:
+    """RFC 8446 4.2.10: only for the first key, with its protocol and suite."""
+    more: dict[str, Any] = {"alpn": (b"h2", b"http/1.1"), "ticket_keys": ticket_keys()}
+    more |= {"max_early_data": 1000, "replay_guard": ReplayGuard()}
+    first, two = client(client_config(**ALPN)), server(server_config(**more))
+    pump(first, two)
+    session = of(events(first), Ticket)[0].session
+    one, bad = ends(NEW, edits, server=more, client={**ALPN, "early_data": True}, session=session)
+    one.send_early(b"early")
+    bad.receive(one.take_output(NOW), NOW)
+    one.receive(bad.take_output(NOW), NOW)
+    judged(one, alert)

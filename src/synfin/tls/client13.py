@@ -239,4 +239,4 @@ class WaitFinished:
         end.keys13 = Keys(schedule, transcript)
         end.facts = facts
         end.emit(HandshakeDone(facts))
-        return Connected() if end.config.post_handshake_auth else CONNECTED
+        return Connected() if checks.POST_AUTH in offer.extensions else CONNECTED
