@@ -31,7 +31,7 @@ from synfin.tcp import Config, Connection, Host, Listener, Packet
 #: What suits a path without limits: buffers of several MB, super-segments, no waiting for more data.
 BULK = Config(receive_buffer=1 << 23, send_buffer=1 << 22, nodelay=True, super_segment=65160)
 #: Times the device is read before others get their turn; packets of a device without offload read in one of them.
-_AT_ONCE, _BATCH = 2, 4
+_AT_ONCE, _BATCH = 4, 4
 #: How long ``close`` waits for what was sent to be acknowledged, in seconds.
 _LINGER = 3.0
 
@@ -134,35 +134,34 @@ class OwnStack:
         take = self._plain if self._intake is None else self._merged
         try:
             for _ in range(_AT_ONCE):
-                more = take()
-                self.turn()
-                if not more:
+                if not take():
                     return
+                self.turn()  # an acknowledgment may have brought the next packets already
         except OSError:
             self.loop.remove_reader(self.tun.fd)  # the device was taken away
 
     def _merged(self) -> bool:
-        """Take what waits at a device with offload; whether there may be more."""
+        """Take what waits at a device with offload; whether there was something."""
         intake, host, now = self._intake, self.host, time.monotonic_ns()
         if intake is None:
             return False
         before = intake.packets
-        found, more = intake.take()
+        found, _ = intake.take()
         self.packets_in += intake.packets - before
         for one in found:
             if isinstance(one, bytes):
                 self._other(one)
             else:
                 host.receive(one, now)
-        return more
+        return bool(found)
 
     def _plain(self) -> bool:
         """The same at a device that gives packets as a wire has them."""
-        for _ in range(_BATCH):
+        for count in range(_BATCH):
             try:
                 data = os.read(self.tun.fd, vnet.LONGEST)
             except (BlockingIOError, InterruptedError):
-                return False
+                return count > 0
             self.packets_in += 1
             self.arrived(memoryview(data), time.monotonic_ns())
         return True
