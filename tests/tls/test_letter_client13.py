@@ -13,6 +13,7 @@ import pytest
 from synfin.tls import ReplayGuard, Ticket, signing
 from tests.tls.bad_server import (
     NEW,
+    OLD,
     RETRY,
     Bad,
     Edit,
@@ -135,6 +136,7 @@ RETRIES: list[tuple[str, Edit, int | None]] = [
     ("as it is", hello(), None),
     ("cookie", hello((44, b"\0\1x")), None),
     ("cookie of 60,000", hello((44, b"\xea\x60" + bytes(60000))), None),
+    ("cookie that no hello holds", hello((44, b"\xff\0" + bytes(0xFF00))), ILLEGAL),
     ("cookie nothing", hello((44, b"")), DECODE),
     ("cookie empty", hello((44, b"\0\0")), DECODE),
     ("cookie cut", hello((44, b"\0\2x")), DECODE),
@@ -696,3 +698,25 @@ def test_early_data(what: str, edits: dict[int, Edit], alert: int | None) -> Non
     bad.receive(one.take_output(NOW), NOW)
     one.receive(bad.take_output(NOW), NOW)
     judged(one, alert)
+
+
+@pytest.mark.parametrize("size", [1 << 15, 65300, 65535])
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_tickets_that_no_hello_holds(version: int, size: int) -> None:
+    """They are no fault; such a session is not offered."""
+    value = bytes(size)
+    edits: dict[int, Edit] = {4: lambda bad, raw: message(4, b"\0\0\0\x09" + size.to_bytes(2, "big") + value)}
+    one, bad = ends(version, edits if version == OLD else {}, server={"ticket_keys": ticket_keys()})
+    pump(one, bad)
+    if version == NEW:
+        bad.seal(22, ticket(9, value=value))
+        one.receive(bad.take_output(NOW), NOW)
+    session = of(events(one), Ticket)[-1].session
+    assert session.ticket == value
+    again, two = client(session=session), server()
+    offered = again.take_output(NOW)
+    assert (len(offered) > size) == (size == 1 << 15)
+    two.receive(offered, NOW)
+    again.receive(two.take_output(NOW), NOW)
+    assert again.facts is not None
+    assert not again.facts.resumed

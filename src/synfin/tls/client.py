@@ -71,7 +71,7 @@ class Client(Endpoint):
         new = bool(config.suites_13)
         psk = old = None
         fits = session is not None and (session.external or session.server_name == self.server_name)
-        if session is not None and fits and session.fresh(self.now):
+        if session is not None and fits and session.fresh(self.now) and len(session.ticket) <= offer.LONGEST_TICKET:
             if session.version == TLS13 and new and session.suite in config.suites_13:
                 psk = session
             elif (session.version == TLS12 and session.suite in config.suites_12 and not new) or (
@@ -220,6 +220,8 @@ class WaitServerHello:
         if checks.COOKIE in found:
             checks.decode(checks.COOKIE, found[checks.COOKIE], "hello_retry_request")
             cookie = found[checks.COOKIE][2:]
+            if len(made.raw) + len(cookie) > offer.LONGEST_HELLO:
+                raise PeerError("illegal_parameter", "a cookie that a hello has room for", f"{len(cookie)} octets")
         private, public, single = dict(made.shares), made.public, False
         if checks.SHARE in found:
             checks.decode(checks.SHARE, found[checks.SHARE], "hello_retry_request")

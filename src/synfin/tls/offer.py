@@ -13,12 +13,18 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any, NamedTuple
 
+from synfin.errors import UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups
 from synfin.tls.config import TLS12, TLS13, ClientConfig
 from synfin.tls.schedule import binder, suite_hash
 from synfin.tls.session import Session
 from synfin.wire.frozen import changed, quick
+
+#: Octets of a ticket that still leaves room for the rest of a hello, whose extensions have 65,535.
+LONGEST_TICKET = 1 << 15
+#: Octets of a first hello and a cookie together, so that the second hello has room for any share.
+LONGEST_HELLO = 0xF800
 
 
 @quick
@@ -157,6 +163,8 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
         add(checks.PSK, body)
         more.append(checks.PSK)
     block = b"".join(parts)
+    if len(block) > 0xFFFF:
+        raise UsageError("the ClientHello would be too long: offer fewer application protocols")
     session_id = offer.session_id
     hello = b"".join(
         (
