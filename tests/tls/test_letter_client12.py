@@ -5,12 +5,18 @@ RFC 5246 with 5746, 7627, 7366, 5077, 6066, 8422 and 7919; a row with alert None
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from synfin.tls import Session, SessionCache, Ticket, groups
+from synfin.tls import Presented, Session, SessionCache, Ticket, groups
 from tests.tls.bad_server import (
     OLD,
     Bad,
@@ -33,6 +39,7 @@ from tests.tls.bad_server import (
     twice,
 )
 from tests.tls.ends import (
+    NAME,
     NOW,
     client,
     client_config,
@@ -568,3 +575,34 @@ def test_hello_requests_after_the_handshake() -> None:
     one.receive(bad.take_output(NOW), NOW)
     assert one.closed
     assert [level for level, _ in one.told].count(2) == 1
+
+
+def leaf_with(public: Any) -> bytes:
+    """A certificate for any key, signed by none that matters."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(public).serial_number(1)
+    made = made.not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2040, 1, 1))
+    return made.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def trusting(presented: Presented) -> None:
+    """A verifier that takes anything: what is left is the engine's own to refuse."""
+
+
+KEYS: list[tuple[str, Callable[[], Any], int, int]] = [
+    ("DSA", lambda: dsa.generate_private_key(1024).public_key(), 0xC02B, 43),
+    ("X25519", lambda: x25519.X25519PrivateKey.generate().public_key(), 0xC02B, 43),
+    ("RSA in an ECDSA suite", lambda: rsa.RSAPublicNumbers(3, (1 << 2047) + 1).public_key(), 0xC02B, ILLEGAL),
+    ("P-192", lambda: ec.generate_private_key(ec.SECP192R1()).public_key(), 0xC02B, DECRYPT),
+    ("RSA of 256 bits", lambda: rsa.RSAPublicNumbers(3, (1 << 255) + 1).public_key(), 0x009C, ILLEGAL),
+    ("RSA of 20000 bits", lambda: rsa.RSAPublicNumbers(3, (1 << 19999) + 1).public_key(), 0x009C, ILLEGAL),
+    ("EC for static RSA", lambda: ec.generate_private_key(ec.SECP256R1()).public_key(), 0x009C, ILLEGAL),
+]
+
+
+@pytest.mark.parametrize(("what", "make", "suite", "alert"), KEYS, ids=[row[0] for row in KEYS])
+def test_strange_keys(what: str, make: Callable[[], Any], suite: int, alert: int) -> None:
+    """RFC 8446 6.2: a certificate of an unsupported type is unsupported_certificate."""
+    der, suites = leaf_with(make()), {"suites": (suite,)}
+    kind = "p256" if suite == 0xC02B else "rsa2048"
+    carried(OLD, {11: lambda bad, raw: certs(der)}, alert, kind, server=suites, client={"verify": trusting, **suites})

@@ -34,9 +34,15 @@ def unreached(attempts: list[Attempt]) -> Cause:
     return Cause("tcp", f"{where}: {told.why.lower() or told.fate}")
 
 
-#: What is wrong with the message that carries certificates, not with one of them.
+#: What is wrong with the message that carries certificates or with its place, before any certificate is judged.
 UNREAD = frozenset(
-    {"certificate_missing", "certificate_bad_compression", "certificate_unparsable", "certificate_wrong_key_type"}
+    {
+        "certificate_missing",
+        "certificate_bad_compression",
+        "certificate_unparsable",
+        "certificate_unsupported_key",
+        "certificate_wrong_key_type",
+    }
 )
 
 

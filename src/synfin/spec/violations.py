@@ -175,6 +175,7 @@ AREAS: dict[str, tuple[Violation, ...]] = {
         V("certificate_revoked", "its certificate has been revoked", 5280, "3.3", CERTIFICATE_REVOKED, "CRT401"),
         V("certificate_bad_staple", "its OCSP response is not valid", 6066, "8", BAD_STATUS_RESPONSE),
         V("certificate_wrong_key_type", "its key does not suit the suite", 5246, "7.4.2", ILLEGAL_PARAMETER),
+        V("certificate_unsupported_key", "its key is of no use in TLS", 8446, "4.4.2.2", UNSUPPORTED_CERTIFICATE),
         V("certificate_bad_compression", "compressed certificates do not open", 8879, "4", BAD_CERTIFICATE),
     ),
     "tcp": (

@@ -297,7 +297,12 @@ def _rsa(end: Client, leaf: bytes) -> tuple[bytes, bytes]:
     public = signing.peer_key(leaf).public
     if not isinstance(public, rsa.RSAPublicKey):
         raise PeerError("certificate_wrong_key_type", "rsa", "another")
-    sealed = end.seal_premaster(public, premaster)
+    try:
+        sealed = end.seal_premaster(public, premaster)
+    except ValueError:  # too few bits for it, or more than anyone computes with
+        raise PeerError(
+            "certificate_wrong_key_type", "a key for a PreMasterSecret", f"{public.key_size} bits"
+        ) from None
     return len(sealed).to_bytes(2, "big") + sealed, premaster
 
 

@@ -105,7 +105,7 @@ def _describe(public: Any, spki: bytes) -> PeerKey:
     for cls, kind in _KINDS:
         if isinstance(public, cls):
             return PeerKey(public, kind, "", 0)
-    raise PeerError("certificate_unparsable", "a key TLS can use", type(public).__name__)
+    raise PeerError("certificate_unsupported_key", "a key that signs in TLS", type(public).__name__)
 
 
 _PSS_OID = bytes.fromhex("06092a864886f70d01010a")
@@ -128,7 +128,7 @@ def _bound_to(spki: bytes) -> str:
 
 @lru_cache(maxsize=1024)
 def peer_key(der: bytes) -> PeerKey:
-    """The key of a certificate.  Raises PeerError certificate_unparsable."""
+    """The key of a certificate.  Raises PeerError certificate_unparsable or certificate_unsupported_key."""
     facts = certificate_facts(der)
     public = load_public_key(facts.spki) if facts.parsed else None
     if public is None:
