@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from synfin.tls import ReplayGuard, Ticket, signing
+from synfin.tls import Data, KeyUpdated, ReplayGuard, Ticket, signing
 from tests.tls.bad_server import (
     NEW,
     OLD,
@@ -720,3 +720,31 @@ def test_tickets_that_no_hello_holds(version: int, size: int) -> None:
     again.receive(two.take_output(NOW), NOW)
     assert again.facts is not None
     assert not again.facts.resumed
+
+
+@pytest.mark.parametrize("requests", [1, 3])
+def test_key_updates_asked_for_are_answered(requests: int) -> None:
+    """Before the next data, and not with a request (RFC 8446 4.6.3)."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    for _ in range(requests):
+        bad.update_keys(request=True)
+    one.receive(bad.take_output(NOW), NOW)
+    one.send(b"under new keys")
+    events(bad)
+    bad.receive(one.take_output(NOW), NOW)
+    found = events(bad)
+    updates = of(found, KeyUpdated)
+    assert 1 <= len(updates) <= requests
+    assert not any(update.requested for update in updates)
+    assert found[-1] == Data(b"under new keys")
+    judged(one, None)
+
+
+def test_a_flood_of_key_updates() -> None:
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    for _ in range(200):
+        bad.update_keys()
+    one.receive(bad.take_output(NOW), NOW)
+    judged(one, UNEXPECTED)
