@@ -49,7 +49,14 @@ def test_the_catalogue_covers_what_can_be_found() -> None:
     assert {fault.problem for fault in FAULTS.values()} == {*PROBLEMS, *BEYOND}
     named = {fault.violation for fault in FAULTS.values()}
     wanted = {name for name in VIOLATIONS if name.startswith("certificate_")}
-    handshake = {"missing", "required", "refused", "wrong_key_type", "bad_compression"}  # faults of messages
+    handshake = {
+        "missing",
+        "required",
+        "refused",
+        "unsupported_key",
+        "wrong_key_type",
+        "bad_compression",
+    }  # faults of messages
     assert wanted - named == {f"certificate_{name}" for name in handshake}
 
 
