@@ -146,13 +146,15 @@ class Aead13(Protection):
                 break
             nonce = (iv ^ sequence).to_bytes(12, "big")
             try:
-                if out is None and stop == end:
-                    inner = self._decrypt(nonce, view[start:stop], view[pos:start])
-                    if inner[-1] != APPLICATION_DATA:
-                        break
-                    self.sequence = sequence + 1
-                    return stop, inner[:-1]
                 if out is None:
+                    if stop == end:  # one record, the usual case of small data
+                        out = bytearray(length - self.expansion)
+                        self._decrypt_into(nonce, view[start:], view[pos:start], out)
+                        if out[-1] != APPLICATION_DATA:
+                            return pos, b""
+                        self.sequence = sequence + 1
+                        del out[-1]
+                        return stop, out
                     out = bytearray(min(end - pos, RUN * most))
                     into = memoryview(out)
                 upto = filled + length - self.expansion
@@ -167,7 +169,7 @@ class Aead13(Protection):
             sequence += 1
             pos = stop
         self.sequence = sequence
-        if out is None:
+        if out is None or not filled:
             return pos, b""
         into.release()
         del out[filled:]

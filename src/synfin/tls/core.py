@@ -197,7 +197,12 @@ class Endpoint(Records):
         self._flight += raw
         return raw
 
-    def _application(self, content: bytes | bytearray) -> None:
+    def _opened(self, content: bytes | bytearray) -> None:
+        """Data that came when data may come: what ``_application`` would find."""
+        self._empty = self._updates = 0
+        self._events.append(Data(content))
+
+    def _application(self, content: bytes) -> None:
         if self._partial:
             raise PeerError("unexpected_message", "the rest of a message", "application data")
         if self.facts is None and not self._early:

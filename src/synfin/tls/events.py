@@ -7,6 +7,7 @@ people is in ``spec.violations`` under the name that ``Failed`` carries.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from synfin.tls.session import Session
 from synfin.wire.frozen import quick
@@ -46,12 +47,11 @@ class HandshakeDone:
     facts: Facts
 
 
-@dataclass(frozen=True, slots=True)
-class Data:
+class Data(NamedTuple):
     """Application data, never empty.  ``early`` marks 0-RTT data, which an attacker may have replayed.
 
     Records that came whole in one ``receive`` are opened together, some hundred KiB to an event; such data is a
-    bytearray of the caller's own.
+    bytearray of the caller's own.  (A tuple, which is made in half the time of a record.)
     """
 
     data: bytes | bytearray

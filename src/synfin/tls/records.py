@@ -57,7 +57,10 @@ class Records:
     def _alert(self, content: bytes) -> None:
         raise NotImplementedError
 
-    def _application(self, content: bytes | bytearray) -> None:
+    def _application(self, content: bytes) -> None:
+        raise NotImplementedError
+
+    def _opened(self, content: bytes | bytearray) -> None:
         raise NotImplementedError
 
     # ------------------------------------------------------------ records out
@@ -135,7 +138,6 @@ class Records:
             pos = self._complete(data)
             if pos < 0 or self._deaf:
                 return
-        view = memoryview(data)
         end = len(data)
         while end - pos >= 5:
             if (
@@ -146,8 +148,9 @@ class Records:
             ):
                 pos, content = opener.open_run(data, pos, self._limit_in)
                 if content:
-                    self._application(content)
+                    self._opened(content)
                     continue
+            view = memoryview(data)
             kind, version, length = read_header(data, pos)
             opener = self._opener
             self._header(kind, version, length, view, pos)
@@ -165,7 +168,7 @@ class Records:
         else:
             self._need = 5
         if pos < end:
-            self._held += view[pos:]
+            self._held += memoryview(data)[pos:]
 
     def _complete(self, data: Buffer) -> int:
         """Add what is missing to the record that began before, and take it: how much of ``data`` went, -1 for all."""
