@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -79,6 +80,31 @@ def test_a_page_a_capture_and_a_graceful_end(tmp_path: Path, capsys: pytest.Capt
     assert "CLIENT_TRAFFIC_SECRET_0" in keys.read_text()
     assert main(["read", str(capture)]) == 0
     assert "TLS 1.3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["INT", "TERM"])
+def test_a_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    with (tmp_path / "large").open("wb") as large:
+        large.truncate(64 << 20)
+    capture = tmp_path / "c.pcapng"
+    with running(str(tmp_path), "-w", str(capture)) as (process, told):
+        root = Path(told["root"])
+        config = tls.ClientConfig(verify=tls.accept_any_certificate)
+        stream = connect_tls("127.0.0.1", port_of(told), config, name="localhost", timeout=10)
+        stream.send(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert stream.recv().startswith(b"HTTP/1.1 200")
+        process.send_signal(number)
+        while True:  # until it no longer listens
+            try:
+                socket.create_connection(("127.0.0.1", port_of(told)), 10).close()
+            except ConnectionError:
+                break
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.05)
+        stream.sock.close()
+    assert process.returncode == 130, "not at the end of its patience"
+    assert not root.parent.exists() and capture.stat().st_size > 1000
 
 
 def test_own_certificates_by_name_and_key_kind(tmp_path: Path) -> None:

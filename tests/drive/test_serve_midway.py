@@ -169,6 +169,18 @@ def test_a_client_that_goes_away_holds_nothing(tmp_path: Path, how: str) -> None
     meet(tmp_path, stops_when_reset if how == "reset" else gone)
 
 
+def test_our_alert_reaches_who_goes_on_sending(tmp_path: Path) -> None:
+    def talk(place: Site, app: App) -> None:
+        with place.plain() as sock:
+            sock.sendall(b"\x16\3\1\0\4\2\0\0\0")  # a ServerHello
+            for _ in range(24):
+                sock.sendall(bytes(1 << 20))
+            sock.shutdown(socket.SHUT_WR)
+            assert sock.recv(100) == b"\x15\3\3\0\2\2\x0a" and sock.recv(1) == b""
+
+    meet(tmp_path, talk, Patience(drain=20))
+
+
 def test_the_answer_to_a_request_that_came_with_close_notify_is_sent(tmp_path: Path) -> None:
     def talk(place: Site, app: App) -> None:
         for version in (0x0303, 0x0304):

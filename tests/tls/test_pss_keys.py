@@ -29,9 +29,31 @@ def made(folder: Path, parameters: str) -> tls.Credential:
     """A self-signed certificate of such a key; it can sign itself whatever TLS thinks of it."""
     words = [word for one in parameters.split() for word in ("-pkeyopt", f"rsa_pss_keygen_{one}")]
     key, pem = folder / "key.pem", folder / "cert.pem"
-    command = ["openssl", "genpkey", "-algorithm", "rsa-pss", "-pkeyopt", "rsa_keygen_bits:2048", *words, "-out", key]
+    command: list[str | Path] = [
+        "openssl",
+        "genpkey",
+        "-algorithm",
+        "rsa-pss",
+        "-pkeyopt",
+        "rsa_keygen_bits:2048",
+        *words,
+        "-out",
+        key,
+    ]
     subprocess.run(command, check=True, capture_output=True, timeout=60)
-    ask = ["openssl", "req", "-x509", "-key", key, "-out", pem, "-subj", "/CN=localhost", "-days", "2"]
+    ask: list[str | Path] = [
+        "openssl",
+        "req",
+        "-x509",
+        "-key",
+        key,
+        "-out",
+        pem,
+        "-subj",
+        "/CN=localhost",
+        "-days",
+        "2",
+    ]
     digest = next((f"-{one[3:]}" for one in parameters.split() if one.startswith("md:")), "-sha256")
     subprocess.run([*ask, digest], check=True, capture_output=True, timeout=60)
     der = x509.load_pem_x509_certificate(pem.read_bytes()).public_bytes(Encoding.DER)

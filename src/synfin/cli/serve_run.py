@@ -35,6 +35,7 @@ from synfin.views.words import count
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _ANY = frozenset({"0.0.0.0", "::"})
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +111,22 @@ async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
     log = AccessLog(_write, as_json=plan.json, quiet=plan.quiet)
     tap = _tap(capture) if isinstance(capture, PduCapture) else None
     server = WebServer(app, log, patience=plan.patience, bounds=plan.bounds, on_pipe=tap)
+    stopped = _signals()
     root = _root(made, stack)
     for warning in made.warnings:
         sys.stderr.write(f"synfin: warning: {one_line(warning)}\n")
     server.serve(source, made.config)
     if clear is not None:
         server.serve(clear, None)
-    stopped = _signals()
     _announce(plan, made, source, clear, root, capture)
     await stopped.wait()
     log.flush()
     if not plan.quiet and not plan.json:
         _write("stopping: no new connections; requests under way may finish\n")
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.remove_signal_handler(number)  # a second one ends us at once
+    for number in _ENDS:
+        if loop.remove_signal_handler(number):
+            signal.signal(number, signal.default_int_handler)  # a second one ends us at once, tidily
     await server.stop()
     if own is not None:
         await own.close()
@@ -138,8 +140,9 @@ def _signals() -> asyncio.Event:
     """What is set when somebody wants us to stop."""
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    for number in _ENDS:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            loop.add_signal_handler(number, stopped.set)
     return stopped
 
 
