@@ -112,24 +112,24 @@ class Aead13(Protection):
             encrypt((iv ^ sequence).to_bytes(12, "big"), view[5:-tag], header, view[5:])
             out.append(sealed)
             return
-        content = memoryview(plaintext)
+        content, step = memoryview(plaintext), limit + 6 + tag
         header = record_header(APPLICATION_DATA, TLS12, limit + 1 + tag)
-        for start in range(0, size, RUN * limit):
+        whole = size - size % limit
+        for start in range(0, whole, RUN * limit):
+            stop = min(start + RUN * limit, whole)
             parts: list[Buffer] = []
-            for at in range(start, min(start + RUN * limit, size), limit):
-                head = header if size - at >= limit else record_header(APPLICATION_DATA, TLS12, size - at + 1 + tag)
-                parts += head, content[at : at + limit], tail
+            for at in range(start, stop, limit):
+                parts += header, content[at : at + limit], tail
             sealed = bytearray().join(parts)
-            view, at = memoryview(sealed), 0
-            for index in range(0, len(parts), 3):
-                stop = at + 5 + len(parts[index + 1]) + 1 + tag
-                encrypt(
-                    (iv ^ sequence).to_bytes(12, "big"), view[at + 5 : stop - tag], parts[index], view[at + 5 : stop]
-                )
+            view = memoryview(sealed)
+            for at in range(5, len(sealed), step):
+                end = at + limit + 1
+                encrypt((iv ^ sequence).to_bytes(12, "big"), view[at:end], header, view[at : end + tag])
                 sequence += 1
-                at = stop
             self.sequence = sequence
             out.append(sealed)
+        if whole < size:
+            self.seal_run(content_type, content[whole:], limit, out)
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """See ``Protection``; each content is opened over the type of the one before."""
@@ -137,30 +137,36 @@ class Aead13(Protection):
         view, end = memoryview(data), len(data)
         least = self.expansion + 2
         most = least - 1 + limit
-        out, into, filled = None, view, 0
+        out, into, filled, upto = None, view, 0, 0
+        length, header, decrypt = -1, b"", self._decrypt_into
         while end - pos > 5:
-            kind, version, length = read_header(data, pos)
             start = pos + 5
+            if view[pos:start] != header:
+                kind, version, length = read_header(data, pos)
+                if kind != APPLICATION_DATA or version != TLS12 or not least <= length <= most:
+                    break
+                header = record_header(kind, version, length)
             stop = start + length
-            if kind != APPLICATION_DATA or version != TLS12 or not least <= length <= most or stop > end:
+            if stop > end:
                 break
             nonce = (iv ^ sequence).to_bytes(12, "big")
+            size = length - self.expansion
             try:
                 if out is None:
                     if stop == end:  # one record, the usual case of small data
-                        out = bytearray(length - self.expansion)
-                        self._decrypt_into(nonce, view[start:], view[pos:start], out)
+                        out = bytearray(size)
+                        decrypt(nonce, view[start:], header, out)
                         if out[-1] != APPLICATION_DATA:
-                            return pos, b""
+                            break
                         self.sequence = sequence + 1
                         del out[-1]
                         return stop, out
                     out = bytearray(min(end - pos, RUN * most))
                     into = memoryview(out)
-                upto = filled + length - self.expansion
+                upto = filled + size
                 if upto > len(into):
                     break
-                self._decrypt_into(nonce, view[start:stop], view[pos:start], into[filled:upto])
+                decrypt(nonce, view[start:stop], header, into[filled:upto])
             except InvalidTag:
                 break
             if into[upto - 1] != APPLICATION_DATA:
