@@ -74,6 +74,7 @@ def test_a_page_a_capture_and_a_graceful_end(tmp_path: Path, capsys: pytest.Capt
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["event"] for line in lines] == ["request", "request", "stopped"]
     assert lines[0]["target"] == "/page.txt" and lines[0]["status"] == 200
+    assert lines[2]["packets"] > 3 and lines[2]["lost"] == 0 and lines[2]["broken"] is None
     assert not root.exists() and not root.parent.exists()
     for path in (capture, keys):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600

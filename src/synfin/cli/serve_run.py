@@ -309,7 +309,10 @@ def _announce(
 
 def _farewell(plan: Plan, log: AccessLog, capture: LiveCapture | PduCapture | None) -> None:
     if plan.json:
-        _write(json.dumps({"event": "stopped", "requests": log.requests, "failures": log.failures}) + "\n")
+        told: dict[str, object] = {"event": "stopped", "requests": log.requests, "failures": log.failures}
+        if capture is not None:
+            told |= {"packets": capture.packets, "lost": capture.dropped, "broken": capture.sink.broken or None}
+        _write(json.dumps(told) + "\n")
     else:
         failed = f", {count(log.failures, 'failed connection')}" if log.failures else ""
         _write(f"stopped: {count(log.requests, 'request')}{failed}\n")
