@@ -13,7 +13,7 @@ from synfin import tls
 from synfin.drive import clock
 from synfin.drive.pipe import Pipe
 from synfin.drive.server_seen import connection_seen
-from synfin.drive.streams import AlertError, PlainStream, TlsStream, TruncatedError
+from synfin.drive.streams import PORTION, AlertError, PlainStream, TlsStream, TruncatedError
 from synfin.errors import PeerError
 from synfin.http.app import Answer, Refusal, Request, json_answer, told
 from synfin.http.server1 import Http1, answer_head, bodiless, pieces
@@ -24,8 +24,6 @@ from synfin.wire.tls.registry import version_name
 if TYPE_CHECKING:
     from synfin.drive.server import WebServer
 
-#: Octets of a body handed to TLS at a time.
-PORTION = 1 << 17
 #: Requests answered in a row before other connections have their turn.
 _BURST = 16
 #: Octets of HTTP/2 that are read while one write waits: more than the windows let a lawful client send.

@@ -47,8 +47,8 @@ __all__ = [
     "listen",
 ]
 
-#: Octets sealed in one go by ``write``.
-PORTION = 1 << 17
+#: Octets sealed in one go by ``write``: as many records as stand in one buffer (``spec.protection_aead.RUN``).
+PORTION = 7 << 14
 #: How long and how much is read after our end, so that the peer can read ours.
 DRAIN_SECONDS, DRAIN_OCTETS = 2.0, 1 << 26
 #: Octets of data that may wait for a reader while more is taken from the pipe.
