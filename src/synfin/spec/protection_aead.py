@@ -16,6 +16,7 @@ from synfin.spec.protection_base import (
     mac_header,
     read_header,
     record_header,
+    write_header,
 )
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.suites import Suite
@@ -23,7 +24,6 @@ from synfin.wire.tls.suites import Suite
 APPLICATION_DATA = 23
 TLS12 = keys.TLS12
 _TYPES = [bytes([number]) for number in range(256)]
-_ROOM = {tag: bytes(tag) for tag in (8, 16)}
 _TAILS = {tag: [kind + bytes(tag) for kind in _TYPES] for tag in (8, 16)}
 
 #: Records sealed or opened in one buffer: below the 128 KiB from where on an allocator asks the kernel each time.
@@ -231,41 +231,27 @@ class Aead12(Protection):
         return b"".join(parts)
 
     def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
-        """See ``Protection``; the explicit nonce is the sequence number, and content is sealed in place."""
+        """See ``Protection``; the explicit nonce is the sequence number, and content is sealed to where it goes out."""
         explicit, tag, encrypt, salt = self._explicit, self._tag, self._encrypt_into, self._salt
-        total = len(plaintext)
-        room = _ROOM[tag]
-        if total <= limit:
-            sequence, at = self.sequence, 5 + explicit
-            covered = mac_header(sequence, content_type, TLS12, total)
-            number = covered[:8]
-            nonce = salt + number if explicit else (self._iv ^ sequence).to_bytes(12, "big")
-            head = record_header(content_type, TLS12, explicit + total + tag)
-            sealed = bytearray().join((head, number if explicit else b"", plaintext, room))
-            view = memoryview(sealed)
-            encrypt(nonce, view[at:-tag], covered, view[at:])
-            self.sequence = sequence + 1
-            out.append(sealed)
-            return
-        content = memoryview(plaintext)
-        for start in range(0, total, RUN * limit):
-            sequence = self.sequence
-            parts: list[Buffer] = []
-            for at in range(start, min(start + RUN * limit, total), limit):
-                part = content[at : at + limit]
-                head = record_header(content_type, TLS12, explicit + len(part) + tag)
-                parts += head, sequence.to_bytes(8, "big") if explicit else b"", part, room
-                sequence += 1
-            sealed = bytearray().join(parts)
-            view, at, sequence = memoryview(sealed), 0, self.sequence
-            for index in range(0, len(parts), 4):
-                size = len(parts[index + 2])
-                at += 5 + explicit
+        total, before = len(plaintext), 5 + explicit
+        content: Buffer = memoryview(plaintext) if total > limit else plaintext
+        for start in range(0, total or 1, RUN * limit):
+            stop = min(start + RUN * limit, total)
+            sealed = bytearray(stop - start + (1 + (stop - start - 1) // limit if stop else 1) * (before + tag))
+            view, sequence, to = memoryview(sealed), self.sequence, before
+            for at in range(start, stop or 1, limit):
+                part = content[at : at + limit] if total > limit else content
+                size = len(part)
                 covered = mac_header(sequence, content_type, TLS12, size)
-                nonce = salt + covered[:8] if explicit else (self._iv ^ sequence).to_bytes(12, "big")
-                encrypt(nonce, view[at : at + size], covered, view[at : at + size + tag])
+                write_header(sealed, to - before, content_type, TLS12, explicit + size + tag)
+                if explicit:
+                    view[to - explicit : to] = number = covered[:8]
+                    nonce = salt + number
+                else:
+                    nonce = (self._iv ^ sequence).to_bytes(12, "big")
+                encrypt(nonce, part, covered, view[to : to + size + tag])
                 sequence += 1
-                at += size + tag
+                to += size + tag + before
             self.sequence = sequence
             out.append(sealed)
 
