@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 
 from synfin import tls
 from synfin.cli.serve_tls import Made, Wanted, configured
@@ -126,7 +127,7 @@ async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
     loop = asyncio.get_running_loop()
     for number in _ENDS:
         if loop.remove_signal_handler(number):
-            signal.signal(number, signal.default_int_handler)  # a second one ends us at once, tidily
+            signal.signal(number, _at_once)
     await server.stop()
     if own is not None:
         await own.close()
@@ -134,6 +135,13 @@ async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
         await asyncio.to_thread(capture.close, 0.1)
     _farewell(plan, log, capture)
     return 0
+
+
+def _at_once(_number: int, _frame: FrameType | None) -> None:
+    """A second signal ends us at once; a third one does not disturb the tidying up."""
+    for number in _ENDS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _signals() -> asyncio.Event:
