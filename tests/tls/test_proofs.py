@@ -12,10 +12,22 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from synfin.errors import PeerError
 from synfin.spec.violations import VIOLATIONS
-from synfin.tls import Client, Credential, Failed, HandshakeDone, PathVerifier, PeerAlert, Presented, Server
+from synfin.tls import (
+    Client,
+    Credential,
+    Failed,
+    HandshakeDone,
+    PathVerifier,
+    PeerAlert,
+    Presented,
+    Server,
+    signing,
+)
 from synfin.tls.config import ClientConfig
 from tests.support.minted import Minted, mint
 from tests.tls.ends import (
@@ -315,3 +327,17 @@ def test_verification_is_never_off_by_accident() -> None:
     pump(one, two)
     assert of(events(one), Failed)[0].violation == "certificate_name_mismatch"
     assert not of(events(two), HandshakeDone)
+
+
+def test_an_rsa_signature_without_its_leading_zero_is_none() -> None:
+    """RFC 8017 8.2.2 step 1: as long as the modulus; one of 256 begins with a zero octet."""
+    key = credential("rsa2048").key
+    own = signing.own_key(key)
+    for number in range(5000):
+        data = number.to_bytes(2, "big")
+        signature = key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+        if not signature[0]:
+            break
+    signing.verify(own, 0x0401, signature, data, version=0x0303, offered=(0x0401,))
+    with pytest.raises(PeerError, match="wrong_signature"):
+        signing.verify(own, 0x0401, signature[1:], data, version=0x0303, offered=(0x0401,))

@@ -39,6 +39,8 @@ _LONGEST = 1 << 18
 _COOKED, _LOOK = 20, 2048
 #: Directions of connections whose interface is remembered.
 _MOST_FLOWS = 1 << 16
+#: Packets come in their order, but two processors' clocks differ by less than this many nanoseconds.
+_APART = 1_000_000
 
 
 def may_capture() -> str:
@@ -67,6 +69,7 @@ class LiveCapture:
         self._watches: list[Watch] = []
         self._names: set[str] = set()
         self._flows: dict[bytes, str] = {}
+        self._latest = 0  # the time of the packet before
         self._indexes: dict[str, int] = {}
         self._wake, self._woken = socket.socketpair()
         self._thread: threading.Thread | None = None
@@ -172,6 +175,9 @@ class LiveCapture:
             if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
                 seconds, rest = struct.unpack("@qq", data[:16])
                 when = seconds * 1_000_000_000 + rest
+        if 0 < self._latest - when < _APART:
+            when = self._latest
+        self._latest = when
         interface, protocol, direction, hardware, address = sender
         packet = bytes(view[_COOKED : _COOKED + min(size, _LOOK)])
         if not (hardware == _LOOPBACK and direction == _OUTGOING) and self._wanted(packet, interface):
