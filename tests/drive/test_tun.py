@@ -121,7 +121,8 @@ tun = Tun.open(["198.18.77.1/24", "fd77::1/64"], name=sys.argv[1])
 print("up", flush=True)
 if sys.argv[2] == "exception":
     raise SystemError("on purpose")
-time.sleep(60)
+for _ in range(1200):
+    time.sleep(0.05)  # short: a signal just before a sleep is heard after it
 """
 
 
