@@ -178,9 +178,9 @@ def test_tshark_reads_it(tmp_path: Path) -> None:
         pytest.skip("tshark is not installed")
     path = tmp_path / "live.pcapng"
     talk(LiveCapture(private_file(path)), tmp_path)
-    told = subprocess.run(
-        [tshark, "-r", str(path), "-d", "tcp.port==1-65535,http", "-Y", "http.response", "-T", "fields"]
-        + ["-e", "http.response.code"],  # the port is any: tshark knows some of them for other protocols
+    shown = ["-Y", "http.response", "-T", "fields", "-e", "http.response.code"]
+    told = subprocess.run(  # the port is any, and tshark knows some of them for other protocols
+        [tshark, "-r", str(path), "-d", "tcp.port==1-65535,http", *shown],
         capture_output=True,
         text=True,
         timeout=60,
