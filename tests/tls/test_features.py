@@ -204,6 +204,17 @@ class TestResumption:
         pump(one, two)
         assert said(events(two)) == b"later"
 
+    def test_both_ends_export_the_same_for_early_data(self) -> None:
+        session, mine, theirs = self.early()
+        one, two = client(mine, session), server(theirs)
+        with pytest.raises(UsageError):
+            two.export_early("EXPORTER-test", b"", 32)
+        one.send_early(b"early")
+        shake(one, two)
+        value = one.export_early("EXPORTER-test", b"context", 32)
+        assert value == two.export_early("EXPORTER-test", b"context", 32)
+        assert value not in (one.export("EXPORTER-test", b"context", 32), one.export_early("EXPORTER-test", b"", 32))
+
     def test_early_data_is_taken_once(self) -> None:
         session, mine, theirs = self.early()
         one = client(mine, session)
