@@ -1,4 +1,4 @@
-"""Conditions and ranges of RFC 9110, the echo, and pages that nothing can be smuggled into."""
+"""Conditions of RFC 9110, the echo, and pages that nothing can be smuggled into."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from synfin.http.app import (
     condition,
     listing,
     not_allowed,
-    wanted_range,
 )
 from synfin.http.app_echo import echo
 
@@ -49,37 +48,6 @@ def asked(method: str = "GET", body: bytes = b"", path: str = "/", **headers: st
 )
 def test_conditions_in_the_order_of_the_rfc(headers: dict[str, str], method: str, status: int) -> None:
     assert condition(asked(method, b"", "/", **headers), NOW) == status
-
-
-@pytest.mark.parametrize(
-    ("field", "part"),
-    [
-        ("bytes=0-9", (0, 10)),
-        ("bytes=90-", (90, 100)),
-        ("bytes=90-999", (90, 100)),
-        ("bytes=-10", (90, 100)),
-        ("bytes=-999", (0, 100)),
-        ("Bytes = 1-1", (1, 2)),
-        ("bytes=100-", False),
-        ("bytes=-0", False),
-        ("bytes=9-1", None),
-        ("bytes=0-1,5-6", None),
-        ("bytes=a-b", None),
-        ("bytes=-", None),
-        ("lines=0-1", None),
-        ("bytes=" + "9" * 30 + "-", None),
-        ("", None),
-    ],
-)
-def test_ranges(field: str, part: tuple[int, int] | bool | None) -> None:
-    assert wanted_range(asked(range=field), NOW, 100) == part
-
-
-def test_if_range_asks_for_the_whole_when_it_changed() -> None:
-    assert wanted_range(asked(range="bytes=0-1", if_range='"tag"'), NOW, 100) == (0, 2)
-    assert wanted_range(asked(range="bytes=0-1", if_range=LATER), NOW, 100) == (0, 2)
-    assert wanted_range(asked(range="bytes=0-1", if_range='"old"'), NOW, 100) is None
-    assert wanted_range(asked("HEAD", range="bytes=0-1"), NOW, 100) is None
 
 
 def test_echo() -> None:

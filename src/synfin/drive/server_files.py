@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from mimetypes import MimeTypes
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import quote
 
 from synfin.http.app import (
@@ -31,8 +32,8 @@ from synfin.http.app import (
     not_allowed,
     options,
     told,
-    wanted_range,
 )
+from synfin.http.ranges import Multipart, Part, wanted_ranges
 
 METHODS = ("GET", "HEAD", "OPTIONS")
 #: Octets of a file that is remembered, and of all that are.
@@ -68,6 +69,11 @@ class FilePart:
         self._fd = fd
         self._start = start
         self.size = size
+
+    def part(self, first: int, after: int) -> FilePart:
+        """The octets from ``first`` to before ``after``; the file goes with them."""
+        fd, self._fd = self._fd, -1
+        return FilePart(fd, self._start + first, after - first)
 
     def read(self, at: int, count: int) -> bytes:
         """See ``Body``; a file that cannot be read any more gives nothing."""
@@ -160,13 +166,9 @@ class Files:
         status = condition(request, now)
         if status != 200:
             return told(412) if status == 412 else Answer(304, now.headers)
-        part = wanted_range(request, now, size)
-        if part is False:
-            return told(416, f"The file has {size} octets.", (("content-range", f"bytes */{size}"),))
-        if isinstance(part, tuple):
-            first, after = part
-            headers = (*headers, ("content-range", f"bytes {first}-{after - 1}/{size}"))
-            return Answer(206, headers, FilePart(os.dup(fd), first, after - first))
+        parts = wanted_ranges(request, now, size)
+        if parts is not None:
+            return _partial(body, parts, headers)
         if size > SMALL:
             return Answer(200, headers, body)
         data = body.read(0, size)
@@ -226,6 +228,21 @@ class Files:
         changed = datetime.fromtimestamp(seen.st_mtime, UTC).strftime("%Y-%m-%d %H:%M")
         link = "./" + quote(name) + slash
         return Row(name.decode("utf-8", "replace") + slash, link, None if folder else seen.st_size, changed)
+
+
+def _partial(whole: FilePart, parts: tuple[Part, ...], headers: Headers) -> Answer:
+    """206 with one part or several, 416 with none (RFC 9110 15.3.7, 15.5.17)."""
+    size = whole.size
+    if not parts:
+        whole.close()
+        return told(416, f"The file has {size} octets.", (("content-range", f"bytes */{size}"),))
+    if len(parts) > 1:
+        boundary = token_hex(12)
+        body = Multipart(whole, parts, dict(headers)["content-type"], boundary)
+        kind = ("content-type", f"multipart/byteranges; boundary={boundary}")
+        return Answer(206, (kind, *(field for field in headers if field[0] != "content-type")), body)
+    ((first, after),) = parts
+    return Answer(206, (*headers, ("content-range", f"bytes {first}-{after - 1}/{size}")), whole.part(first, after))
 
 
 def _mark(found: os.stat_result) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
-"""Requests, answers, and the rules of RFC 9110 that need no socket and no file: conditions, ranges, dates, pages.
+"""Requests, answers, and the rules of RFC 9110 that need no socket and no file: conditions, dates, pages.
 
 An answer's body is octets or a ``Body``, which is read piece by piece while it is sent.  Whatever speaks the protocol
-(``server1``, ``server2``) adds what belongs to the message: Date, Content-Length, Connection.
+(``server1``, ``server2``) adds what belongs to the message: Date, Content-Length, Connection.  Ranges: ``ranges``.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def clean(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
-# ---------------------------------------------------------------- conditions and ranges (RFC 9110 13, 14)
+# ---------------------------------------------------------------- conditions (RFC 9110 13)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,8 @@ class Validators:
         return ("etag", self.etag), ("last-modified", formatdate(self.modified, usegmt=True))
 
 
-def _seconds(date: str) -> int | None:
+def seconds_of(date: str) -> int | None:
+    """An HTTP date in seconds since 1970; None where it is none."""
     try:
         return int(parsedate_to_datetime(date).timestamp())
     except (ValueError, TypeError, OverflowError, IndexError):
@@ -220,43 +221,17 @@ def condition(request: Request, now: Validators) -> int:
         if not _lists(match, now.etag, weak=False):
             return 412
     elif date := request.header("if-unmodified-since"):
-        since = _seconds(date)
+        since = seconds_of(date)
         if since is not None and now.modified > since:
             return 412
     if none := request.header("if-none-match"):
         if _lists(none, now.etag, weak=True):
             return 304 if request.method in ("GET", "HEAD") else 412
     elif (date := request.header("if-modified-since")) and request.method in ("GET", "HEAD"):
-        since = _seconds(date)
+        since = seconds_of(date)
         if since is not None and now.modified <= since:
             return 304
     return 200
-
-
-def wanted_range(request: Request, now: Validators, size: int) -> tuple[int, int] | bool | None:
-    """The part asked for as (first, after last); None for the whole; False where it cannot be satisfied (416).
-
-    A Range that is malformed, of another unit, or of several parts is ignored, as RFC 9110 14.2 allows.
-    """
-    field = request.header("range")
-    if not field or request.method != "GET":
-        return None
-    if (only := request.header("if-range")) and only != now.etag and _seconds(only) != now.modified:
-        return None
-    unit, _, part = field.partition("=")
-    first, dash, last = part.strip().partition("-")
-    digits = all(not word or (word.isascii() and word.isdigit() and len(word) < 20) for word in (first, last))
-    if unit.strip().lower() != "bytes" or not dash or not digits or not (first or last):
-        return None
-    if not first:
-        count = int(last)
-        return (max(0, size - count), size) if count and size else False
-    start = int(first)
-    if last and int(last) < start:
-        return None
-    if start >= size:
-        return False
-    return start, min(int(last) + 1, size) if last else size
 
 
 # ---------------------------------------------------------------- pages
