@@ -99,7 +99,7 @@ def test_opening_a_run_stops_before_what_is_unusual(way: str, sizes: list[int], 
     if odd == "cut":
         octets, usual = octets[:-1], len(sizes) - 1
     pos, found = 0, b""
-    while True:
+    while len(octets) - pos >= 5:
         upto, content = opener.open_run(octets, pos, LIMIT)
         if not content:
             break

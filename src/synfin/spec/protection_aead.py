@@ -24,6 +24,7 @@ from synfin.wire.tls.suites import Suite
 APPLICATION_DATA = 23
 TLS12 = keys.TLS12
 _TYPES = [bytes([number]) for number in range(256)]
+_ROOM = {tag: bytes(tag) for tag in (8, 16)}
 _TAILS = {tag: [kind + bytes(tag) for kind in _TYPES] for tag in (8, 16)}
 
 #: Records sealed or opened in one buffer: below the 128 KiB from where on an allocator asks the kernel each time.
@@ -133,50 +134,49 @@ class Aead13(Protection):
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """See ``Protection``; each content is opened over the type of the one before."""
-        sequence, iv = self.sequence, self._iv
-        view, end = memoryview(data), len(data)
-        least = self.expansion + 2
-        most = least - 1 + limit
-        out, into, filled, upto = None, view, 0, 0
-        length, header, decrypt = -1, b"", self._decrypt_into
-        while end - pos > 5:
-            start = pos + 5
-            if view[pos:start] != header:
-                kind, version, length = read_header(data, pos)
-                if kind != APPLICATION_DATA or version != TLS12 or not least <= length <= most:
-                    break
-                header = record_header(kind, version, length)
-            stop = start + length
-            if stop > end:
-                break
-            nonce = (iv ^ sequence).to_bytes(12, "big")
-            size = length - self.expansion
-            try:
-                if out is None:
-                    if stop == end:  # one record, the usual case of small data
-                        out = bytearray(size)
-                        decrypt(nonce, view[start:], header, out)
-                        if out[-1] != APPLICATION_DATA:
-                            break
-                        self.sequence = sequence + 1
-                        del out[-1]
-                        return stop, out
-                    out = bytearray(min(end - pos, RUN * most))
-                    into = memoryview(out)
-                upto = filled + size
-                if upto > len(into):
-                    break
-                decrypt(nonce, view[start:stop], header, into[filled:upto])
-            except InvalidTag:
-                break
-            if into[upto - 1] != APPLICATION_DATA:
-                break
-            filled = upto - 1
-            sequence += 1
-            pos = stop
-        self.sequence = sequence
-        if out is None or not filled:
+        start, end = pos + 5, len(data)
+        header = data[pos:start]
+        tag = self.expansion
+        kind, version, length = read_header(header)
+        if kind != APPLICATION_DATA or version != TLS12 or not tag + 2 <= length <= tag + 1 + limit:
             return pos, b""
+        sequence, iv, decrypt = self.sequence, self._iv, self._decrypt_into
+        view, size, stop = memoryview(data), length - tag, start + length
+        if stop >= end:
+            if stop > end:
+                return pos, b""
+            out = bytearray(size)  # one record, the usual case of small data
+            try:
+                decrypt((iv ^ sequence).to_bytes(12, "big"), view[start:], header, out)
+            except InvalidTag:
+                return pos, b""
+            if out[-1] != APPLICATION_DATA:
+                return pos, b""
+            self.sequence = sequence + 1
+            del out[-1]
+            return stop, out
+        out = bytearray(min(end - pos, RUN * (tag + 1 + limit)))
+        into, room, filled = memoryview(out), len(out), 0
+        try:
+            while stop <= end and (upto := filled + size) <= room:
+                decrypt((iv ^ sequence).to_bytes(12, "big"), view[start:stop], header, into[filled:upto])
+                if into[upto - 1] != APPLICATION_DATA:
+                    break
+                filled = upto - 1
+                sequence += 1
+                pos, start = stop, stop + 5
+                if data[pos:start] != header:
+                    if end - pos < 5:
+                        break
+                    header = data[pos:start]
+                    kind, version, length = read_header(header)
+                    if kind != APPLICATION_DATA or version != TLS12 or not tag + 2 <= length <= tag + 1 + limit:
+                        break
+                    size = length - tag
+                stop = start + length
+        except InvalidTag:
+            pass  # what was opened before holds
+        self.sequence = sequence
         into.release()
         del out[filled:]
         return pos, out
@@ -232,21 +232,33 @@ class Aead12(Protection):
 
     def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
         """See ``Protection``; the explicit nonce is the sequence number, and content is sealed to where it goes out."""
-        explicit, tag, encrypt, salt = self._explicit, self._tag, self._encrypt_into, self._salt
+        explicit, tag, encrypt = self._explicit, self._tag, self._encrypt_into
         total, before = len(plaintext), 5 + explicit
-        content: Buffer = memoryview(plaintext) if total > limit else plaintext
-        for start in range(0, total or 1, RUN * limit):
+        if total <= limit:
+            sequence = self.sequence
+            covered = mac_header(sequence, content_type, TLS12, total)
+            number = covered[:explicit]
+            header = record_header(content_type, TLS12, explicit + total + tag)
+            sealed = bytearray().join((header, number, plaintext, _ROOM[tag]))
+            view = memoryview(sealed)
+            nonce = self._salt + number if explicit else (self._iv ^ sequence).to_bytes(12, "big")
+            encrypt(nonce, view[before:-tag], covered, view[before:])
+            self.sequence = sequence + 1
+            out.append(sealed)
+            return
+        content = memoryview(plaintext)
+        for start in range(0, total, RUN * limit):
             stop = min(start + RUN * limit, total)
-            sealed = bytearray(stop - start + (1 + (stop - start - 1) // limit if stop else 1) * (before + tag))
+            sealed = bytearray(stop - start + (1 + (stop - start - 1) // limit) * (before + tag))
             view, sequence, to = memoryview(sealed), self.sequence, before
-            for at in range(start, stop or 1, limit):
-                part = content[at : at + limit] if total > limit else content
+            for at in range(start, stop, limit):
+                part = content[at : at + limit]
                 size = len(part)
                 covered = mac_header(sequence, content_type, TLS12, size)
                 write_header(sealed, to - before, content_type, TLS12, explicit + size + tag)
                 if explicit:
                     view[to - explicit : to] = number = covered[:8]
-                    nonce = salt + number
+                    nonce = self._salt + number
                 else:
                     nonce = (self._iv ^ sequence).to_bytes(12, "big")
                 encrypt(nonce, part, covered, view[to : to + size + tag])
@@ -257,42 +269,44 @@ class Aead12(Protection):
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """See ``Protection``."""
-        sequence, explicit, salt = self.sequence, self._explicit, self._salt
-        view, end = memoryview(data), len(data)
-        extra = explicit + self._tag
-        out, into, filled = None, view, 0
-        while end - pos > 5:
-            kind, version, length = read_header(data, pos)
-            start = pos + 5
-            stop = start + length
-            size = length - extra
-            if kind != APPLICATION_DATA or version != TLS12 or not 0 < size <= limit or stop > end:
-                break
-            if explicit:
-                nonce = b"".join((salt, view[start : start + 8]))
-                start += 8
-            else:
-                nonce = (self._iv ^ sequence).to_bytes(12, "big")
-            covered = mac_header(sequence, kind, version, size)
-            try:
-                if out is None and stop == end:
-                    found = self._decrypt(nonce, view[start:stop], covered)
-                    self.sequence = sequence + 1
-                    return stop, found
-                if out is None:
-                    out = bytearray(min(end - pos, RUN * limit))
-                    into = memoryview(out)
-                if filled + size > len(into):
-                    break
-                self._decrypt_into(nonce, view[start:stop], covered, into[filled : filled + size])
-            except InvalidTag:
-                break
-            filled += size
-            sequence += 1
-            pos = stop
-        self.sequence = sequence
-        if out is None:
+        explicit, extra = self._explicit, self._explicit + self._tag
+        start, end = pos + 5 + explicit, len(data)
+        kind, version, length = read_header(data, pos)
+        size = length - extra
+        if kind != APPLICATION_DATA or version != TLS12 or not 0 < size <= limit:
             return pos, b""
+        sequence, salt, iv, view = self.sequence, self._salt, self._iv, memoryview(data)
+        stop = pos + 5 + length
+        if stop >= end:
+            if stop > end:
+                return pos, b""
+            nonce = salt + data[pos + 5 : start] if explicit else (iv ^ sequence).to_bytes(12, "big")
+            try:  # one record, the usual case of small data
+                found = self._decrypt(nonce, view[start:], mac_header(sequence, kind, version, size))
+            except InvalidTag:
+                return pos, b""
+            self.sequence = sequence + 1
+            return stop, found
+        decrypt = self._decrypt_into
+        out = bytearray(min(end - pos, RUN * limit))
+        into, room, filled = memoryview(out), len(out), 0
+        try:
+            while stop <= end and (upto := filled + size) <= room:
+                nonce = salt + data[start - 8 : start] if explicit else (iv ^ sequence).to_bytes(12, "big")
+                decrypt(nonce, view[start:stop], mac_header(sequence, kind, version, size), into[filled:upto])
+                filled = upto
+                sequence += 1
+                pos = stop
+                if end - pos < 5:
+                    break
+                kind, version, length = read_header(data, pos)
+                size = length - extra
+                if kind != APPLICATION_DATA or version != TLS12 or not 0 < size <= limit:
+                    break
+                start, stop = pos + 5 + explicit, pos + 5 + length
+        except InvalidTag:
+            pass  # what was opened before holds
+        self.sequence = sequence
         into.release()
         del out[filled:]
         return pos, out

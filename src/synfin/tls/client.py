@@ -18,6 +18,7 @@ from synfin.tls import both13, checks, client12, client13, master, offer
 from synfin.tls.config import TLS12, TLS13, ClientConfig
 from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
 from synfin.tls.offer import Offer
+from synfin.tls.records import APPLICATION_DATA
 from synfin.tls.schedule import early_exporter, early_traffic, suite_hash
 from synfin.tls.session import Session
 from synfin.wire.tls.messages import ServerHello
@@ -124,7 +125,8 @@ class Client(Endpoint):
         if len(data) > self._early_left:
             raise UsageError(f"{self._early_left} octets of early data may be sent now")
         self._early_left -= len(data)
-        self._send_data(data)
+        if data:
+            self.seal(APPLICATION_DATA, data)
 
     def compatible_ccs(self) -> None:
         """The ChangeCipherSpec that looks like TLS 1.2, once (RFC 8446 D.4)."""

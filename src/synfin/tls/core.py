@@ -29,6 +29,7 @@ from synfin.wire.tls.messages import parse_handshake
 from synfin.wire.tls.quick import quick_message
 from synfin.wire.tls.registry import HANDSHAKES, handshake_name
 
+_tuple = tuple.__new__  # makes a Data without the call of its own constructor
 CLOSE_NOTIFY, USER_CANCELED, NO_RENEGOTIATION = 0, 90, 100
 CERTIFICATE_MESSAGES = frozenset({11, 22, 25})
 FINISHED = 20
@@ -160,19 +161,12 @@ class Endpoint(Records):
         """Application data.  UsageError before the handshake is done or after closing."""
         if self.facts is None or self._mute:
             raise UsageError("application data can be sent only between the end of the handshake and close()")
-        self._send_data(data)
-
-    def _send_data(self, data: Buffer) -> None:
-        if self._flight:
-            self.flush()
-        if len(data):
+        if data:
             self.seal(APPLICATION_DATA, data)
 
     def close(self) -> None:
         """Send close_notify (RFC 8446 6.1); data may still come in.  Harmless when repeated."""
         if not self._mute:
-            if self._flight:
-                self.flush()
             self.alert(1, CLOSE_NOTIFY)
             self._mute = True
 
@@ -200,7 +194,7 @@ class Endpoint(Records):
     def _opened(self, content: bytes | bytearray) -> None:
         """Data that came when data may come: what ``_application`` would find."""
         self._empty = self._updates = 0
-        self._events.append(Data(content))
+        self._events.append(_tuple(Data, (content, False)))
 
     def _application(self, content: bytes) -> None:
         if self._partial:
@@ -269,8 +263,6 @@ class Endpoint(Records):
 
     def _end(self, description: int | None) -> None:
         if description is not None and not self._mute:
-            if self._flight:
-                self.flush()
             self.alert(2, description)
         self._deaf = self._mute = True
         self._held.clear()

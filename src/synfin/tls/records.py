@@ -77,12 +77,14 @@ class Records:
             self.seal(HANDSHAKE, flight)
 
     def seal(self, kind: int, content: Buffer) -> None:
-        """Content of any length out, in as many records as it takes, under the keys that hold."""
+        """Content of any length out, in as many records as it takes, under the keys that hold; queued messages first."""
+        if self._flight:
+            self.flush()
         sealer = self._sealer
         limit = self._limit_out
         if sealer is None or self._padding is not None:
             self._seal_each(sealer, kind, content)
-        elif len(content) <= limit or kind != APPLICATION_DATA:
+        elif kind != APPLICATION_DATA or len(content) <= limit:
             sealer.seal_run(kind, content, limit, self._out)
         else:  # not beyond what these keys may protect
             run = max(1, self.limits.records_per_key - sealer.sequence) * limit
@@ -149,6 +151,8 @@ class Records:
                 pos, content = opener.open_run(data, pos, self._limit_in)
                 if content:
                     self._opened(content)
+                    if pos == end:
+                        break
                     continue
             view = memoryview(data)
             kind, version, length = read_header(data, pos)
@@ -156,8 +160,9 @@ class Records:
             self._header(kind, version, length, view, pos)
             stop = pos + 5 + length
             if stop > end:
+                self._held += view[pos:]
                 self._need = 5 + length
-                break
+                return
             if opener is not None and (kind == APPLICATION_DATA or self.version != TLS13):
                 self._protected(opener, kind, version, view[pos + 5 : stop])
             else:
@@ -165,8 +170,6 @@ class Records:
             pos = stop
             if self._deaf:
                 return
-        else:
-            self._need = 5
         if pos < end:
             self._held += memoryview(data)[pos:]
 
@@ -188,6 +191,7 @@ class Records:
             self._need = 5 + length
         record = bytes(held)
         held.clear()
+        self._need = 5
         self._records(record)
         return pos
 
