@@ -1,146 +1,137 @@
-"""RFC 8448 sections 3, 4 and 5, played to our ends: they must answer with the RFC's octets and secrets."""
+"""RFC 8448 played to our ends, in either role: they must answer with the RFC's octets, record for record, and secrets.
+
+What is given to them and what is added to their words stands in ``rfc8448_play``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import cast
 
-from cryptography.hazmat.primitives.asymmetric import x25519
+import pytest
 
-from synfin.spec.protection import opener_13
 from synfin.spec.transcript import Transcript
-from synfin.tls import (
-    Client,
-    Data,
-    Failed,
-    HandshakeDone,
-    ReplayGuard,
-    Session,
-    TicketKeys,
-    accept_any_certificate,
-)
-from synfin.tls.client import WaitServerHello
-from synfin.tls.offer import Offer
+from synfin.tls import Client, Closed, Data, Event, Failed, HandshakeDone, Server, Session, Ticket
 from synfin.tls.schedule import Schedule
-from synfin.tls.session import TicketState
-from synfin.wire.tls.messages import ClientHello, parse_handshake
-from tests.spec import rfc8448 as rfc
+from tests.spec import rfc8448 as simple
 from tests.tls import rfc8448_more as more
-from tests.tls.ends import NOW, client, client_config, events, of, server, server_config
+from tests.tls import rfc8448_play as play
+from tests.tls.ends import NOW, events, of, server, server_config
+from tests.tls.rfc8448_play import DATA, EARLY, PrintedTicket, Trace
 
-PRIVATE = bytes.fromhex("49af42ba7f7994852d713ef2784bcbcaa7911de26adc5642cb634540e7ea5005")
+#: Section 4 happens 6 ms after section 3's ticket, as its obfuscated_ticket_age says.
+LATER = NOW + 0.0065
 
 
-def test_client() -> None:
-    config = client_config(verify=accept_any_certificate, groups=(29,), middlebox_compatibility=False)
-    end = client(config, name="server")
-    end.take_output(NOW)
-    hello = parse_handshake(1, rfc.CLIENT_HELLO[4:])
-    assert isinstance(hello, ClientHello)
-    key = x25519.X25519PrivateKey.from_private_bytes(PRIVATE)
-    public = key.public_key().public_bytes_raw()
-    assert public in rfc.CLIENT_HELLO
-    offer = Offer(
-        hello.random,
-        hello.session_id,
-        hello.cipher_suites,
-        (29,),
-        {29: key},
-        ((29, public),),
-        b"",
-        "server",
-        extensions=frozenset(x.type for x in hello.extensions or ()),
-        raw=rfc.CLIENT_HELLO,
-    )
-    end.transcript = Transcript()
-    end.transcript.add(rfc.CLIENT_HELLO)
-    end.state = WaitServerHello(offer)
-    head = b"\x16\3\3" + len(rfc.SERVER_HELLO).to_bytes(2, "big")
-    end.receive(head + rfc.SERVER_HELLO + rfc.SERVER_FLIGHT_RECORD, NOW)
-    done = of(events(end), HandshakeDone)
-    assert done
-    assert done[0].facts.signature == 0x0804
+def perform(end: Client | Server, trace: Trace, now: float) -> list[Event]:
+    """Feed the other side's records to ``end``, hold what it says to its own; all its events."""
+    said, found = b"", []
+    before = ""
+    for step in trace.steps:
+        assert not said or before != end.ROLE or before == step.sender, f"more than section {trace.section} has"
+        before = step.sender
+        if step.sender != end.ROLE:
+            end.receive(step.record, now)
+            found += events(end)
+        elif step.cause == "early":
+            assert isinstance(end, Client)
+            end.send_early(EARLY)
+        elif step.cause == "data":
+            end.send(DATA)
+        elif step.cause == "close":
+            end.close()
+        said += end.take_output(now)
+        if step.sender == end.ROLE:
+            size = len(step.record)
+            assert said[:size].hex() == step.record.hex(), f"section {trace.section}, {step}"
+            said = said[size:]
+    assert not said
+    return found + events(end)
+
+
+def logged(lines: list[str]) -> dict[str, bytes]:
+    """Secrets by their names."""
+    return {name: bytes.fromhex(secret) for name, _, secret in map(str.split, lines)}
+
+
+def check(end: Client | Server, trace: Trace, found: list[Event], log: list[str]) -> None:
+    """What both roles must have come to."""
+    done = of(found, HandshakeDone)[0].facts
+    assert {name: getattr(done, name) for name in trace.facts} == trace.facts
+    assert found[-1] == Closed(clean=True)
     assert end.keys13 is not None
-    assert end.keys13.schedule.exporter_secret == rfc.EXPORTER_SECRET
-    assert end.keys13.schedule.ticket_psk(rfc.TICKET_NONCE) == rfc.TICKET_PSK
-    assert end.take_output(NOW) == rfc.CLIENT_FINISHED_RECORD
-    end.send(rfc.CLIENT_DATA)
-    assert end.take_output(NOW) == rfc.CLIENT_DATA_RECORD
-    assert not of(events(end), Data)
+    assert logged(log) == trace.secrets
+    assert end.keys13.schedule.exporter_secret == trace.secrets["EXPORTER_SECRET"]
+    assert end.keys13.schedule.resumption_secret == trace.resumption
 
 
-def _record(raw: bytes) -> bytes:
-    return b"\x16\3\3" + len(raw).to_bytes(2, "big") + raw
+def session() -> Session:
+    """What section 3 leaves with our client."""
+    found = perform(play.client(play.SIMPLE, []), play.SIMPLE, NOW)
+    return cast(Session, of(found, Ticket)[0].session)
 
 
-def _resuming() -> Client:
-    """Our client, with section 4's hello said in place of its own."""
-    session = Session(0x0304, 0x1301, more.PSK, more.TICKET, NOW, 30, "server", None, 0xFAD6AAC5, 1024)
-    config = client_config(
-        verify=accept_any_certificate, groups=(29,), middlebox_compatibility=False, record_size_limit=0x4000
-    )
-    end = client(config, name="server")
-    end.take_output(NOW)
-    hello = parse_handshake(1, more.CLIENT_HELLO[4:])
-    assert isinstance(hello, ClientHello)
-    offered = frozenset(x.type for x in hello.extensions or ())
-    key = x25519.X25519PrivateKey.from_private_bytes(more.CLIENT_PRIVATE)
-    blank = Offer(hello.random, b"", hello.cipher_suites, (29,), {29: key}, (), b"", "server", session, early=True)
-    made = replace(blank, extensions=offered, raw=more.CLIENT_HELLO)
-    end.transcript = Transcript()
-    end.transcript.add(more.CLIENT_HELLO)
-    end.state = WaitServerHello(made)
-    end._start_early(made, session)
-    return end
+def ticket() -> PrintedTicket:
+    """What section 3 leaves with our server."""
+    tickets = PrintedTicket(bytes(32))
+    perform(play.server(play.SIMPLE, [], NOW, tickets), play.SIMPLE, NOW)
+    return tickets
 
 
-def test_resumed_client() -> None:
-    """Section 4: early data, its exporter, and a client Finished as the RFC prints them."""
-    end = _resuming()
-    end.send_early(b"ABCDEF")
-    assert end.take_output(NOW) == more.EARLY_RECORD
-    assert end.early_exporter == ("sha256", more.EARLY_EXPORTER)
-    end.receive(_record(more.SERVER_HELLO), NOW)
-    flight = opener_13(0x1301, more.SERVER_HANDSHAKE)
-    end.receive(flight.seal_record(22, more.ENCRYPTED_EXTENSIONS + more.SERVER_FINISHED), NOW)
-    done = of(events(end), HandshakeDone)
-    assert done[0].facts.early_data
-    assert end.keys13 is not None
-    schedule = end.keys13.schedule
-    assert (schedule.client, schedule.server) == (more.CLIENT_HANDSHAKE, more.SERVER_HANDSHAKE)
-    assert (schedule.client_next, schedule.server_next) == (more.CLIENT_TRAFFIC, more.SERVER_TRAFFIC)
-    assert schedule.exporter_secret == more.EXPORTER_SECRET
-    early = opener_13(0x1301, more.EARLY_TRAFFIC)
-    early.seal_record(23, b"ABCDEF")
-    ended = early.seal_record(22, b"\5\0\0\0")
-    assert end.take_output(NOW) == ended + opener_13(0x1301, more.CLIENT_HANDSHAKE).seal_record(
-        22, more.CLIENT_FINISHED
-    )
+@pytest.mark.parametrize("trace", play.TRACES, ids=lambda trace: f"section {trace.section}")
+def test_client(trace: Trace) -> None:
+    log: list[str] = []
+    resumed = trace is play.RESUMED
+    end = play.client(trace, log, LATER if resumed else NOW, session() if resumed else None)
+    found = perform(end, trace, LATER if resumed else NOW)
+    check(end, trace, found, log)
+    assert [event.data for event in of(found, Data)] == ([DATA] if trace.section in (3, 4) else [])
+    if resumed:
+        assert end.early_exporter == ("sha256", more.EARLY_EXPORTER)
 
 
-class _OpensOne(TicketKeys):
-    """Ticket keys that open the RFC's ticket, which another server sealed."""
-
-    def open(self, ticket: bytes, now: float) -> bytes | None:
-        issued = int(now * 1000) - 6
-        state = TicketState(0x0304, 0x1301, more.PSK, issued, 0xFAD6AAC5, b"", "server", 1024)
-        return state.write() if ticket == more.TICKET else None
-
-
-def test_resuming_server() -> None:
-    """Section 4: our server takes the binder and the early data of the RFC's client."""
-    config = server_config(ticket_keys=_OpensOne(bytes(32)), max_early_data=1024, replay_guard=ReplayGuard())
-    end = server(config)
-    end.receive(_record(more.CLIENT_HELLO) + more.EARLY_RECORD, NOW)
-    assert events(end) == [Data(b"ABCDEF", early=True)]
-    assert end.early_exporter == ("sha256", more.EARLY_EXPORTER)
-    damaged = more.CLIENT_HELLO[:-1] + b"\0"
-    end = server(config)
-    end.receive(_record(damaged), NOW)
-    assert of(events(end), Failed)[0].alert == 51
+@pytest.mark.parametrize("trace", play.TRACES, ids=lambda trace: f"section {trace.section}")
+def test_server(trace: Trace) -> None:
+    log: list[str] = []
+    now = LATER if trace is play.RESUMED else NOW
+    tickets = ticket() if trace is play.RESUMED else PrintedTicket(bytes(32))
+    end = play.server(trace, log, now, tickets)
+    found = perform(end, trace, now)
+    check(end, trace, found, log)
+    expected = [Data(DATA)] if trace.section in (3, 4) else []
+    if trace is play.RESUMED:
+        expected.insert(0, Data(EARLY, early=True))
+        assert end.early_exporter == ("sha256", more.EARLY_EXPORTER)
+    assert of(found, Data) == expected
+    if trace is play.AUTHENTICATED:
+        assert of(found, HandshakeDone)[0].facts.signature == 0x0804
 
 
-def test_retry() -> None:
-    """Section 5: the transcript over a HelloRetryRequest, and our client's and server's view of it."""
+def test_the_ticket_is_the_rfcs() -> None:
+    made = session()
+    assert (made.secret, made.ticket) == (simple.TICKET_PSK, more.TICKET) == (more.PSK, more.TICKET)
+    assert (made.age_add, made.lifetime, made.max_early_data) == (0xFAD6AAC5, 30, 1024)
+
+
+def test_a_damaged_binder() -> None:
+    """Section 4 with one octet of its binder changed."""
+    end = play.server(play.RESUMED, [], LATER, ticket())
+    end.receive(play.record(more.CLIENT_HELLO[:-1] + b"\0"), LATER)
+    failed = of(events(end), Failed)[0]
+    assert (failed.violation, failed.alert) == ("bad_psk_binder", 51)
+
+
+def test_a_cookie_of_another() -> None:
+    """Section 5's second hello brings a cookie that our server, left to itself, did not send."""
+    end = server(server_config(groups=(23,), schemes=(0x0403,), cookie=True))
+    end.receive(play.record(more.FIRST_HELLO), NOW)
+    assert end.take_output(NOW)[11:43] == more.RETRY[6:38]
+    end.receive(play.record(more.SECOND_HELLO), NOW)
+    failed = of(events(end), Failed)[0]
+    assert (failed.violation, failed.expected) == ("illegal_parameter", "our cookie")
+
+
+def test_the_transcript_over_a_retry() -> None:
+    """Section 5: the first hello counts as its hash (RFC 8446 4.4.1)."""
     transcript = Transcript()
     transcript.add(more.FIRST_HELLO)
     transcript.choose("sha256")
@@ -150,9 +141,3 @@ def test_retry() -> None:
     assert transcript.digest() == more.RETRY_HASH
     schedule = Schedule(0x1301, b"", more.RETRY_SHARED, more.RETRY_HASH)
     assert (schedule.client, schedule.server) == (more.RETRY_CLIENT_HANDSHAKE, more.RETRY_SERVER_HANDSHAKE)
-    end = server(server_config(groups=(23,), schemes=(0x0403,)))
-    end.receive(_record(more.FIRST_HELLO), NOW)
-    asked = end.take_output(NOW)
-    assert asked[11:43] == more.RETRY[6:38]
-    end.receive(_record(more.SECOND_HELLO), NOW)
-    assert of(events(end), Failed)[0].violation == "illegal_parameter", "a cookie that we did not send"

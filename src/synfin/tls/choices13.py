@@ -72,10 +72,11 @@ def choose_suite(config: ServerConfig, hello: Hello) -> int:
 
 
 def choose_group(end: Server, hello: Hello, shares: dict[int, bytes]) -> int:
-    """The best group with a share, else the best that is listed."""
+    """The best group with a share, else the best that is listed; with ``best_group`` the best that is listed."""
     listed = hello.codes(checks.GROUPS)
     ours = end.config.groups
-    group = next((g for g in ours if g in shares), None) or next((g for g in ours if g in listed), None)
+    group = None if end.config.best_group else next((g for g in ours if g in shares), None)
+    group = group or next((g for g in ours if g in listed), None)
     if group is None:
         raise PeerError("no_common_group", "a group of ours", "none")
     return group

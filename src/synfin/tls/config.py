@@ -34,6 +34,8 @@ OPTIONAL_SUITES = (
     0x009C, 0x009D, 0xC09C, 0xC09D, 0xC0A0, 0xC0A1, 0x003C, 0x003D, 0x002F, 0x0035,
 )  # fmt: skip
 _KNOWN = frozenset(SUITES_13 + SUITES_12 + OPTIONAL_SUITES)
+#: Those of TLS 1.2 that need an elliptic group.
+ECDHE = frozenset(code for code in _KNOWN if (found := suite(code)) is not None and found.kex.startswith("ECDHE"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Limits:
     warnings: int = 8
     key_updates: int = 64  # between two records of application data
     tickets: int = 64
+    requests: int = 64  # for certificates after the handshake
     records_per_key: int = 1 << 23  # after that we change our keys (RFC 8446 5.5)
 
 
@@ -95,6 +98,9 @@ def _check(
     for scheme in schemes:
         if scheme not in signing.SCHEMES:
             raise ValueError(f"signature scheme 0x{scheme:04x} is not one of this engine's")
+    for what, codes in (("cipher suite", suites), ("group", groups), ("signature scheme", schemes)):
+        if len(set(codes)) != len(codes):
+            raise ValueError(f"a {what} is listed twice")
     low, high = versions
     if not TLS12 <= low <= high <= TLS13:
         raise ValueError("versions must be TLS 1.2 or TLS 1.3, the lowest first")
@@ -122,6 +128,10 @@ class _Common:
 
     def __post_init__(self) -> None:
         _check(self.suites, self.groups, self.schemes, (self.min_version, self.max_version))
+        if not all(isinstance(name, bytes) and 0 < len(name) < 256 for name in self.alpn):
+            raise ValueError("names of application protocols are 1 to 255 octets")
+        if not {1, 2, 3}.issuperset(self.certificate_compression):
+            raise ValueError("certificate_compression is of 1 (zlib), 2 (brotli) and 3 (zstd)")
         if self.record_size_limit is not None and not 64 <= self.record_size_limit <= 1 << 14:
             raise ValueError("record_size_limit is 64 to 16384 octets")
 
@@ -147,13 +157,53 @@ class ClientConfig(_Common):
 
     verify: Verifier = field(kw_only=True)
     credentials: tuple[Credential, ...] = ()
-    shares: int = 2  # how many groups get a key share in the first hello: ML-KEM's and one more, as browsers do
+    #: How many groups get a key share in the first hello, or which: ML-KEM's and one more, as browsers do.
+    shares: int | tuple[int, ...] = 2
+    send_name: bool = True  # server_name in the hello; the certificate is held against the name in any case
     early_data: bool = False
     grease: bool = True
     ask_staple: bool = True
     post_handshake_auth: bool = False
 
     __hash__ = _Common.__hash__
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shares = self.shares
+        if isinstance(shares, int):
+            if shares < 0:
+                raise ValueError("shares is how many groups get a key share, or which")
+        elif shares != tuple([group for group in self.groups if group in shares]):
+            raise ValueError("shares are some of the groups, in their order (RFC 8446 4.2.8)")
+
+    @cached_property
+    def elliptic(self) -> bool:
+        """Whether TLS 1.2 may use ECDHE: suites and groups are there for it."""
+        return not ECDHE.isdisjoint(self.suites_12) and not g.ELLIPTIC.isdisjoint(self.groups)
+
+    @cached_property
+    def groups_offered(self) -> tuple[int, ...]:
+        """The groups that the versions and suites have a use for (RFC 8446 9.3: what is offered is supported)."""
+        if self.suites_13:
+            return self.groups
+        finite = any((found := suite(code)) is not None and found.kex.startswith("DHE") for code in self.suites_12)
+        use = (g.ELLIPTIC if self.elliptic else frozenset()) | (g.FINITE if finite else frozenset())
+        return tuple(group for group in self.groups if group in use)
+
+    @cached_property
+    def schemes_offered(self) -> tuple[int, ...]:
+        """The schemes that the versions have a use for; TLS 1.3 has PKCS#1 in certificates."""
+        if self.suites_13:
+            usable = any(signing.SCHEMES[code].in_13 for code in self.schemes) or self.suites_12
+            return self.schemes if usable else ()
+        return tuple(code for code in self.schemes if signing.SCHEMES[code].in_12)
+
+    @cached_property
+    def share_groups(self) -> tuple[int, ...]:
+        """The groups that get a key share in the first hello."""
+        if not self.suites_13:
+            return ()
+        return self.groups[: self.shares] if isinstance(self.shares, int) else self.shares
 
 
 @dataclass(frozen=True)
@@ -174,6 +224,10 @@ class ServerConfig(_Common):
     #: External PSKs for SHA-256 suites: identity and key.
     shared_keys: tuple[tuple[bytes, bytes], ...] = field(default=(), repr=False)
     cookie: bool = False  # send a cookie with HelloRetryRequest; the engine keeps the state itself
+    #: Ask by HelloRetryRequest for the best group that both ends have, whichever the client sent a share of.
+    best_group: bool = False
+    #: TLS 1.3: tell our groups also where the best of them was chosen (RFC 8446 4.2.7 asks for it where it was not).
+    tell_groups: bool = False
 
     __hash__ = _Common.__hash__
 

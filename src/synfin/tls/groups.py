@@ -21,7 +21,7 @@ from synfin.tls.ffdhe import PRIMES
 
 SECP256R1, SECP384R1, SECP521R1 = 0x0017, 0x0018, 0x0019
 X25519, X448 = 0x001D, 0x001E
-FFDHE2048, FFDHE3072 = 0x0100, 0x0101
+FFDHE2048, FFDHE3072, FFDHE4096, FFDHE6144, FFDHE8192 = range(0x0100, 0x0105)
 X25519MLKEM768 = 0x11EC
 
 Entropy = Callable[[int], bytes]
@@ -41,16 +41,19 @@ _CURVES: dict[int, tuple[ec.EllipticCurve, int, int]] = {
 }
 
 #: Every group this engine can use.
-SUPPORTED = (X25519MLKEM768, X25519, SECP256R1, SECP384R1, SECP521R1, X448, FFDHE2048, FFDHE3072)
+SUPPORTED = (
+    X25519MLKEM768, X25519, SECP256R1, SECP384R1, SECP521R1, X448,
+    FFDHE2048, FFDHE3072, FFDHE4096, FFDHE6144, FFDHE8192,
+)  # fmt: skip
 
 #: Groups that TLS 1.2 can use with ECDHE, and with DHE.
 ELLIPTIC = frozenset({X25519, SECP256R1, SECP384R1, SECP521R1, X448})
-FINITE = frozenset({FFDHE2048, FFDHE3072})
+FINITE = frozenset(PRIMES)
 
 _MLKEM_PUBLIC, _MLKEM_CIPHERTEXT = 1184, 1088
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=5)
 def _field(group: int) -> tuple[dh.DHParameters, int, int]:
     p = PRIMES[group]
     return dh.DHParameterNumbers(p, 2).parameters(), p, (p.bit_length() + 7) // 8
@@ -149,15 +152,33 @@ def prime_octets(group: int) -> bytes:
     return p.to_bytes((p.bit_length() + 7) // 8, "big")
 
 
-def named_field(p: int) -> int | None:
-    """The named group with prime ``p``, or None."""
-    return next((group for group, prime in PRIMES.items() if prime == p), None)
+def named_field(p: int, g: int) -> int | None:
+    """The named group with prime ``p`` and generator ``g``, or None."""
+    return next((group for group, prime in PRIMES.items() if prime == p and g == 2), None)
+
+
+def agree_12(group: int, private: Any, share: bytes) -> bytes:
+    """The premaster secret of our ``private`` key and the client's ``share``; PeerError as ``agree``.
+
+    Numbers lose their leading zeros (RFC 5246 8.1.2); out of range they are dh_value_out_of_range (RFC 7919 4).
+    """
+    if group not in FINITE:
+        return agree(group, private, share)
+    _, p, size = _field(group)
+    _check_range(int.from_bytes(share, "big"), p)
+    return agree(group, private, share.lstrip(b"\0").rjust(size, b"\0")).lstrip(b"\0")
+
+
+def _check_range(y: int, p: int) -> None:
+    if not 1 < y < p - 1:
+        raise PeerError("dh_value_out_of_range", "1 < Y < p-1", "a trivial value" if y < 2 else "a value of p-1 or more")
 
 
 def respond_custom(p: int, g: int, share: bytes) -> tuple[bytes, bytes]:
     """(share to send, premaster secret) in a group the server chose itself (RFC 5246 8.1.2: leading zeros go).
 
-    Raises PeerError weak_dh_group below 2048 bits, bad_key_share or illegal_parameter for impossible numbers.
+    Raises PeerError weak_dh_group below 2048 bits, dh_value_out_of_range (RFC 7919 3), bad_key_share or
+    illegal_parameter for impossible numbers.
     """
     bits = p.bit_length()
     if bits < 2048:
@@ -165,8 +186,7 @@ def respond_custom(p: int, g: int, share: bytes) -> tuple[bytes, bytes]:
     if bits > 8192 or not p & 1 or not 1 < g < p - 1:
         raise PeerError("illegal_parameter", "an odd prime of at most 8192 bits and a generator", f"{bits} bits")
     y = int.from_bytes(share, "big")
-    if not 1 < y < p - 1:
-        raise PeerError("bad_key_share", "1 < Y < p-1", "a trivial public value")
+    _check_range(y, p)
     try:
         numbers = dh.DHParameterNumbers(p, g)
         private = numbers.parameters().generate_private_key()

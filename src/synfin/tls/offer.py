@@ -1,7 +1,7 @@
 """The ClientHello: what a client offers, made once for the first hello and once more after a HelloRetryRequest.
 
-The order of extensions is fixed, pre_shared_key last (RFC 8446 4.2.11).  GREASE numbers (RFC 8701) are drawn from one
-piece of entropy so that the second hello repeats them, as RFC 8446 4.1.2 demands.
+The order of extensions is fixed: that of RFC 8448's clients, pre_shared_key last (RFC 8446 4.2.11).  GREASE numbers
+(RFC 8701) are drawn from one piece of entropy so that the second hello repeats them, as RFC 8446 4.1.2 demands.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from synfin.errors import UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups
-from synfin.tls.config import TLS12, TLS13, ClientConfig
+from synfin.tls.config import ECDHE, TLS12, TLS13, ClientConfig
 from synfin.tls.schedule import binder, suite_hash
 from synfin.tls.session import Session
 from synfin.wire.frozen import changed, quick
@@ -60,10 +60,13 @@ def grease(seed: bytes, index: int) -> int:
 class Fixed(NamedTuple):
     """What is the same in each hello of a configuration to a name, as octets.
 
-    ``first`` and ``last`` are the extensions before and after the key share, ``numbers`` all that are in every hello.
+    ``first``, ``middle``, ``schemes`` and ``last`` are extensions, in this order; between them stand those that differ:
+    groups (of GREASE) and ticket; shares, early_data and versions; cookie.  ``numbers`` are all that every hello has.
     """
 
     first: bytes
+    middle: bytes
+    schemes: bytes
     last: bytes
     versions: tuple[int, ...]
     numbers: frozenset[int]
@@ -80,22 +83,23 @@ def _block(extensions: list[tuple[int, bytes]]) -> bytes:
 def _fixed(config: ClientConfig, server_name: str | None) -> Fixed:
     old, new = bool(config.suites_12), bool(config.suites_13)
     first: list[tuple[int, bytes]] = []
-    if server_name and not _is_address(server_name):
+    if server_name and config.send_name and not _is_address(server_name):
         name = server_name.encode("ascii")
         entry = b"\0" + len(name).to_bytes(2, "big") + name
         first.append((checks.SERVER_NAME, len(entry).to_bytes(2, "big") + entry))
     if old:
-        first += [(checks.EMS, b""), (checks.RENEGOTIATION, b"\0"), (checks.POINT_FORMATS, b"\1\0")]
+        first += [(checks.EMS, b""), (checks.RENEGOTIATION, b"\0")]
+    middle: list[tuple[int, bytes]] = []
+    if old:
+        if config.elliptic:
+            middle.append((checks.POINT_FORMATS, b"\1\0"))
         if config.has_cbc:
-            first.append((checks.ETM, b""))
+            middle.append((checks.ETM, b""))
     if config.alpn:
-        first.append((checks.ALPN, checks.protocols(config.alpn)))
+        middle.append((checks.ALPN, checks.protocols(config.alpn)))
     if config.ask_staple:
-        first += [(checks.STATUS_REQUEST, b"\1\0\0\0\0"), (checks.SCT, b"")]
-    first.append((checks.SCHEMES, checks.u16_list(config.schemes)))
-    if config.record_size_limit is not None:
-        limit = config.record_size_limit + (1 if new else 0)
-        first.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
+        middle += [(checks.STATUS_REQUEST, b"\1\0\0\0\0"), (checks.SCT, b"")]
+    schemes = [(checks.SCHEMES, checks.u16_list(config.schemes_offered))]
     last: list[tuple[int, bytes]] = []
     if new:
         last.append((checks.PSK_MODES, b"\1\1"))
@@ -103,13 +107,38 @@ def _fixed(config: ClientConfig, server_name: str | None) -> Fixed:
             last.append((checks.COMPRESS, checks.u16_list(config.certificate_compression, 1)))
         if config.post_handshake_auth and config.credentials:
             last.append((checks.POST_AUTH, b""))
-    numbers = {checks.GROUPS, *(number for number, _ in first + last)}
+    if config.record_size_limit is not None:
+        limit = config.record_size_limit + (1 if new else 0)
+        last.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
+    numbers = {*(number for number, _ in first + middle + schemes + last)}
     if old:
         numbers.add(checks.TICKET)
+    if config.groups_offered:
+        numbers.add(checks.GROUPS)
     if new:
         numbers |= {checks.SHARE, checks.VERSIONS}
     versions = (TLS13,) * new + (TLS12,) * old
-    return Fixed(_block(first), _block(last), versions, frozenset(numbers))
+    return Fixed(_block(first), _block(middle), _block(schemes), _block(last), versions, frozenset(numbers))
+
+
+def usable(config: ClientConfig, server_name: str | None) -> tuple[int, ...]:
+    """The suites to offer.  UsageError where nothing is left to offer, or for a name that no hello can say."""
+    suites = config.suites_13 + config.suites_12
+    if not suites or (config.min_version == TLS13 and not config.suites_13):
+        raise UsageError("no cipher suite is left for the versions asked for")
+    if config.suites_13 and not config.groups_offered:
+        raise UsageError("no group is left for TLS 1.3")
+    if not config.schemes_offered:
+        raise UsageError("no signature scheme is left for the versions asked for")
+    if not config.elliptic:
+        suites = tuple([code for code in suites if code not in ECDHE])
+        if not suites:
+            raise UsageError("no group is left for the cipher suites asked for")
+    if server_name and not server_name.isascii():
+        raise UsageError(f"{server_name!r} is not ASCII: give the name in its xn-- form")
+    if server_name and (len(server_name) > 255 or any(c <= " " or c == "\x7f" for c in server_name)):
+        raise UsageError(f"{server_name[:64]!r} is not the name of a host")
+    return suites
 
 
 def _is_address(name: str) -> bool:
@@ -135,23 +164,26 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
         listed, versions = (grease(seed, 1), *listed), (grease(seed, 2), *versions)
         suites = (grease(seed, 4), *suites)
     parts.append(fixed.first)
-    add(checks.GROUPS, _u16_list(listed))
+    if listed:
+        add(checks.GROUPS, _u16_list(listed))
     if old:
         add(checks.TICKET, offer.old_session.ticket if offer.old_session else b"")
+    parts.append(fixed.middle)
     if new:
         shares = [_HEAD(group, len(key)) + key for group, key in offer.public]
         if seed and not offer.single:
             shares.insert(0, _HEAD(grease(seed, 1), 1) + b"\0")
         body = b"".join(shares)
         add(checks.SHARE, body, len(body).to_bytes(2, "big"))
+        if offer.early:
+            add(checks.EARLY_DATA, b"")
+            more.append(checks.EARLY_DATA)
         add(checks.VERSIONS, _u16_list(versions, 1))
-        if offer.cookie:
-            add(checks.COOKIE, offer.cookie, len(offer.cookie).to_bytes(2, "big"))
-            more.append(checks.COOKIE)
+    parts.append(fixed.schemes)
+    if offer.cookie:
+        add(checks.COOKIE, offer.cookie, len(offer.cookie).to_bytes(2, "big"))
+        more.append(checks.COOKIE)
     parts.append(fixed.last)
-    if offer.early:
-        add(checks.EARLY_DATA, b"")
-        more.append(checks.EARLY_DATA)
     if seed:
         number = grease(seed, 3)
         number = number if number != grease(seed, 0) else number ^ 0x1010
@@ -189,7 +221,7 @@ _u16_list = lru_cache(maxsize=256)(checks.u16_list)
 
 def _psk(session: Session, now: float) -> tuple[bytes, int]:
     """The body of pre_shared_key with a binder of zeros, and how many octets the binders take."""
-    age = 0 if session.external else (int((now - session.issued) * 1000) + session.age_add) & 0xFFFFFFFF
+    age = 0 if session.external else (max(0, int((now - session.issued) * 1000)) + session.age_add) & 0xFFFFFFFF
     identity = len(session.ticket).to_bytes(2, "big") + session.ticket + age.to_bytes(4, "big")
     size = hashlib.new(suite_hash(session.suite)).digest_size
     binders = bytes([0, size + 1, size]) + bytes(size)
@@ -211,7 +243,7 @@ def _bind(raw: bytes, tail: int, session: Session, transcript: Transcript | None
 
 
 def key_shares(
-    config: ClientConfig, chosen: tuple[int, ...], entropy: groups.Entropy
+    chosen: tuple[int, ...], entropy: groups.Entropy
 ) -> tuple[dict[int, Any], tuple[tuple[int, bytes], ...]]:
     """Private keys by group, and the shares to send."""
     private: dict[int, Any] = {}

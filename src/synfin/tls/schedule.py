@@ -110,10 +110,14 @@ class Schedule:
         """exporter_master_secret."""
         return keys.derive_secret(self.hash, self._main, "exp master", self.exporter_hash)
 
+    @property
+    def resumption_secret(self) -> bytes:
+        """resumption_master_secret."""
+        return keys.derive_secret(self.hash, self._main, "res master", self.resumption)
+
     def ticket_psk(self, nonce: bytes) -> bytes:
         """The PSK of a ticket with this nonce."""
-        master = keys.derive_secret(self.hash, self._main, "res master", self.resumption)
-        return keys.ticket_psk(self.hash, master, nonce)
+        return keys.ticket_psk(self.hash, self.resumption_secret, nonce)
 
     def export(self, label: str, context: bytes, length: int) -> bytes:
         """TLS-Exporter (RFC 8446 7.5)."""

@@ -66,6 +66,10 @@ class Server(Endpoint):
             self._ccs_sent = True
             self.send_ccs()
 
+    def retry_cookie(self) -> bytes:
+        """The cookie of a HelloRetryRequest, b"" for none; the second hello must bring it back (RFC 8446 4.2.2)."""
+        return self.entropy(32) if self.config.cookie else b""
+
     def early_data(self, size: int) -> None:
         """See ``Endpoint``."""
         self._early_left -= size

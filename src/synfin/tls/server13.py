@@ -81,12 +81,11 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
     secret = psk.state.secret if psk else b""
     early = early_taken(end, hello, psk, suite, first is not None)
     hello_hash = transcript.digest() if early else b""
-    extensions = [
-        (checks.VERSIONS, b"\3\4"),
+    extensions = [(checks.PSK, psk.index.to_bytes(2, "big"))] if psk else []
+    extensions += [
         (checks.SHARE, group.to_bytes(2, "big") + len(public).to_bytes(2, "big") + public),
+        (checks.VERSIONS, b"\3\4"),
     ]
-    if psk:
-        extensions.append((checks.PSK, psk.index.to_bytes(2, "big")))
     end.say_raw(server_hello(random, message.session_id, suite, extensions))
     schedule = Schedule(suite, secret, shared, transcript.digest())
     sink = config.key_log
@@ -111,7 +110,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
     )
     end._post_auth = checks.POST_AUTH in hello.bodies
     end._tickets = config.tickets if 1 in hello.codes(checks.PSK_MODES) else 0  # RFC 8446 4.2.9
-    _encrypted_extensions(end, hello, early)
+    _encrypted_extensions(end, hello, group, early)
     asked = False
     if chosen is not None:
         asked = config.client_auth is not None
@@ -160,10 +159,11 @@ def _retry(end: Server, hello: Hello, suite: int, group: int) -> State:
     transcript.add(hello.raw)
     transcript.choose(suite_hash(suite))
     transcript.retry()
-    cookie = end.entropy(32) if end.config.cookie else b""
-    extensions = [(checks.VERSIONS, b"\3\4"), (checks.SHARE, group.to_bytes(2, "big"))]
+    cookie = end.retry_cookie()
+    extensions = [(checks.SHARE, group.to_bytes(2, "big"))]
     if cookie:
-        extensions.append((checks.COOKIE, b"\0\x20" + cookie))
+        extensions.append((checks.COOKIE, len(cookie).to_bytes(2, "big") + cookie))
+    extensions.append((checks.VERSIONS, b"\3\4"))
     end.say_raw(server_hello(HRR_RANDOM, message.session_id, suite, extensions))
     end.flush()
     end.compatible_ccs(message.session_id)
@@ -224,18 +224,20 @@ class WaitSecondHello:
 # ---------------------------------------------------------------- the server's flight
 
 
-def _encrypted_extensions(end: Server, hello: Hello, early: bool) -> None:
+def _encrypted_extensions(end: Server, hello: Hello, group: int, early: bool) -> None:
     config = end.config
     extensions: list[tuple[int, bytes]] = []
-    if hello.server_name:
-        extensions.append((checks.SERVER_NAME, b""))
-    if hello.alpn is not None:
-        extensions.append((checks.ALPN, checks.protocols((hello.alpn,))))
+    if group != config.groups[0] or config.tell_groups:
+        extensions.append((checks.GROUPS, checks.u16_list(config.groups)))
     if checks.RECORD_LIMIT in hello.bodies:
         limit = (config.record_size_limit or 1 << 14) + 1
         extensions.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
     elif checks.FRAGMENT in hello.bodies:
         extensions.append((checks.FRAGMENT, hello.bodies[checks.FRAGMENT]))
+    if hello.server_name:
+        extensions.append((checks.SERVER_NAME, b""))
+    if hello.alpn is not None:
+        extensions.append((checks.ALPN, checks.protocols((hello.alpn,))))
     if early:
         extensions.append((checks.EARLY_DATA, b""))
     block = b"".join([n.to_bytes(2, "big") + len(x).to_bytes(2, "big") + x for n, x in extensions])
@@ -351,7 +353,7 @@ def _send_ticket(end: Server, schedule: Schedule, number: int) -> None:
     config, facts = end.config, end.facts
     if config.ticket_keys is None or facts is None:
         return
-    nonce = bytes([number & 255])
+    nonce = (number & 0xFFFF).to_bytes(2, "big")
     chance = end.entropy(16)
     age_add = int.from_bytes(chance[:4], "big")
     state = TicketState(
@@ -370,6 +372,6 @@ def _send_ticket(end: Server, schedule: Schedule, number: int) -> None:
         return
     early = config.max_early_data
     block = b"\0\x2a\0\4" + early.to_bytes(4, "big") if early else b""
-    head = config.ticket_lifetime.to_bytes(4, "big") + chance[:4] + b"\1" + nonce
+    head = config.ticket_lifetime.to_bytes(4, "big") + chance[:4] + b"\2" + nonce
     body = head + len(ticket).to_bytes(2, "big") + ticket + len(block).to_bytes(2, "big") + block
     end.say_later(b"\4" + len(body).to_bytes(3, "big") + body)
