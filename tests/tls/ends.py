@@ -33,8 +33,8 @@ NOW = 1_800_000_000.0
 NAME = "test.example"
 
 
-def _key_usage(ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(not ca, False, False, False, False, ca, ca, False, False)
+def _key_usage(ca: bool, encrypts: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(not ca, False, encrypts, False, False, ca, ca, False, False)
 
 
 @lru_cache(maxsize=1)
@@ -59,7 +59,7 @@ def _issue(name: str, issuer: Minted | None, *, kind: str, number: int, ca: bool
     private = key(kind, number)
     signer = issuer.key if issuer else private
     extensions: list[tuple[x509.ExtensionType, bool]] = [
-        (_key_usage(ca), True),
+        (_key_usage(ca, kind.startswith("rsa")), True),
         (x509.SubjectKeyIdentifier.from_public_key(private.public_key()), False),
         (x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False),
     ]

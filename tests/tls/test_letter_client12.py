@@ -313,12 +313,12 @@ def field(p: int | bytes, g: int | bytes, public: int | bytes) -> Edit:
 PRIME = int.from_bytes(groups.prime_octets(256), "big")
 FIELDS: list[tuple[str, Edit, int | None]] = [
     ("as it is", after(b""), None),
-    ("Ys 0", field(PRIME, 2, 0), ILLEGAL),
-    ("Ys 1", field(PRIME, 2, 1), ILLEGAL),
-    ("Ys p-1", field(PRIME, 2, PRIME - 1), ILLEGAL),
-    ("Ys p", field(PRIME, 2, PRIME), ILLEGAL),
-    ("Ys beyond p", field(PRIME, 2, PRIME + 2), ILLEGAL),
-    ("Ys huge", field(PRIME, 2, b"\xff" * 60000), ILLEGAL),
+    ("Ys 0", field(PRIME, 2, 0), HANDSHAKE_FAILURE),
+    ("Ys 1", field(PRIME, 2, 1), HANDSHAKE_FAILURE),
+    ("Ys p-1", field(PRIME, 2, PRIME - 1), HANDSHAKE_FAILURE),
+    ("Ys p", field(PRIME, 2, PRIME), HANDSHAKE_FAILURE),
+    ("Ys beyond p", field(PRIME, 2, PRIME + 2), HANDSHAKE_FAILURE),
+    ("Ys huge", field(PRIME, 2, b"\xff" * 60000), HANDSHAKE_FAILURE),
     ("Ys empty", field(PRIME, 2, b""), DECODE),
     ("g 0", field(PRIME, 0, 5), ILLEGAL),
     ("g 1", field(PRIME, 1, 5), ILLEGAL),

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
@@ -41,6 +43,9 @@ UNREADABLE = (
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
 )
+
+#: Trees that hold all names of their kind.
+EVERY_NAME, EVERY_ADDRESS = ("",), ("0.0.0.0/0", "::/0")
 
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
@@ -73,8 +78,9 @@ class Order:
     """What shall stand in a certificate.  None or empty leaves the extension out.
 
     ``common`` "" gives an empty subject.  ``key_usage`` holds RFC 5280 names (``digitalSignature``); ``permitted`` and
-    ``excluded`` are DNS names or networks (``10.0.0.0/8``); the last four are where clients find OCSP, the issuer's
-    certificate and the CRL.  ``serial`` 0 draws 159 random bits, ``extra`` extensions are added as they are.
+    ``excluded`` are name constraints: DNS names ("": all of them) or networks (``10.0.0.0/8``).  The URLs are where
+    clients find OCSP, the issuer's certificate and the CRL.  ``serial`` 0 draws 159 random bits, ``extra`` extensions
+    are added as they are.
     """
 
     common: str
@@ -114,7 +120,8 @@ def root_order(
     permitted: tuple[str, ...] = (),
     excluded: tuple[str, ...] = (),
 ) -> Order:
-    """A root: CA, no limit on how much is below, for ``permitted`` names only where some are given."""
+    """A root: CA, no limit on how much is below; ``permitted`` and ``excluded`` are its ``bounds``."""
+    permitted, excluded = bounds(permitted, excluded)
     return Order(
         common,
         now - SLACK,
@@ -137,7 +144,8 @@ def intermediate_order(
     excluded: tuple[str, ...] = (),
     organisation: str = "synfin",
 ) -> Order:
-    """A CA below a root, for ``permitted`` names only where some are given."""
+    """A CA below a root; ``permitted`` and ``excluded`` are its ``bounds``."""
+    permitted, excluded = bounds(permitted, excluded)
     return Order(
         common,
         now - SLACK,
@@ -150,6 +158,31 @@ def intermediate_order(
         permitted=permitted,
         excluded=excluded,
     )
+
+
+def bounds(permitted: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Name constraints that hold for hosts and addresses alike, as they stand in a certificate.
+
+    A constraint speaks of names of its own kind only (RFC 5280 4.2.1.10): a CA permitted for domains alone could still
+    sign for every address, and the other way round.  The kind nobody mentions is therefore excluded as a whole, as the
+    baseline requirements of browsers want it (7.1.5).  UsageError for what is neither domain nor network.
+    """
+    permitted, excluded = tuple(map(_tree, permitted)), tuple(map(_tree, excluded))
+    if permitted and not any("/" in tree for tree in permitted):
+        excluded += EVERY_ADDRESS
+    elif permitted and all("/" in tree for tree in permitted):
+        excluded += EVERY_NAME
+    return permitted, excluded
+
+
+def _tree(text: str) -> str:
+    """A name constraint: a network, or a DNS name with all below it."""
+    if "/" not in text and not address(text):
+        return plain_name(text.removeprefix("."))
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no network: {error}") from error
 
 
 def leaf_order(
@@ -257,7 +290,7 @@ def extensions(
     if order.ca is not None:
         found.append((x509.BasicConstraints(order.ca, order.path_length), True))
     if order.key_usage:
-        found.append((_key_usage(order.key_usage), True))
+        found.append((_key_usage(_useful(order, public)), True))
     if order.usages:
         found.append((x509.ExtendedKeyUsage(order.usages), False))
     found.append((x509.SubjectKeyIdentifier.from_public_key(public), False))
@@ -267,20 +300,20 @@ def extensions(
         names = [general_name(name) for name in order.names]
         found.append((x509.SubjectAlternativeName(names), not (order.common or order.organisation)))
     if order.permitted or order.excluded:
-        trees = [[_tree(name) for name in names] or None for names in (order.permitted, order.excluded)]
+        trees = [[_subtree(name) for name in names] or None for names in (order.permitted, order.excluded)]
         found.append((x509.NameConstraints(*trees), True))
     access = [
-        x509.AccessDescription(method, x509.UniformResourceIdentifier(url))
-        for method, url in (
+        x509.AccessDescription(method, url(text))
+        for method, text in (
             (AuthorityInformationAccessOID.OCSP, order.ocsp_url),
             (AuthorityInformationAccessOID.CA_ISSUERS, order.issuer_url),
         )
-        if url
+        if text
     ]
     if access:
         found.append((x509.AuthorityInformationAccess(access), False))
     if order.crl_url:
-        point = x509.DistributionPoint([x509.UniformResourceIdentifier(order.crl_url)], None, None, None)
+        point = x509.DistributionPoint([url(order.crl_url)], None, None, None)
         found.append((x509.CRLDistributionPoints([point]), False))
     if order.must_staple:
         found.append((x509.TLSFeature([x509.TLSFeatureType.status_request]), False))
@@ -294,6 +327,12 @@ def _authority(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
         return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(ski.value)
     except x509.ExtensionNotFound:
         return x509.AuthorityKeyIdentifier.from_issuer_public_key(cast(PublicKey, issuer.public_key()))
+
+
+def _useful(order: Order, public: PublicKey) -> tuple[str, ...]:
+    """A server's RSA key may encrypt too, as static RSA demands of its certificate (RFC 5246 7.4.2)."""
+    server = order.key_usage == ("digitalSignature",) and SERVER in order.usages
+    return (*order.key_usage, "keyEncipherment") if server and isinstance(public, rsa.RSAPublicKey) else order.key_usage
 
 
 def _key_usage(names: tuple[str, ...]) -> x509.KeyUsage:
@@ -316,14 +355,15 @@ def general_name(name: str) -> x509.GeneralName:
     return x509.IPAddress(ipaddress.ip_address(found)) if found else x509.DNSName(name)
 
 
-def _tree(name: str) -> x509.GeneralName:
-    """A name constraint: a network where it is one, else a DNS name with all below it."""
-    if "/" in name or address(name):
-        try:
-            return x509.IPAddress(ipaddress.ip_network(name))
-        except ValueError as error:
-            raise UsageError(f"{name!r} is no network: {error}") from error
-    return x509.DNSName(plain_name(name.removeprefix(".")))
+def _subtree(tree: str) -> x509.GeneralName:
+    return x509.IPAddress(ipaddress.ip_network(tree)) if "/" in tree else x509.DNSName(tree)
+
+
+def url(text: str) -> x509.UniformResourceIdentifier:
+    """``text`` as certificates hold it (RFC 5280 4.2.2.1).  Raises UsageError for what is no HTTP URL in ASCII."""
+    if not re.fullmatch(r"https?://[!-~]+", text):
+        raise UsageError(f"{text!r} is no URL of http or https in plain ASCII")
+    return x509.UniformResourceIdentifier(text)
 
 
 def pem(*ders: bytes, label: str = "CERTIFICATE") -> bytes:

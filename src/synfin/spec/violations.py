@@ -15,7 +15,7 @@ UNEXPECTED_MESSAGE, BAD_RECORD_MAC, RECORD_OVERFLOW, DECOMPRESSION_FAILURE = 10,
 HANDSHAKE_FAILURE, BAD_CERTIFICATE, UNSUPPORTED_CERTIFICATE, CERTIFICATE_REVOKED = 40, 42, 43, 44
 CERTIFICATE_EXPIRED, CERTIFICATE_UNKNOWN, ILLEGAL_PARAMETER, UNKNOWN_CA = 45, 46, 47, 48
 DECODE_ERROR, DECRYPT_ERROR, PROTOCOL_VERSION, INSUFFICIENT_SECURITY = 50, 51, 70, 71
-INAPPROPRIATE_FALLBACK, NO_RENEGOTIATION, MISSING_EXTENSION, UNSUPPORTED_EXTENSION = 86, 100, 109, 110
+INAPPROPRIATE_FALLBACK, MISSING_EXTENSION, UNSUPPORTED_EXTENSION = 86, 109, 110
 UNRECOGNIZED_NAME, BAD_STATUS_RESPONSE, UNKNOWN_PSK_IDENTITY = 112, 113, 115
 CERTIFICATE_REQUIRED, NO_APPLICATION_PROTOCOL = 116, 120
 
@@ -75,6 +75,7 @@ AREAS: dict[str, tuple[Violation, ...]] = {
         V("downgrade", "the server random says that a newer version was possible", 8446, "4.1.3", ILLEGAL_PARAMETER),
         V("cipher_not_offered", "it chose a cipher suite that was not offered", 8446, "4.1.3", ILLEGAL_PARAMETER),
         V("version_not_offered", "it chose a version that was not offered", 8446, "4.2.1", ILLEGAL_PARAMETER),
+        V("bad_legacy_version", "legacy_version is not 0x0303", 9846, "4.2.3", PROTOCOL_VERSION),
         V("cipher_of_other_version", "the suite does not belong to the version", 8446, "4.1.3", ILLEGAL_PARAMETER),
         V("group_not_offered", "it chose a group that was not offered", 8446, "4.2.8", ILLEGAL_PARAMETER),
         V("protocol_not_offered", "it chose a protocol that was not offered", 7301, "3.2", ILLEGAL_PARAMETER),
@@ -91,6 +92,7 @@ AREAS: dict[str, tuple[Violation, ...]] = {
         V("bad_key_share", "its key share is no valid public key", 8446, "4.2.8.2", ILLEGAL_PARAMETER),
         V("zero_shared_secret", "its key share makes the shared secret zero", 8446, "7.4.2", ILLEGAL_PARAMETER),
         V("weak_dh_group", "its Diffie-Hellman group is too small", 7919, "3", INSUFFICIENT_SECURITY, "TLS205"),
+        V("dh_value_out_of_range", "its Diffie-Hellman value is trivial", 7919, "4", HANDSHAKE_FAILURE),
         V("bad_psk_binder", "a pre-shared key's binder is wrong", 8446, "4.2.11.2", DECRYPT_ERROR),
         V("psk_not_last", "pre_shared_key is not the last extension", 8446, "4.2.11", ILLEGAL_PARAMETER),
         V("psk_without_modes", "it offers keys without psk_key_exchange_modes", 8446, "4.2.9", MISSING_EXTENSION),
@@ -98,7 +100,7 @@ AREAS: dict[str, tuple[Violation, ...]] = {
         V("unknown_psk", "it demands a pre-shared key nobody knows", 8446, "6.2", UNKNOWN_PSK_IDENTITY),
         V("unsafe_renegotiation", "it cannot renegotiate safely", 5746, "4.1", HANDSHAKE_FAILURE, "TLS205"),
         V("bad_renegotiation_info", "renegotiation_info does not fit", 5746, "3.4", HANDSHAKE_FAILURE),
-        V("renegotiation_refused", "it wants to renegotiate", 5246, "7.2.2", NO_RENEGOTIATION),
+        V("renegotiation_refused", "it goes on asking to renegotiate", 5246, "7.2.2", UNEXPECTED_MESSAGE),
         V("master_secret_not_extended", "it dropped the extended master secret", 7627, "5.3", HANDSHAKE_FAILURE),
         V("etm_without_cbc", "encrypt_then_mac answers a suite without CBC", 7366, "3", ILLEGAL_PARAMETER),
         V("early_data_too_long", "it sends more early data than allowed", 8446, "4.2.10", UNEXPECTED_MESSAGE),
@@ -124,6 +126,7 @@ AREAS: dict[str, tuple[Violation, ...]] = {
         V("bad_key_update", "KeyUpdate holds neither 0 nor 1", 8446, "4.6.3", ILLEGAL_PARAMETER),
         V("too_many_key_updates", "it updates keys without end", 8446, "4.6.3", UNEXPECTED_MESSAGE),
         V("too_many_tickets", "it sends tickets without end", 8446, "4.6.1", UNEXPECTED_MESSAGE),
+        V("too_many_requests", "it asks for certificates without end", 8446, "4.6.2", UNEXPECTED_MESSAGE),
         V("ticket_lives_too_long", "a ticket lives longer than a week", 8446, "4.6.1", ILLEGAL_PARAMETER),
         V("bad_premaster_version", "the premaster secret has another version", 5246, "7.4.7.1", BAD_RECORD_MAC),
         V("silent_end", "it closed in the middle of the handshake without a word", 8446, "6.1", None, "TLS111"),

@@ -12,7 +12,7 @@ from synfin.errors import PeerError
 from synfin.tls import checks, groups, signing
 from synfin.tls.config import TLS12, Credential
 from synfin.tls.credentials import candidates
-from synfin.tls.master import AUTHENTICATION
+from synfin.tls.master import AUTHENTICATION, ENCRYPTING, SIGNING, allows
 from synfin.tls.schedule import suite_facts
 from synfin.tls.session import TicketState, parse_state
 from synfin.wire.tls.suites import Suite
@@ -37,11 +37,14 @@ class Chosen:
 
 
 def choose(end: Server, hello: Hello) -> Chosen:
-    """The first of our suites for which everything is there."""
+    """The first of our suites for which everything is there.  PeerError with what was missing."""
     offered = hello.message.cipher_suites
     schemes = hello.codes(checks.SCHEMES)
     listed = hello.codes(checks.GROUPS) if checks.GROUPS in hello.bodies else None
     credentials = candidates(end, hello)
+    if checks.POINT_FORMATS in hello.bodies and 0 not in hello.codes(checks.POINT_FORMATS):  # RFC 8422 5.1.2
+        if listed is None or not groups.ELLIPTIC.isdisjoint(listed):
+            raise PeerError("illegal_parameter", "uncompressed points", hello.bodies[checks.POINT_FORMATS].hex())
     shared = [code for code in end.config.suites_12 if code in offered]
     missing, finite = "no_common_cipher", False
     for code in shared:
@@ -53,7 +56,8 @@ def choose(end: Server, hello: Hello) -> Chosen:
             continue
         for credential in credentials:
             key = credential.kind
-            if key.kind not in AUTHENTICATION[suite.kex]:
+            usage = ENCRYPTING if suite.kex == "RSA" else SIGNING
+            if key.kind not in AUTHENTICATION[suite.kex] or not allows(credential.chain[0], usage):
                 continue
             if suite.kex == "RSA":
                 return Chosen(suite, credential, 0, 0)
@@ -81,6 +85,12 @@ def choose_group(end: Server, kex: str, listed: tuple[int, ...] | None) -> int |
     if listed is None or not any(g in _FFDHE for g in listed):
         return fields[0] if fields else None
     return next((g for g in fields if g in listed), None)
+
+
+def asked_fragment(hello: Hello) -> int:
+    """The max_fragment_length that holds (RFC 6066 4), 0 for none; record_size_limit overrides it (RFC 8449 5)."""
+    found = hello.bodies
+    return found[checks.FRAGMENT][0] if checks.FRAGMENT in found and checks.RECORD_LIMIT not in found else 0
 
 
 def common_answers(end: Server, hello: Hello, etm: bool, ticket: bool) -> list[tuple[int, bytes]]:
@@ -120,7 +130,7 @@ def known_session(end: Server, hello: Hello) -> TicketState | None:
         return None
     if state.suite not in hello.message.cipher_suites:  # RFC 5246 7.4.1.2: it MUST be among them
         raise PeerError("illegal_parameter", "the suite of the session", "others only")
-    if state.suite not in config.suites_12:
+    if state.suite not in config.suites_12 or state.fragment != asked_fragment(hello):
         return None
     if config.client_auth and not state.peer_chain:
         return None

@@ -18,7 +18,19 @@ from synfin.tls.config import TLS12, Credential
 from synfin.tls.core import State
 from synfin.tls.credentials import Wanted, pick
 from synfin.tls.events import Facts, HandshakeDone, Ticket
-from synfin.tls.master import AUTHENTICATION, CERTIFICATE_TYPES, Keys, check_finished, derive, finished, message
+from synfin.tls.master import (
+    AUTHENTICATION,
+    CERTIFICATE_TYPES,
+    ENCRYPTING,
+    SIGNING,
+    Keys,
+    allows,
+    certificate,
+    check_finished,
+    derive,
+    message,
+    say_finished,
+)
 from synfin.tls.offer import Offer
 from synfin.tls.schedule import suite_facts, suite_hash
 from synfin.tls.session import Session
@@ -79,6 +91,7 @@ def server_hello(end: Client, offer: Offer, hello: ServerHello, raw: bytes) -> S
             raise PeerError("decode_error", "an empty session_ticket", body[:8].hex())
         else:
             checks.decode(number, body, "server_hello")
+    end.agree_limit(checks.RECORD_LIMIT in found)
     if checks.RENEGOTIATION not in found:
         raise PeerError("unsafe_renegotiation", "renegotiation_info", "none")
     if found[checks.RENEGOTIATION] != b"\0":
@@ -152,6 +165,9 @@ class WaitCertificate:
         key = signing.peer_key(chain[0])
         if key.kind not in kinds:
             raise PeerError("certificate_wrong_key_type", " or ".join(kinds), key.kind)
+        usage = ENCRYPTING if self.progress.kex == "RSA" else SIGNING
+        if not allows(chain[0], usage):
+            raise PeerError("certificate_wrong_usage", usage, "a key usage without it")
         end.transcript.add(raw)
         if self.progress.staple:
             return WaitStatus(self.progress, chain)
@@ -230,7 +246,7 @@ class WaitKeyExchange:
             p, g = (int.from_bytes(value, "big") for value in parsed.parameters)
             own, premaster = groups.respond_custom(p, g, public)
             exchange = len(own).to_bytes(2, "big") + own
-            group = groups.named_field(p)
+            group = groups.named_field(p, g)
         else:
             own, premaster = groups.respond(group, public, end.entropy)
             exchange = bytes([len(own)]) + own
@@ -273,7 +289,7 @@ class WaitDone:
         chosen: tuple[Credential, int] | None = None
         if self.request is not None:
             chosen = _credential(end, self.request)
-            end.say_raw(_certificate(chosen[0].chain if chosen else ()))
+            end.say_raw(certificate(chosen[0].chain if chosen else ()))
         end.say_raw(message(16, exchange))
         facts = progress.facts
         session_hash = end.transcript.digest() if facts.extended_master_secret else b""
@@ -287,7 +303,7 @@ class WaitDone:
             end.say_raw(message(15, chosen[1].to_bytes(2, "big") + len(signature).to_bytes(2, "big") + signature))
             progress = changed(progress, facts=changed(facts, own_signature=chosen[1]))
         end.transcript.forget()
-        _send_finished(end, keys)
+        say_finished(end, keys)
         return _await_finished(end, progress, keys)
 
 
@@ -312,18 +328,6 @@ def _credential(end: Client, request: CertificateRequest) -> tuple[Credential, i
     schemes = request.signature_algorithms or ()
     wanted = Wanted(request.authorities or (), (), schemes)
     return pick(wanted.choose(fitting), schemes, end.config.schemes, TLS12)
-
-
-def _certificate(chain: tuple[bytes, ...]) -> bytes:
-    body = b"".join([len(der).to_bytes(3, "big") + der for der in chain])
-    return message(11, len(body).to_bytes(3, "big") + body)
-
-
-def _send_finished(end: Client, keys: Keys) -> None:
-    end.flush()
-    end.send_ccs()
-    end.write_keys(keys.protections(end)[0])
-    end.say_raw(finished(keys.verify_data("client", end.transcript)))
 
 
 def _await_finished(end: Client, progress: Progress, keys: Keys) -> State:
@@ -395,7 +399,7 @@ class WaitFinished:
         check_finished(raw, keys.verify_data("server", end.transcript))
         end.transcript.add(raw)
         if progress.facts.resumed:
-            _send_finished(end, keys)
+            say_finished(end, keys)
         end.facts = progress.facts
         end.emit(HandshakeDone(progress.facts))
         session = self.session

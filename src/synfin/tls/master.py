@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hmac import compare_digest
 
-from synfin.errors import PeerError
+from synfin.errors import PeerError, UsageError
 from synfin.spec import keys
+from synfin.spec.certificates import certificate_facts
 from synfin.spec.protection import Protection, openers_12, sealers_12
 from synfin.spec.transcript import Transcript
 from synfin.tls.config import TLS12
@@ -24,6 +25,9 @@ AUTHENTICATION: dict[str, tuple[str, ...]] = {
     "DHE_RSA": ("rsa", "rsa-pss"),
     "RSA": ("rsa",),
 }
+
+#: What the key usage of a server's certificate must allow: for static RSA, and for all else (RFC 5246 7.4.2).
+ENCRYPTING, SIGNING = "keyEncipherment", "digitalSignature"
 
 #: ClientCertificateType (RFC 5246 7.4.4, RFC 8422 5.5) -> kinds of key.
 CERTIFICATE_TYPES: dict[int, tuple[str, ...]] = {1: ("rsa", "rsa-pss"), 64: ("ec", "ed25519", "ed448")}
@@ -64,7 +68,9 @@ class Keys:
         return keys.verify_data_12(TLS12, self.hash, self.master, sender, transcript)
 
     def export(self, label: str, context: bytes | None, length: int) -> bytes:
-        """Keying material (RFC 5705)."""
+        """Keying material (RFC 5705).  UsageError where the master secret is not extended (RFC 7627 5.4)."""
+        if not self.extended:
+            raise UsageError("no exporter without extended_master_secret: another connection may have the same secret")
         return keys.exporter_12(self.hash, self.master, label, self.client_random, self.server_random, context, length)
 
 
@@ -83,6 +89,26 @@ def derive(
 def finished(verify_data: bytes) -> bytes:
     """A Finished message."""
     return b"\x14\0\0" + bytes([len(verify_data)]) + verify_data
+
+
+def say_finished(end: Endpoint, keys: Keys) -> None:
+    """ChangeCipherSpec and Finished, under the new keys."""
+    end.flush()
+    end.send_ccs()
+    end.write_keys(keys.protections(end)[0])
+    end.say_raw(finished(keys.verify_data(end.ROLE, end.transcript)))
+
+
+def certificate(chain: tuple[bytes, ...]) -> bytes:
+    """A Certificate message, with nothing in it for an empty ``chain``."""
+    body = b"".join([len(der).to_bytes(3, "big") + der for der in chain])
+    return message(11, len(body).to_bytes(3, "big") + body)
+
+
+def allows(leaf: bytes, wanted: str) -> bool:
+    """Whether a certificate's key usage, where it has one, has ``wanted`` in it (RFC 5246 7.4.2, 7.4.6)."""
+    usage = certificate_facts(leaf).key_usage
+    return usage is None or wanted in usage
 
 
 def check_finished(raw: bytes, expected: bytes) -> None:

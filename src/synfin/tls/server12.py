@@ -15,18 +15,21 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, groups, signing
-from synfin.tls.choices12 import Chosen, choose, common_answers, known_session
+from synfin.tls.choices12 import Chosen, asked_fragment, choose, common_answers, known_session
 from synfin.tls.config import TLS12
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.hello import limit_records
 from synfin.tls.master import (
+    SIGNING,
     Keys,
+    allows,
+    certificate,
     check_finished,
     derive,
     extension_block,
-    finished,
     message,
+    say_finished,
 )
 from synfin.tls.schedule import suite_facts, suite_hash
 from synfin.tls.session import TicketState
@@ -51,6 +54,7 @@ class Progress:
     kex: str
     facts: Facts
     ticket: bool
+    fragment: int  # max_fragment_length, 0 for none
     offered_version: int = TLS12  # the client's own: it stands in the PreMasterSecret too
 
 
@@ -64,8 +68,6 @@ def export(end: Server, label: str, context: bytes | None, length: int) -> bytes
 def client_hello(end: Server, hello: Hello) -> State:
     """A ClientHello that gets TLS 1.2 (RFC 5246 7.4.1.2)."""
     config, found = end.config, hello.bodies
-    if checks.POINT_FORMATS in found and 0 not in hello.codes(checks.POINT_FORMATS):
-        raise PeerError("illegal_parameter", "uncompressed points", found[checks.POINT_FORMATS].hex())
     if found.get(checks.RENEGOTIATION, b"\0") != b"\0":
         raise PeerError("bad_renegotiation_info", "an empty one", found[checks.RENEGOTIATION].hex())
     limit_records(end, hello)
@@ -81,8 +83,8 @@ def client_hello(end: Server, hello: Hello) -> State:
     transcript.add(hello.raw)
     transcript.choose(suite_hash(suite.code))
     end.transcript = transcript
-    session_id = end.entropy(32) if config.session_cache is not None else b""
     ticket = checks.TICKET in found and config.ticket_keys is not None
+    session_id = end.entropy(32) if config.session_cache is not None and not ticket else b""  # RFC 5077 3.4
     staple = checks.STATUS_REQUEST in found and credential.ocsp is not None
     etm = checks.ETM in found and suite.mode == "cbc"
     facts = Facts(
@@ -105,15 +107,15 @@ def client_hello(end: Server, hello: Hello) -> State:
     if suite.kex.startswith("ECDHE") and checks.POINT_FORMATS in found:
         extensions.append((checks.POINT_FORMATS, b"\1\0"))
     end.say_raw(_server_hello(random, session_id, suite.code, extensions))
-    end.say_raw(_certificate(credential.chain))
+    end.say_raw(certificate(credential.chain))
     if staple and credential.ocsp is not None:
         end.say_raw(message(22, b"\1" + len(credential.ocsp).to_bytes(3, "big") + credential.ocsp))
     private = _key_exchange(end, hello, chosen, random)
     if config.client_auth is not None:
         end.say_raw(_request(end))
     end.say_raw(b"\x0e\0\0\0")
-    offered = hello.message.legacy_version
-    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, offered)
+    offered, fragment = hello.message.legacy_version, asked_fragment(hello)
+    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, fragment, offered)
     return WaitCertificate(progress, private) if config.client_auth else WaitKeyExchange(progress, private)
 
 
@@ -122,11 +124,6 @@ def _server_hello(random: bytes, session_id: bytes, suite: int, extensions: list
     return message(
         2, b"".join([b"\3\3", random, bytes([len(session_id)]), session_id, suite.to_bytes(2, "big"), b"\0", block])
     )
-
-
-def _certificate(chain: tuple[bytes, ...]) -> bytes:
-    body = b"".join([len(der).to_bytes(3, "big") + der for der in chain])
-    return message(11, len(body).to_bytes(3, "big") + body)
 
 
 def _key_exchange(end: Server, hello: Hello, chosen: Chosen, random: bytes) -> Any:
@@ -165,7 +162,7 @@ def _resume(end: Server, hello: Hello, state: TicketState, random: bytes) -> Sta
     transcript = end.transcript
     transcript.add(hello.raw)
     transcript.choose(suite_hash(state.suite))
-    session_id = hello.message.session_id
+    session_id = end._session_id = hello.message.session_id
     ticket = checks.TICKET in hello.bodies and end.config.ticket_keys is not None
     end.say_raw(_server_hello(random, session_id, state.suite, common_answers(end, hello, etm, ticket)))
     facts = Facts(
@@ -181,14 +178,15 @@ def _resume(end: Server, hello: Hello, state: TicketState, random: bytes) -> Sta
     keys = Keys(state.suite, state.secret, hello.message.random, random, etm, state.extended_master_secret)
     end.keys12 = keys
     end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
-    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket)
+    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, state.fragment)
     if ticket:
         _send_ticket(end, progress, keys)
-    _send_finished(end, keys)
+    say_finished(end, keys)
     return _await_finished(end, progress, keys)
 
 
-def _state(end: Server, facts: Facts, keys: Keys) -> TicketState:
+def _state(end: Server, progress: Progress, keys: Keys) -> TicketState:
+    facts = progress.facts
     return TicketState(
         TLS12,
         facts.suite,
@@ -198,6 +196,7 @@ def _state(end: Server, facts: Facts, keys: Keys) -> TicketState:
         server_name=facts.server_name or "",
         extended_master_secret=keys.extended,
         peer_chain=facts.peer_chain,
+        fragment=progress.fragment,
     )
 
 
@@ -206,17 +205,10 @@ def _send_ticket(end: Server, progress: Progress, keys: Keys) -> None:
     sealer = end.config.ticket_keys
     if sealer is None:
         return
-    ticket = sealer.seal(_state(end, progress.facts, keys).write(), end.now, end.entropy(12))
+    ticket = sealer.seal(_state(end, progress, keys).write(), end.now, end.entropy(12))
     if ticket is None or len(ticket) > 0xFFFF:
         ticket = b""
     end.say_raw(message(4, end.config.ticket_lifetime.to_bytes(4, "big") + len(ticket).to_bytes(2, "big") + ticket))
-
-
-def _send_finished(end: Server, keys: Keys) -> None:
-    end.flush()
-    end.send_ccs()
-    end.write_keys(keys.protections(end)[0])
-    end.say_raw(finished(keys.verify_data("server", end.transcript)))
 
 
 # ---------------------------------------------------------------- the client's flight
@@ -244,6 +236,8 @@ class WaitCertificate:
             return WaitKeyExchange(self.progress, self.private)
         if end.config.verify is not None:
             end.config.verify(Presented(chain, None, "client", end.now))
+        if not allows(chain[0], SIGNING):
+            raise PeerError("certificate_wrong_usage", SIGNING, "a key usage without it")
         progress = changed(self.progress, facts=changed(self.progress.facts, peer_chain=chain))
         return WaitKeyExchange(progress, self.private)
 
@@ -266,14 +260,7 @@ class WaitKeyExchange:
         elif not parsed.exchange:
             raise PeerError("decode_error", "a public value", "none")
         else:
-            group = progress.facts.group or 0
-            share = parsed.exchange
-            if group in groups.FINITE:
-                size = len(groups.prime_octets(group))
-                share = share.lstrip(b"\0").rjust(size, b"\0")
-                premaster = groups.agree(group, self.private, share).lstrip(b"\0")
-            else:
-                premaster = groups.agree(group, self.private, share)
+            premaster = groups.agree_12(progress.facts.group or 0, self.private, parsed.exchange)
         end.transcript.add(raw)
         facts = progress.facts
         session_hash = end.transcript.digest() if facts.extended_master_secret else b""
@@ -294,13 +281,13 @@ class WaitKeyExchange:
 
 
 def _rsa_premaster(end: Server, progress: Progress, private: Any, sealed: bytes) -> bytes:
-    version = progress.offered_version.to_bytes(2, "big")
-    chance: bytes = version + end.entropy(46)
+    """The first way of RFC 5246 7.4.7.1: a wrong version spoils the secret as wrong octets would."""
+    opened = chance = bytes(end.entropy(48))
     try:
-        opened: bytes = private.decrypt(sealed, padding.PKCS1v15())
-    except ValueError:
-        return chance
-    return opened if len(opened) == 48 and opened[:2] == version else chance
+        opened = private.decrypt(sealed, padding.PKCS1v15())
+    except ValueError:  # as long as no ciphertext of this key is, or not below its modulus
+        opened = chance
+    return progress.offered_version.to_bytes(2, "big") + (opened if len(opened) == 48 else chance)[2:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,10 +353,10 @@ class WaitFinished:
         if not facts.resumed:
             if progress.ticket:
                 _send_ticket(end, progress, keys)
-            _send_finished(end, keys)
+            say_finished(end, keys)
             cache = end.config.session_cache
             if cache is not None and progress.session_id:
-                cache.put(progress.session_id, _state(end, facts, keys))
+                cache.put(progress.session_id, _state(end, progress, keys))
         end._session_id = progress.session_id
         end.facts = facts
         end.emit(HandshakeDone(facts))

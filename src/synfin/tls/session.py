@@ -22,7 +22,7 @@ from synfin.spec.keys import hkdf_expand
 from synfin.wire.codec import Reader
 from synfin.wire.frozen import quick
 
-_NUMBERS = Struct(">HHQIIB")
+_NUMBERS = Struct(">HHQIIBB")
 
 #: Longest life of a ticket in seconds (RFC 8446 4.6.1).
 WEEK = 604_800
@@ -79,11 +79,18 @@ class TicketState:
     max_early_data: int = 0
     extended_master_secret: bool = True
     peer_chain: tuple[bytes, ...] = ()
+    fragment: int = 0  # TLS 1.2: max_fragment_length belongs to the session (RFC 6066 4); 0 for none
 
     def write(self) -> bytes:
         """The octets inside a ticket."""
         numbers = _NUMBERS.pack(
-            self.version, self.suite, self.issued, self.age_add, self.max_early_data, self.extended_master_secret
+            self.version,
+            self.suite,
+            self.issued,
+            self.age_add,
+            self.max_early_data,
+            self.extended_master_secret,
+            self.fragment,
         )
         name, chain = self.server_name.encode(), b"".join([len(d).to_bytes(3, "big") + d for d in self.peer_chain])
         sizes = bytes([len(self.secret)]), bytes([len(self.alpn)]), len(name).to_bytes(2, "big")
@@ -94,14 +101,16 @@ class TicketState:
     def read(cls, data: bytes) -> TicketState:
         """What ``write`` wrote; WireError for anything else."""
         reader = Reader(data, "ticket")
-        version, suite, issued, age_add, early, extended = _NUMBERS.unpack(reader.take(_NUMBERS.size, "numbers"))
+        version, suite, issued, age_add, early, extended, fragment = _NUMBERS.unpack(
+            reader.take(_NUMBERS.size, "numbers")
+        )
         secret, alpn = reader.vec(1, "secret"), reader.vec(1, "alpn")
         name = reader.vec(2, "server_name").decode(errors="replace")
         inner = reader.sub(3, "chain")
         chain = []
         while inner.left:
             chain.append(inner.vec(3, "certificate"))
-        return cls(version, suite, secret, issued, age_add, alpn, name, early, extended == 1, tuple(chain))
+        return cls(version, suite, secret, issued, age_add, alpn, name, early, extended == 1, tuple(chain), fragment)
 
 
 class TicketKeys:
