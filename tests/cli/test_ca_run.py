@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from synfin.cli.main import main
-from synfin.drive.doctor import Look, examine_program
+from synfin.drive.doctor import examine_program
 from synfin.drive.programs import JAVA_PASSWORD, REPLACING, trusting
 from synfin.drive.trial import Trial
+from synfin.drive.trust_stores import Look
 from synfin.pki import mint
 from synfin.pki.store import Store
 from synfin.spec.certroots import pem_certificates

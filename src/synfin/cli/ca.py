@@ -9,8 +9,9 @@ from __future__ import annotations
 import typer
 
 from synfin.cli.ca_faults import faults
+from synfin.cli.ca_init import init
+from synfin.cli.ca_issue import issue
 from synfin.cli.ca_look import show, verify
-from synfin.cli.ca_make import init, issue
 from synfin.cli.ca_revoke import crl, ocsp, revoke
 from synfin.cli.ca_trust import doctor, run
 
@@ -22,6 +23,6 @@ ca = typer.Typer(
 )
 
 
-for _command in (init, issue, show, verify, revoke, crl, ocsp, doctor, faults):
-    ca.command(_command.__name__)(_command)
-ca.command("run", context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True})(run)
+_VERBATIM = {"allow_interspersed_args": False, "ignore_unknown_options": True}
+for _command in (init, issue, show, verify, revoke, crl, ocsp, run, doctor, faults):
+    ca.command(_command.__name__, context_settings=_VERBATIM if _command is run else None)(_command)

@@ -7,6 +7,7 @@ file, or handed over in the environment.
 from __future__ import annotations
 
 import os
+import shlex
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,8 @@ PasswordFile = Annotated[
     Path | None, typer.Option("--password-file", metavar="FILE", help="Read that password from the first line of FILE.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
+_KINDS = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519, ed448, ml-dsa-44, ml-dsa-65 or ml-dsa-87"
+KeyKind = Annotated[str, typer.Option("--key-kind", metavar="KIND", help=f"The key: {_KINDS}.")]
 DEFAULT = Path("ca")
 ENVIRONMENT = "SYNFIN_CA_PASSWORD"
 
@@ -147,6 +150,19 @@ def write(path: Path, content: bytes, *, secret: bool = False, replace: bool = T
         raise UsageError(f"{path} exists already; --force replaces it") from error
     except OSError as error:
         raise UsageError(f"{path}: {os.strerror(error.errno or 0)}") from error
+
+
+def write_json(fields: dict[str, object]) -> None:
+    """Print ``fields`` as one line of JSON, with the number of its schema."""
+    from synfin.cli import terminal
+    from synfin.views.json import SCHEMA, dumps
+
+    terminal.write_lines([dumps({"synfin": {"schema": SCHEMA}, **fields})])
+
+
+def option(folder: Path) -> str:
+    """The option that names the CA in a command we propose; "" where it is the one meant anyway."""
+    return "" if folder == DEFAULT else f"--ca {shlex.quote(str(folder))} "
 
 
 def issuing(store: Store, by: str) -> str:

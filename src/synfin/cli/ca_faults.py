@@ -45,9 +45,7 @@ def faults(
     paint = Paint(terminal.colour(no_color))
     if folder is None:
         if json:
-            from synfin.views.json import dumps
-
-            terminal.write_lines([dumps({"synfin": {"schema": 1}, "faults": [_row(one) for one in FAULTS.values()]})])
+            ca_common.write_json({"faults": [_row(one) for one in FAULTS.values()]})
             return
         lines = []
         for one in FAULTS.values():
@@ -62,9 +60,7 @@ def faults(
         shown = FAULTS[name].make(bench)
         _write(place, shown)
         if json:
-            from synfin.views.json import dumps
-
-            terminal.write_lines([dumps({"synfin": {"schema": 1}, **_row(FAULTS[name]), "folder": str(place)})])
+            ca_common.write_json({**_row(FAULTS[name]), "folder": str(place)})
         elif make == "all":
             terminal.write_lines([f"{place}: {FAULTS[name].violation or 'clients carry on'}"])
     if not json and make != "all":

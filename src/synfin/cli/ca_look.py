@@ -13,8 +13,8 @@ from synfin.cli.options import Color
 from synfin.errors import UsageError
 
 if TYPE_CHECKING:
-    from synfin.cli.ca_verify import Outcome
-    from synfin.pki.store import Entry, Store
+    from synfin.pki.ledger import Entry
+    from synfin.pki.store import Store
     from synfin.spec.certificates import CertificateFacts
     from synfin.views.paint import Paint
 
@@ -36,31 +36,24 @@ def show(
     now = ca_common.now()
     paint = Paint(terminal.colour(no_color))
     if what and Path(what).is_file():
-        found = certificates(Path(what))
-        if json:
-            from synfin.views.json import dumps
-
-            terminal.write_lines([dumps(_facts_json(certificate_facts(der))) for der in found])
-            return
-        for number, der in enumerate(found):
-            terminal.write_lines([*[""] * bool(number), *ca_words.certificate(certificate_facts(der), now, paint)])
+        for number, der in enumerate(certificates(Path(what))):
+            facts = certificate_facts(der)
+            if json:
+                ca_common.write_json(_facts_json(facts))
+            else:
+                terminal.write_lines([*[""] * bool(number), *ca_words.certificate(facts, now, paint)])
         return
     store = Store(ca)
     if what:
         facts, status = _one(store, what)
         if json:
-            from synfin.views.json import dumps
-
-            terminal.write_lines([dumps({**_facts_json(facts), "status": status})])
-            return
-        terminal.write_lines(ca_words.certificate(facts, now, paint, status))
-        return
-    if json:
-        from synfin.views.json import dumps
-
-        terminal.write_lines([dumps(_store_json(store))])
-        return
-    terminal.write_lines(_tables(store, now, paint))
+            ca_common.write_json({**_facts_json(facts), "status": status})
+        else:
+            terminal.write_lines(ca_words.certificate(facts, now, paint, status))
+    elif json:
+        ca_common.write_json(_store_json(store))
+    else:
+        terminal.write_lines(_tables(store, now, paint))
 
 
 def certificates(path: Path) -> tuple[bytes, ...]:
@@ -122,10 +115,9 @@ def _tables(store: Store, now: datetime, paint: Paint) -> list[str]:
 
 
 def _who(entry: Entry) -> str:
-    from synfin.pki.store import common_name
     from synfin.views.words import listing
 
-    return listing(entry.names, 2) or common_name(entry.subject) or entry.subject
+    return listing(entry.names, 2) or entry.label
 
 
 def _standing(entry: Entry, now: datetime) -> str:
@@ -138,7 +130,6 @@ def _standing(entry: Entry, now: datetime) -> str:
 
 def _facts_json(facts: CertificateFacts) -> dict[str, object]:
     return {
-        "synfin": {"schema": 1},
         "subject": facts.subject_text,
         "issuer": facts.issuer_text,
         "serial": facts.serial_hex,
@@ -164,9 +155,8 @@ def _store_json(store: Store) -> dict[str, object]:
     found = []
     for name in store.authorities():
         facts = _facts_json(certificate_facts(store.certificate(name)))
-        del facts["synfin"]
         found.append({"name": name, **facts, "issued": [asdict(entry) for entry in store.ledger(name)]})
-    return {"synfin": {"schema": 1}, "folder": str(store.folder), "authorities": found}
+    return {"folder": str(store.folder), "authorities": found}
 
 
 def verify(
@@ -205,20 +195,14 @@ def verify(
         at=bool(at),
         roots=ca_verify.trusted(trust, ca),
         key=key,
-        stapled=ca_common.read(ocsp, "--ocsp") if ocsp is not None else None,
+        stapled=ca_verify.response(ocsp) if ocsp is not None else None,
         crls=tuple(crl),
         purpose="client" if client else "server",
     )
     found = ca_verify.judge(asked)
     if json:
-        from synfin.views.json import dumps
-
-        terminal.write_lines([dumps(ca_verify.as_json(found, str(chain)))])
+        ca_common.write_json(ca_verify.as_json(found, str(chain)))
     else:
         terminal.write_lines(ca_verify.lines(found, str(chain), Paint(terminal.colour(no_color)), verbose))
-    _leave(found)
-
-
-def _leave(found: Outcome) -> None:
     if found.code:
         raise typer.Exit(found.code)

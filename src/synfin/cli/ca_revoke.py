@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,7 +36,7 @@ def revoke(
     from synfin.cli import ca_common, terminal
     from synfin.pki.revocation import REASONS
 
-    known = {name.lower(): name for name in REASONS if name != "removeFromCRL"}
+    known = {name.lower(): name for name in REASONS}
     if reason.lower() not in known:
         raise UsageError(f"--reason {reason}: there are {', '.join(known.values())}")
     store = ca_common.opened(ca, ask, password_file)
@@ -45,16 +45,14 @@ def revoke(
     done = store.revoke(entry.serial, ca_common.now(), known[reason.lower()])
     crl_file = store.folder / authority / "crl.pem"
     if json:
-        from synfin.views.json import dumps
-
         told = {"serial": done.serial, "authority": authority, "revoked": done.revoked, "reason": done.reason}
-        terminal.write_lines([dumps({"synfin": {"schema": 1}, **told, "crl": str(crl_file)})])
+        ca_common.write_json({**told, "crl": str(crl_file)})
         return
-    names = ", ".join(done.names) or done.subject
+    names = ", ".join(done.names) or done.label
     terminal.write_lines(
         [
             f"revoked {names} (serial {done.serial}): {done.reason}",
-            f"told in {crl_file}; clients that do not fetch it, or ask OCSP, still trust the certificate",
+            f"told in {crl_file}; clients that neither fetch it nor ask OCSP still trust the certificate",
         ]
     )
 
@@ -103,9 +101,7 @@ def crl(
         objects.append(_crl_json(found, authority, path))
         lines += _crl_lines(found, authority, path, now)
     if json:
-        from synfin.views.json import dumps
-
-        terminal.write_lines([dumps({"synfin": {"schema": 1}, "crls": objects})])
+        ca_common.write_json({"crls": objects})
         return
     terminal.write_lines(lines)
 
@@ -162,8 +158,9 @@ def ocsp(
     Runs until Ctrl-C or SIGTERM.  /NAME.crl is an authority's CRL, /NAME.cer its certificate.
     """
     from synfin.cli import ca_common
+    from synfin.pki.revocation import OCSP_LIFE
 
-    life = ca_common.life(days=days)
+    life = ca_common.life(days=days) or OCSP_LIFE
     if staple is not None and not what:
         raise UsageError("--staple FILE needs to know whose: synfin ca ocsp --staple FILE NAME")
     if staple is None and what:
@@ -175,11 +172,8 @@ def ocsp(
     _respond(store, host, port, life)
 
 
-def _staple(store: Store, what: str, path: Path, life: object) -> None:
-    from datetime import timedelta
-
+def _staple(store: Store, what: str, path: Path, life: timedelta) -> None:
     from synfin.cli import ca_common, terminal
-    from synfin.pki.revocation import OCSP_LIFE
     from synfin.pki.revocation import staple as make
     from synfin.spec.certroots import pem_certificates
 
@@ -189,24 +183,21 @@ def _staple(store: Store, what: str, path: Path, life: object) -> None:
     if not found:
         raise UsageError(f"{file} holds no certificate")
     now = ca_common.now()
-    length = life if isinstance(life, timedelta) else OCSP_LIFE
-    ca_common.write(path, make(found[0], store.authority(authority), now, revoked=entry.taken, life=length))
+    ca_common.write(path, make(found[0], store.authority(authority), now, revoked=entry.taken, life=life))
     standing = f"revoked ({entry.reason})" if entry.taken else "good"
-    names = ", ".join(entry.names) or entry.subject
-    terminal.write_lines([f"{names}: {standing}, until {now + length:%Y-%m-%d %H:%M} UTC: {path}"])
+    names = ", ".join(entry.names) or entry.label
+    terminal.write_lines([f"{names}: {standing}, until {now + life:%Y-%m-%d %H:%M} UTC: {path}"])
 
 
-def _respond(store: Store, host: str, port: int, life: object) -> None:
+def _respond(store: Store, host: str, port: int, life: timedelta) -> None:
     import sys
-    from datetime import timedelta
 
     from synfin.cli import terminal
     from synfin.drive.ocsp_responder import Responder
-    from synfin.pki.revocation import OCSP_LIFE
 
     for authority in store.authorities():
         store.authority(authority)  # passwords are asked for now, not at the first request
-    with Responder(store, host, port, life=life if isinstance(life, timedelta) else OCSP_LIFE) as responder:
+    with Responder(store, host, port, life=life) as responder:
         url = responder.url
         lines = [f"OCSP responder for {store.folder} at {url}; Ctrl-C stops it"]
         lines += [f"  CRL of {name}: {url}{name}.crl" for name in store.authorities()]

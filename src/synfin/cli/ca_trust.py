@@ -13,8 +13,9 @@ from synfin.errors import UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from synfin.drive.doctor import Patient, TrustStore
+    from synfin.drive.doctor import Patient
     from synfin.drive.trial import Verdict
+    from synfin.drive.trust_stores import TrustStore
     from synfin.pki.store import Store
 
 
@@ -62,6 +63,7 @@ def doctor(
     Exit code 0: the program trusts the root; 1: it does not, or nobody can say; 2: the command is wrong.
     """
     import os
+    import shlex
     from pathlib import Path
 
     from synfin.cli import ca_common, ca_words, terminal
@@ -82,12 +84,10 @@ def doctor(
         now, later = None, None
         if patient.fetch and not no_trial and not why_not:
             now, later, why_not = _try(store, patient, ca_common.now())
-    inside = any(one.has for one in patient.stores)
-    trusts = now.accepted if now is not None and now.accepted is not None else inside
+    tried = now is not None and now.accepted is not None
+    trusts = now.accepted if now is not None and tried else _by_looking(patient)
     if json:
-        from synfin.views.json import dumps
-
-        terminal.write_lines([dumps(_json(patient, now, later, why_not, trusts))])
+        ca_common.write_json(_json(patient, now, later, why_not, trusts))
     else:
         paint = Paint(terminal.colour(no_color))
         label = clean(certificate_facts(root).label)
@@ -100,14 +100,23 @@ def doctor(
         if why_not:
             lines.append(ca_words.line("no trial", why_not, paint))
         lines += [ca_words.line("note", note, paint) for note in patient.notes]
-        verdict = paint("good", "trusts") if trusts else paint("warn", "does not trust")
-        lines.append(f"{Path(program).name} {verdict} {label}")
+        name = clean(Path(program).name)
+        if trusts is None:
+            lines.append(paint("warn", f"nobody can say whether {name} trusts {label}"))
+        else:
+            verdict = paint("good", "trusts") if trusts else paint("warn", "does not trust")
+            lines.append(f"{name} {verdict} {label}{'' if tried else ', as far as its stores tell'}")
         if not trusts and later is not None and later.accepted:
-            option = "" if ca == DEFAULT else f"--ca {ca} "
-            lines.append(f"  to let it: synfin ca run {option}-- {program} ...")
+            lines.append(f"  to let it: synfin ca run {ca_common.option(ca)}-- {shlex.quote(program)} ...")
         terminal.write_lines(lines)
     if not trusts:
         raise typer.Exit(1)
+
+
+def _by_looking(patient: Patient) -> bool | None:
+    """Whether the root is in one of the stores; None where nobody can look into one, or none is known."""
+    seen = [one.has for one in patient.stores]
+    return True if any(seen) else None if None in seen or not seen else False
 
 
 def _try(store: Store, patient: Patient, now: datetime) -> tuple[Verdict | None, Verdict | None, str]:
@@ -150,13 +159,12 @@ def _verdict(one: Verdict, label: str) -> str:
 
 
 def _json(
-    patient: Patient, now: Verdict | None, later: Verdict | None, why_not: str, trusts: bool
+    patient: Patient, now: Verdict | None, later: Verdict | None, why_not: str, trusts: bool | None
 ) -> dict[str, object]:
     def verdict(one: Verdict | None) -> dict[str, object] | None:
         return {"accepted": one.accepted, "told": one.told} if one is not None else None
 
     return {
-        "synfin": {"schema": 1},
         "program": patient.path,
         "what": patient.what,
         "stores": [{"where": one.where, "why": one.why, "roots": one.count, "has": one.has} for one in patient.stores],

@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     from synfin.views.paint import Paint
 
 E, W, I = Severity.ERROR, Severity.WARNING, Severity.INFO  # noqa: E741
-#: What ``examine.BEYOND`` finds, in words.
+#: What ``examine.beyond`` finds, in words; revocation is looked into here, for every certificate of the path.
 _BEYOND: dict[str, tuple[Severity, str]] = {
     "key_mismatch": (E, "the private key belongs to another certificate"),
-    "revoked": (E, "it was revoked"),
-    "bad_staple": (E, "the stapled OCSP response does not hold"),
     "expired_root": (E, "the trusted root has expired"),
     "root_sent": (I, "the root was sent along; clients have it, or do not trust it anyway"),
     "duplicate_serial": (I, "another certificate has its serial number"),
@@ -167,6 +165,21 @@ def _crls(path: Path) -> list[bytes]:
     return found
 
 
+def response(path: Path) -> bytes:
+    """The OCSP response in a file, DER.  UsageError where it holds none."""
+    from cryptography.x509 import ocsp
+
+    from synfin.cli.ca_common import read
+    from synfin.pki.mint import UNREADABLE
+
+    data = read(path, "--ocsp")
+    try:
+        ocsp.load_der_ocsp_response(data)
+    except UNREADABLE as error:
+        raise UsageError(f"--ocsp {path}: no OCSP response in DER") from error
+    return data
+
+
 def judge(asked: Asked) -> Outcome:
     """Everything that is wrong, in one list."""
     from synfin.cli.ca_common import read
@@ -186,18 +199,19 @@ def judge(asked: Asked) -> Outcome:
     shown = Presented(asked.chain, key, asked.name, asked.roots.roots, stapled=asked.stapled, purpose=asked.purpose)
     known = {one.name for one in wrong}
     for found in beyond(shown, asked.now):
-        if found in _BEYOND and found not in known and found != "revoked":
+        if found in _BEYOND and found not in known:
             severity, sentence = _BEYOND[found]
             wrong.append(Wrong(found, severity, -1 if found == "expired_root" else 0, sentence))
-    standing = []
-    for place, told in _standings(walk, asked, crls, wrong):
-        standing.append(f"{clean(walk.verdict.certificates[place].label)}: {told}")
+    standing = [
+        f"{clean(walk.verdict.certificates[place].label)}: {told}"
+        for place, told in _standings(walk, asked, crls, wrong)
+    ]
     wrong.sort(key=lambda one: -one.severity)
     return Outcome(asked, walk, tuple(wrong), "; ".join(standing))
 
 
 def _standings(walk: PathWalk, asked: Asked, crls: tuple[bytes, ...], wrong: list[Wrong]) -> Iterator[tuple[int, str]]:
-    """What is known of each certificate of the path; adds those revoked to ``wrong``."""
+    """What is known of each certificate of the path; adds those revoked, and a staple that does not hold."""
     if not crls and asked.stapled is None:
         return
     path = [walk.verdict.certificates[link.place] for link in walk.links]
@@ -208,6 +222,10 @@ def _standings(walk: PathWalk, asked: Asked, crls: tuple[bytes, ...], wrong: lis
             continue
         place = walk.links[step].place
         stapled = asked.stapled if step == 0 else None
+        if stapled is not None:
+            why = revocation.status(facts.der, above.der, asked.now, stapled=stapled).why
+            if why:
+                wrong.append(Wrong("bad_staple", E, place, f"the stapled OCSP response does not hold: {why}"))
         found = revocation.status(facts.der, above.der, asked.now, stapled=stapled, crls=crls)
         if found.standing is revocation.Standing.REVOKED:
             day = f" on {found.when:%Y-%m-%d}" if found.when else ""
@@ -310,7 +328,6 @@ def as_json(found: Outcome, file: str) -> dict[str, object]:
         for one in found.wrong
     ]
     return {
-        "synfin": {"schema": 1},
         "file": file,
         "name": found.asked.name,
         "time": found.asked.now.isoformat(),

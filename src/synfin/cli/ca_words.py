@@ -97,7 +97,7 @@ def certificate(facts: CertificateFacts, now: datetime, paint: Paint, status: st
     yield line("may", _may(facts), paint)
     for what, trees in (("only for", facts.permitted), ("never for", facts.excluded)):
         if trees:
-            yield line(what, ", ".join(clean(tree.value) for tree in trees), paint)
+            yield line(what, ", ".join(clean(tree.value) or "any host" for tree in trees), paint)
     if facts.must_staple:
         yield line("demands", "a stapled OCSP response (must-staple)", paint)
     for what, urls in (("OCSP", facts.ocsp), ("issuer at", facts.ca_issuers)):

@@ -1,8 +1,8 @@
 """Which trust store a program uses, and whether a root is in it: by looking, and by letting the program try.
 
-Looking means the files: the program (or its TLS library) says where they are, and fingerprints are compared.  Where a
-store is compiled in, the program itself is asked to print it.  Trying is ``trial``: the program fetches a page from a
-server of the CA.  Where the two disagree, believe the trial.
+Looking means the files: the program (or its TLS library) says where they are, and ``trust_stores`` looks into them.
+Where a store is compiled in, the program itself is asked to print it.  Trying is ``trial``: the program fetches a page
+from a server of the CA.  Where the two disagree, believe the trial.
 """
 
 from __future__ import annotations
@@ -11,30 +11,17 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from synfin.drive.bundle import system_bundle
 from synfin.drive.programs import BROWSER
+from synfin.drive.trust_stores import Look, TrustStore
 from synfin.errors import UsageError
-from synfin.spec.certroots import pem_certificates
 
-#: Files of a folder of roots that are looked at.
-MOST_FILES = 4000
-SECONDS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class TrustStore:
-    """One place a program takes roots from: where, why there, how many it holds, and whether the root is in it."""
-
-    where: str
-    why: str
-    count: int | None
-    has: bool | None
+#: Where Debian and its kin compile OpenSSL's file and folder in.
+OPENSSL = ("/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,59 +37,6 @@ class Patient:
     def command(self, url: str, port: int) -> list[str]:
         """The command that fetches ``url``."""
         return [word.replace("{url}", url).replace("{port}", str(port)) for word in self.fetch]
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Whose stores are looked at, for which root (DER), in which environment."""
-
-    path: str
-    root: bytes
-    env: Mapping[str, str]
-    folder: Path  # for files a fetch needs; the caller's, temporary
-
-    def ask(self, *arguments: str, program: str = "") -> str:
-        """What the program prints, both streams; "" where it cannot be run."""
-        try:
-            done = subprocess.run(
-                [program or self.path, *arguments],
-                env=dict(self.env),
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=SECONDS,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return ""
-        return (done.stdout + done.stderr).decode(errors="replace")
-
-    def file(self, where: str, why: str) -> TrustStore:
-        """A bundle in PEM."""
-        try:
-            found = pem_certificates(Path(where).read_bytes())
-        except OSError as error:
-            return TrustStore(where, f"{why}; {os.strerror(error.errno or 0)}", None, False)
-        return TrustStore(where, why, len(found), self.root in found)
-
-    def directory(self, where: str, why: str) -> TrustStore:
-        """A folder of files, each in PEM, found by their hashed names (``c_rehash``)."""
-        found: set[bytes] = set()
-        for part in where.split(":"):
-            try:
-                files = [path for path in Path(part).iterdir() if re.fullmatch(r"[0-9a-f]{8}\.\d+", path.name)]
-            except OSError:
-                continue
-            for path in files[:MOST_FILES]:
-                try:
-                    found.update(pem_certificates(path.read_bytes()))
-                except OSError:
-                    continue
-        return TrustStore(where, why, len(found), self.root in found)
-
-    def printed(self, text: str, where: str, why: str) -> TrustStore:
-        """Certificates a program printed."""
-        found = pem_certificates(text.encode(errors="replace"))
-        return TrustStore(where, why, len(found), self.root in found)
 
 
 def examine_program(program: str, root: bytes, env: Mapping[str, str], folder: Path) -> Patient:
@@ -141,30 +75,16 @@ def _first(text: str, otherwise: str = "") -> str:
 # ---------------------------------------------------------------- programs
 
 
-def _openssl_stores(look: Look, folder: str) -> list[TrustStore]:
-    """OpenSSL's two places: a file, and a folder with hashed names."""
-    stores = []
-    for variable, usual, read in (
-        ("SSL_CERT_FILE", f"{folder}/cert.pem", look.file),
-        ("SSL_CERT_DIR", f"{folder}/certs", look.directory),
-    ):
-        if look.env.get(variable):
-            stores.append(read(look.env[variable], f"${variable}"))
-        elif read == look.directory or Path(usual).exists():
-            stores.append(read(usual, "compiled in"))
-    return stores
-
-
 def _openssl(look: Look) -> Patient:
     said = look.ask("version", "-d")
     found = re.search(r'OPENSSLDIR: "([^"]+)"', said)
-    folder = found.group(1) if found else "/usr/lib/ssl"
+    places = (f"{found.group(1)}/cert.pem", f"{found.group(1)}/certs") if found else OPENSSL
     host = ("-connect", "localhost:{port}", "-servername", "localhost", "-verify_hostname", "localhost")
     fetch = (look.path, "s_client", *host, "-verify_return_error", "-brief", "-ign_eof")
     return Patient(
         look.path,
         _first(look.ask("version"), "OpenSSL").partition(" (")[0],
-        tuple(_openssl_stores(look, folder)),
+        tuple(look.openssl(*places)),
         fetch,
     )
 
@@ -181,9 +101,7 @@ def _curl(look: Look) -> Patient:
         said = look.ask("-sv", "--max-time", "5", "--noproxy", "*", _deaf())
         for kind, where in re.findall(r"CA(file|path): (/\S+)", said):
             stores.append((look.file if kind == "file" else look.directory)(where, "compiled in"))
-        bundle = system_bundle()
-        if not stores and bundle:
-            stores.append(look.file(str(bundle), "the system's"))
+        stores = stores or [*look.system("the system's")]
     fetch = (look.path, "-sS", "--max-time", "15", "--noproxy", "*", "{url}")
     return Patient(look.path, short or version, tuple(stores), fetch)
 
@@ -231,18 +149,12 @@ def _python(look: Look, what: str = "") -> Patient:
         version, library, _, _, file, folder, certifi, requests = json.loads(said)
     except ValueError as error:
         raise UsageError(f"{look.path} is no Python that has the ssl module") from error
-    stores = []
-    for variable, usual, read in (("SSL_CERT_FILE", file, look.file), ("SSL_CERT_DIR", folder, look.directory)):
-        if look.env.get(variable):
-            stores.append(read(look.env[variable], f"ssl: ${variable}"))
-        elif read == look.directory or Path(usual).exists():
-            stores.append(read(usual, "ssl: compiled in"))
+    stores = look.openssl(file, folder, "ssl: ")
     variable = next((name for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if look.env.get(name)), "")
     if requests and variable:
         stores.append(look.file(look.env[variable], f"requests: ${variable}"))
     elif certifi:
         stores.append(look.file(certifi, "requests and others: certifi"))
-    # both libraries are to be tried where both are there: the page is fetched only if each of them trusts
     code = "import urllib.request as u; u.build_opener(u.ProxyHandler({})).open('{url}', timeout=15).read()"
     if requests:
         code = "import requests; requests.get('{url}', timeout=15)"
@@ -256,7 +168,7 @@ def _node(look: Look) -> Patient:
     options = look.env.get("NODE_OPTIONS", "")
     stores = []
     if "--use-openssl-ca" in options:
-        stores += _openssl_stores(look, "/usr/lib/ssl")
+        stores += look.openssl(*OPENSSL)
     else:
         printed = look.ask("-e", "console.log(require('tls').rootCertificates.join('\\n'))")
         stores.append(look.printed(printed, f"{look.path} itself", "compiled in"))
@@ -301,14 +213,9 @@ def _java(look: Look) -> Patient:
     )
 
 
-def _system(look: Look, why: str) -> tuple[TrustStore, ...]:
-    bundle = system_bundle()
-    return (look.file(str(bundle), why),) if bundle else ()
-
-
 def _gnutls(look: Look) -> Patient:
     fetch = (look.path, "-p", "{port}", "localhost")
-    stores = _system(look, "GnuTLS: the system's")
+    stores = look.system("GnuTLS: the system's")
     notes = ("no variable adds a root: gnutls-cli --x509cafile root/certificate.pem does",)
     return Patient(look.path, _first(look.ask("--version"), "gnutls-cli"), stores, fetch, notes)
 
@@ -316,7 +223,7 @@ def _gnutls(look: Look) -> Patient:
 def _wget(look: Look) -> Patient:
     version = look.ask("--version")
     library = "GnuTLS" if "+ssl/gnutls" in version else "OpenSSL" if "+ssl/openssl" in version else ""
-    stores = list(_system(look, f"{library or 'wget'}: the system's"))
+    stores = list(look.system(f"{library or 'wget'}: the system's"))
     settings = Path(look.env.get("WGETRC") or Path(look.env.get("HOME", "/")) / ".wgetrc")
     if settings.is_file():
         text = settings.read_text(errors="replace")
@@ -331,7 +238,7 @@ def _git(look: Look) -> Patient:
     setting = _first(look.ask("config", "--get", "http.sslCAInfo"))
     where = look.env.get("GIT_SSL_CAINFO") or setting
     why = "$GIT_SSL_CAINFO" if look.env.get("GIT_SSL_CAINFO") else "http.sslCAInfo"
-    stores = (look.file(where, why),) if where else _system(look, "libcurl: the system's")
+    stores = (look.file(where, why),) if where else look.system("libcurl: the system's")
     fetch = (look.path, "-c", "http.proxy=", "ls-remote", "{url}")
     return Patient(look.path, _first(look.ask("--version"), "git"), stores, fetch)
 
@@ -339,7 +246,7 @@ def _git(look: Look) -> Patient:
 def _chromium(look: Look) -> Patient:
     database = Path(look.env.get("HOME", "/")) / ".pki" / "nssdb"
     stores = [TrustStore(f"{look.path} itself", "Chrome root store, compiled in", None, False)]
-    stores.append(_nss(look, database))
+    stores.append(look.nss(database))
     fetch = [look.path, "--headless", "--disable-gpu", f"--user-data-dir={look.folder / 'profile'}", "--dump-dom"]
     if os.geteuid() == 0:
         fetch.append("--no-sandbox")
@@ -347,24 +254,11 @@ def _chromium(look: Look) -> Patient:
     return Patient(look.path, version, tuple(stores), (*fetch, "{url}"))
 
 
-def _nss(look: Look, database: Path) -> TrustStore:
-    """An NSS database: certutil prints what is trusted in it."""
-    certutil = shutil.which("certutil", path=look.env.get("PATH"))
-    if not (database / "cert9.db").exists():
-        return TrustStore(str(database), "NSS, the user's; not there", None, False)
-    if certutil is None:
-        return TrustStore(str(database), "NSS; certutil (libnss3-tools) is missing to look into it", None, None)
-    place = ("-d", f"sql:{database}")
-    names = re.findall(r"^(\S.*?)\s+[a-zA-Z]*C[a-zA-Z]*,\S*$", look.ask("-L", *place, program=certutil), re.MULTILINE)
-    text = "".join(look.ask("-L", *place, "-n", name, "-a", program=certutil) for name in names[:MOST_FILES])
-    return look.printed(text, str(database), "NSS, the user's")
-
-
 def _firefox(look: Look) -> Patient:
     home = Path(look.env.get("HOME", "/"))
     found = sorted({path.parent for path in home.glob(".mozilla/firefox/*/cert9.db")})
     stores = [TrustStore(f"{look.path} itself", "Mozilla's roots, compiled in", None, False)]
-    stores += [_nss(look, profile) for profile in found]
+    stores += [look.nss(profile) for profile in found]
     notes = ("no variable adds a root: import it into a profile (Settings, Certificates)",)
     return Patient(look.path, _first(look.ask("--version"), "Firefox"), tuple(stores), (), notes)
 
@@ -384,9 +278,9 @@ def _unknown(look: Look) -> Patient:
     library = next((name for part, name in _LIBRARIES if part in said), "")
     stores: Sequence[TrustStore] = ()
     if library == "OpenSSL":
-        stores = _openssl_stores(look, "/usr/lib/ssl")
+        stores = look.openssl(*OPENSSL)
     elif library == "GnuTLS":
-        stores = _system(look, "GnuTLS: the system's")
+        stores = look.system("GnuTLS: the system's")
     told = f"a program linked with {library}" if library else "a program whose TLS library does not show"
     note = "not known here, so it was not tried: it may use a store of its own"
     return Patient(look.path, told, tuple(stores), (), (note,))

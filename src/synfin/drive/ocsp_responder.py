@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import hashlib
-import os
 import signal
 import socket
 import threading
@@ -48,9 +48,9 @@ class Responder:
         self._told: Callable[[str], object] = lambda _: None
         try:
             self._server = _Server(host, port, self)
-        except (OSError, OverflowError) as error:
-            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno and error.errno > 0 else error
-            raise UsageError(f"cannot listen on {host} port {port}: {why}; --port chooses another") from error
+        except OSError as error:
+            hint = "; --port chooses another" if error.errno == errno.EADDRINUSE else ""
+            raise UsageError(f"cannot listen on {host} port {port}: {error.strerror or error}{hint}") from error
 
     def __enter__(self) -> Responder:
         return self

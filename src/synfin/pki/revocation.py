@@ -30,8 +30,8 @@ from synfin.spec import der as d
 from synfin.spec import oids
 from synfin.spec.signatures import signature_holds
 
-#: Why a certificate was revoked (RFC 5280 5.3.1), by the RFC's names.
-REASONS = {flag.value: flag for flag in x509.ReasonFlags}
+#: Why a certificate was revoked (RFC 5280 5.3.1), by the RFC's names; removeFromCRL is for delta CRLs alone.
+REASONS = {flag.value: flag for flag in x509.ReasonFlags if flag is not x509.ReasonFlags.remove_from_crl}
 
 CRL_LIFE, OCSP_LIFE = timedelta(days=7), timedelta(days=1)
 
@@ -83,12 +83,13 @@ def make_crl(
     for entry in revoked:
         one = x509.RevokedCertificateBuilder().serial_number(entry.serial).revocation_date(entry.when)
         if entry.reason != "unspecified":  # the RFC asks to leave it out
-            one = one.add_extension(x509.CRLReason(_reason(entry.reason)), False)
+            one = one.add_extension(x509.CRLReason(reason_flag(entry.reason)), False)
         builder = builder.add_revoked_certificate(one.build())
     return builder.sign(ca.key, signing_hash(ca.key)).public_bytes(Encoding.DER)
 
 
-def _reason(name: str) -> x509.ReasonFlags:
+def reason_flag(name: str) -> x509.ReasonFlags:
+    """The reason as ``cryptography`` has it.  Raises UsageError for what is no key of ``REASONS``."""
     if name not in REASONS:
         raise UsageError(f"no reason {name!r} to revoke; there are {', '.join(REASONS)}")
     return REASONS[name]
@@ -191,7 +192,7 @@ def _response(
             now,
             now + life,
             revoked.when if revoked else None,
-            _reason(revoked.reason) if revoked and revoked.reason != "unspecified" else None,
+            reason_flag(revoked.reason) if revoked and revoked.reason != "unspecified" else None,
         )
         .responder_id(ocsp.OCSPResponderEncoding.HASH, signer.certificate)
     )

@@ -9,9 +9,10 @@
         crl.pem                    the last CRL
     issued/1a2b3c4d-www.example.com/   certificate.pem, chain.pem, and key.pem where the key was made here
 
-The ledger is the truth; CRLs and OCSP answers are made from it.  Files are written beside and moved into place, so
-that a crash leaves the old or the new one; a lock keeps two writers apart.  Nothing outside of the folder is read or
-written, least of all a system trust store.  What goes wrong with files is a UsageError of one line.
+The ledger (``ledger`` has its lines) is the truth; CRLs and OCSP answers are made from it.  Files are written beside
+and moved into place, so that a crash leaves the old or the new one; a lock keeps two writers apart.  Nothing outside of
+the folder is read or written, least of all a system trust store.  What goes wrong with files is a UsageError of one
+line.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from synfin.errors import UsageError, WireError
 from synfin.pki import mint, revocation
 from synfin.pki.keys import PrivateKey, key_pem, load_key, make_key, spki
+from synfin.pki.ledger import Entry, find, read_ledger, serial_of, write_ledger
 from synfin.pki.mint import Credential, Order
-from synfin.pki.revocation import REASONS, Revoked
+from synfin.pki.revocation import Revoked
 from synfin.pki.walk import IssueWalk, apply, issue
 from synfin.spec.certificates import certificate_facts
-from synfin.spec.certnames import a_label
 from synfin.spec.certroots import pem_certificates
 
 README = """A small certificate authority, kept by synfin.
@@ -49,27 +50,6 @@ To trust all of it in one program, give that program root/certificate.pem.
 """
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line of a ledger; times are ISO 8601 in UTC, ``serial`` is upper case hex, ``revoked`` "" where it stands."""
-
-    serial: str
-    subject: str
-    names: tuple[str, ...]
-    not_before: str
-    not_after: str
-    folder: str
-    revoked: str = ""
-    reason: str = ""
-
-    @property
-    def taken(self) -> Revoked | None:
-        """As ``revocation`` wants it; None where the certificate stands."""
-        if not self.revoked:
-            return None
-        return Revoked(int(self.serial, 16), datetime.fromisoformat(self.revoked), self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +75,12 @@ class Store:
     @classmethod
     def create(cls, folder: Path, order: Order, *, kind: str = "p256", password: bytes | None = None) -> Store:
         """A new CA with a root by ``order``.  Raises UsageError where the folder exists and is not empty."""
+        root = mint.self_signed(order, make_key(kind))
         with _told():
             folder.mkdir(parents=True, exist_ok=True)
             if any(folder.iterdir()):
                 raise UsageError(f"{folder} is not empty: a new CA wants a new folder")
             (folder / "issued").mkdir()
-            root = mint.self_signed(order, make_key(kind))
             _write(folder / "README.txt", README.encode())
             _authority(folder / "root", root, "", password)
         return cls(folder, password)
@@ -214,12 +194,13 @@ class Store:
             str(folder.relative_to(self.folder)),
         )
         with self._locked(), _told():
+            entries = [*self.ledger(by), entry]  # a ledger that cannot be read is told before anything is written
             folder.mkdir()
             if key is not None:
                 _write(folder / "key.pem", key_pem(key, key_password), 0o600)
             _write(folder / "certificate.pem", mint.pem(walk.certificate))
             _write(folder / "chain.pem", mint.pem(walk.certificate, *above[:-1]))
-            self._keep(by, [*self.ledger(by), entry])
+            self._keep(by, entries)
         return Issued(walk, folder)
 
     def _folder_of(self, walk: IssueWalk) -> Path:
@@ -230,53 +211,19 @@ class Store:
         """What an authority issued, oldest first.  Raises UsageError with the line that cannot be read."""
         self.certificate(authority)
         path = self.folder / authority / "ledger.jsonl"
-        found = []
-        for number, line in enumerate(_read(path).decode("utf-8", "replace").splitlines(), 1):
-            try:
-                fields = json.loads(line)
-                found.append(Entry(**{**fields, "names": tuple(fields["names"])}))
-                int(found[-1].serial, 16)
-                if found[-1].taken and found[-1].reason not in REASONS:
-                    raise ValueError(f"no reason {found[-1].reason!r}")
-            except (ValueError, TypeError, KeyError) as error:
-                raise UsageError(f"{path} line {number} cannot be read: {error}") from error
-        return tuple(found)
+        return read_ledger(_read(path), path)
 
     # ---------------------------------------------------------------- taking back
 
     def find(self, what: str) -> tuple[str, Entry]:
-        """The authority and ledger line of a certificate, by serial number, folder, or a name it is for.
-
-        Raises UsageError where there is none, or several stand under that name.
-        """
-        number = what.upper().replace(":", "").lstrip("0")
-        place = str(Path(what).parent if what.endswith(".pem") else what).rstrip("/")
-        every = [(name, entry) for name in self.authorities() for entry in self.ledger(name)]
-        found = [one for one in every if one[1].serial == number]
-        if not found:
-            folders = {place, str(Path(place).absolute())}
-            found = [
-                (name, entry)
-                for name, entry in every
-                if folders & {entry.folder, Path(entry.folder).name, str((self.folder / entry.folder).absolute())}
-            ]
-        if not found:
-            plain = a_label(what)
-            named = [one for one in every if plain in (*one[1].names, common_name(one[1].subject).lower())]
-            standing = [one for one in named if not one[1].revoked]
-            found = standing or named
-        if len(found) > 1:
-            serials = ", ".join(entry.serial for _, entry in found[-5:])
-            raise UsageError(f"{len(found)} certificates are for {what}: say which by its serial number: {serials}")
-        if not found:
-            raise UsageError(f"{what}: no certificate with that serial number, folder or name was issued here")
-        return found[0]
+        """The authority and ledger line of a certificate, as ``ledger.find``."""
+        every = ((name, entry) for name in self.authorities() for entry in self.ledger(name))
+        return find(what, every, self.folder)
 
     def revoke(self, serial: str, now: datetime, reason: str = "unspecified") -> Entry:
         """Revoke the certificate with that number (hex), by whichever authority issued it, and make its new CRL."""
-        if reason not in REASONS or reason == "removeFromCRL":
-            raise UsageError(f"no reason {reason!r} to revoke; there are {', '.join(REASONS)}")
-        wanted = serial.upper().replace(":", "").lstrip("0")
+        revocation.reason_flag(reason)
+        wanted = serial_of(serial)
         for name in self.authorities():
             with self._locked():
                 entries = list(self.ledger(name))
@@ -331,8 +278,13 @@ class Store:
     # ---------------------------------------------------------------- files
 
     def set_urls(self, authority: str, *, ocsp_url: str = "", issuer_url: str = "", crl_url: str = "") -> None:
-        """Where clients find what: written into every certificate that ``authority`` issues from now on."""
+        """Where clients find what: written into every certificate that ``authority`` issues from now on.
+
+        Raises UsageError for what is no URL; then nothing is written.
+        """
         urls = {"ocsp_url": ocsp_url, "issuer_url": issuer_url, "crl_url": crl_url}
+        for text in filter(None, urls.values()):
+            mint.url(text)
         with self._locked(), _told():
             _write(self.folder / authority / "authority.json", _json({**self._about(authority), **urls}))
 
@@ -350,7 +302,7 @@ class Store:
 
     def _keep(self, authority: str, entries: list[Entry]) -> None:
         with _told():
-            _write(self.folder / authority / "ledger.jsonl", b"".join(_json(asdict(entry)) for entry in entries))
+            _write(self.folder / authority / "ledger.jsonl", write_ledger(entries))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -362,11 +314,6 @@ class Store:
             yield
         finally:
             os.close(handle)
-
-
-def common_name(subject: str) -> str:
-    """The common name in a subject as a ledger writes it; "" where it has none."""
-    return next((part[3:] for part in re.split(r",\s*(?=[A-Z]+=)", subject) if part.startswith("CN=")), "")
 
 
 def _authority(folder: Path, credential: Credential, above: str, password: bytes | None) -> None:

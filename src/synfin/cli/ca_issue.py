@@ -1,4 +1,4 @@
-"""``synfin ca init`` and ``synfin ca issue``: a new authority, and what it signs."""
+"""``synfin ca issue``: certificates for servers and clients, and authorities below."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synfin.cli.ca_common import DEFAULT, AskPassword, CaFolder, Json, PasswordFile
+from synfin.cli.ca_common import DEFAULT, AskPassword, CaFolder, Json, KeyKind, PasswordFile
 from synfin.cli.options import Color
 from synfin.errors import UsageError
 
@@ -16,103 +16,6 @@ if TYPE_CHECKING:
     from synfin.pki.mint import Order
     from synfin.pki.store import Issued, Store
     from synfin.views.paint import Paint
-
-_KINDS = "p256, p384, p521, rsa2048, rsa3072, rsa4096, ed25519, ed448, ml-dsa-44, ml-dsa-65 or ml-dsa-87"
-KeyKind = Annotated[str, typer.Option("--key-kind", metavar="KIND", help=f"The key: {_KINDS}.")]
-
-
-def init(
-    folder: Annotated[
-        Path, typer.Argument(metavar="[DIR]", help="A new folder for the CA.", envvar="SYNFIN_CA", show_envvar=True)
-    ] = DEFAULT,
-    ca: Annotated[Path | None, typer.Option("--ca", metavar="DIR", help="The same as DIR.")] = None,
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="The root's name, as people will see it.")
-    ] = "synfin root",
-    organisation: Annotated[
-        str, typer.Option("--organisation", "--organization", metavar="NAME", help="Whose CA it is.")
-    ] = "synfin",
-    key_kind: KeyKind = "p256",
-    years: Annotated[
-        float | None, typer.Option("--years", metavar="N", help="How long the root lives; 10 unless told.")
-    ] = None,
-    intermediate: Annotated[
-        list[str], typer.Option("--intermediate", metavar="NAME", help="Also an intermediate CA; repeatable.")
-    ] = [],  # noqa: B006  typer copies defaults
-    permit: Annotated[
-        list[str], typer.Option("--permit", metavar="NAME", help="Only for this domain or network; repeatable.")
-    ] = [],  # noqa: B006
-    exclude: Annotated[
-        list[str], typer.Option("--exclude", metavar="NAME", help="Never for this domain or network; repeatable.")
-    ] = [],  # noqa: B006
-    ocsp_url: Annotated[
-        str, typer.Option("--ocsp-url", metavar="URL", help="Goes into all that is issued: where OCSP is.")
-    ] = "",
-    crl_url: Annotated[
-        str, typer.Option("--crl-url", metavar="URL", help="Goes into all that is issued: where the CRL is.")
-    ] = "",
-    ask: AskPassword = False,
-    password_file: PasswordFile = None,
-    json: Json = False,
-    no_color: Color = False,
-) -> None:
-    """Make a certificate authority in a new folder.
-
-    A root, and intermediates where wanted.
-    --permit and --exclude are name constraints of the root: clients refuse whatever it signs outside of them.
-    """
-    from synfin.cli import ca_common, ca_words, terminal
-    from synfin.pki import mint
-    from synfin.pki.store import Store
-    from synfin.spec.certificates import certificate_facts
-    from synfin.views.paint import Paint
-    from synfin.views.words import clean
-
-    folder = ca or folder
-    now = ca_common.now()
-    life = ca_common.life(years=years) or mint.ROOT_LIFE
-    _fits(name, "--name")
-    _fits(organisation, "--organisation", least=0)
-    order = mint.root_order(
-        name, now, life=life, organisation=organisation, permitted=tuple(permit), excluded=tuple(exclude)
-    )
-    _constraints(order)
-    labels = [_label(one) for one in intermediate]
-    if len(set(labels)) < len(labels) or "root" in labels:
-        raise UsageError(f"--intermediate: each needs its own name, and not 'root': {', '.join(intermediate)}")
-    secret = ca_common.password(ask, password_file, "password for the CA's keys", twice=True)
-    store = Store.create(folder, order, kind=key_kind, password=secret)
-    for given, label in zip(intermediate, labels, strict=True):
-        _intermediate(store, label, given, organisation, now, key_kind)
-    if ocsp_url or crl_url:
-        for authority in store.authorities():
-            store.set_urls(authority, ocsp_url=ocsp_url, crl_url=crl_url)
-    root = certificate_facts(store.certificate())
-    if json:
-        from synfin.views.json import dumps
-
-        made = [{"name": one, **_about(store, one)} for one in store.authorities()]
-        terminal.write_lines([dumps({"synfin": {"schema": 1}, "folder": str(folder), "authorities": made})])
-        return
-    paint = Paint(terminal.colour(no_color))
-    lines = [paint("title", f"A certificate authority in {folder}/"), ""]
-    for authority in store.authorities():
-        facts = certificate_facts(store.certificate(authority))
-        told = f"{clean(facts.label)}, {facts.key_text}, until {facts.not_after_text[:10]}"
-        lines.append(ca_words.line(authority, told, paint))
-    bounds = [f"only {', '.join(permit)}"] * bool(permit) + [f"never {', '.join(exclude)}"] * bool(exclude)
-    if bounds:
-        lines.append(ca_words.line("signs for", "; ".join(bounds), paint))
-    lines.append(ca_words.line("SHA-256", ca_words.fingerprint(root.sha256), paint))
-    kept = "encrypted with your password" if secret else "not encrypted"
-    lines.append(ca_words.line("secret", f"{folder}/*/key.pem, readable for you only, {kept}", paint))
-    option = _option(folder)
-    lines += ["", "Nobody trusts it yet. Issue a certificate, and trust the root in one program:"]
-    lines += [
-        f"  synfin ca issue {option}{_example(permit)}",
-        f"  synfin ca run {option}-- curl https://{_example(permit)}/",
-    ]
-    terminal.write_lines(lines)
 
 
 def issue(
@@ -205,9 +108,17 @@ def issue(
     if key_password or (p12 is not None and secret is None):
         secret = ca_common.prompt("password for the new key", twice=True, instead="--key-password-file")
     if intermediate:
-        life = _life(store, signer, now, wanted, mint.INTERMEDIATE_LIFE)
-        bounds = (tuple(permit), tuple(exclude))
-        done = _intermediate(store, _label(names[0]), names[0], "", now, key_kind, signer, life, path_length, bounds)
+        done = make_intermediate(
+            store,
+            names[0],
+            now,
+            by=signer,
+            life=wanted,
+            path_length=path_length,
+            permitted=tuple(permit),
+            excluded=tuple(exclude),
+            kind=key_kind,
+        )
     else:
         life = _life(store, signer, now, wanted, mint.LEAF_LIFE)
         order = _order(names, now, life, client, must_staple, ocsp_url, crl_url)
@@ -220,9 +131,7 @@ def issue(
         ca_common.write(p12, pkcs12_bundle(*files, names[0], secret), secret=True, replace=force)
         copied = [*(copied or [done.folder / "chain.pem", done.folder / "key.pem"]), p12]
     if json:
-        from synfin.views.json import dumps
-
-        terminal.write_lines([dumps({"synfin": {"schema": 1}, **_issued_json(done, signer)})])
+        ca_common.write_json(_issued_json(done, signer))
         return
     paint = Paint(terminal.colour(no_color))
     lines = list(ca_words.issued(done.walk, paint, verbose))
@@ -254,22 +163,14 @@ def _request(path: Path) -> bytes:
     return data
 
 
-def _fits(text: str, option: str, least: int = 1) -> None:
+def fits(text: str, option: str, least: int = 1) -> None:
     """Names in certificates have at most 64 characters (RFC 5280 A.1)."""
     if not least <= len(text) <= 64 or not (text.isprintable() or not text):
         raise UsageError(f"{option} {text!r}: 1 to 64 printable characters")
 
 
-def _constraints(order: Order) -> None:
-    """Refuse what is no domain or network before anything is made."""
-    from synfin.pki.keys import make_key
-    from synfin.pki.mint import extensions, public_of
-
-    extensions(order, public_of(make_key("p256")), None)
-
-
-def _label(name: str) -> str:
-    """The folder of an authority called ``name``."""
+def authority_name(name: str) -> str:
+    """The folder, and the name in commands, of an authority called ``name``."""
     import re
 
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "ca"
@@ -301,52 +202,40 @@ def _order(
     return replace(order, ocsp_url=ocsp_url, crl_url=crl_url)
 
 
-def _intermediate(
+def make_intermediate(
     store: Store,
-    label: str,
     name: str,
-    organisation: str,
     now: datetime,
-    kind: str,
+    *,
     by: str = "root",
     life: timedelta | None = None,
     path_length: int = 0,
-    bounds: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
+    permitted: tuple[str, ...] = (),
+    excluded: tuple[str, ...] = (),
+    organisation: str = "",
+    kind: str = "p256",
 ) -> Issued:
-    """Make one, called ``name``; the organisation is the issuer's unless told."""
+    """A new authority called ``name`` below ``by``; its organisation and life are the issuer's unless told."""
     from synfin.pki import mint
     from synfin.spec import oids
     from synfin.spec.certificates import certificate_facts
 
-    _fits(name, "--intermediate")
+    fits(name, "--intermediate")
     above = certificate_facts(store.certificate(by))
-    inherited = next((value for kind_, value in above.subject if oids.ATTRIBUTES.get(kind_) == "O"), "")
+    inherited = next((value for oid, value in above.subject if oids.ATTRIBUTES.get(oid) == "O"), "")
     order = mint.intermediate_order(
         name,
         now,
-        life=life or _life(store, by, now, None, mint.INTERMEDIATE_LIFE),
+        life=_life(store, by, now, life, mint.INTERMEDIATE_LIFE),
         path_length=path_length,
-        permitted=bounds[0],
-        excluded=bounds[1],
+        permitted=permitted,
+        excluded=excluded,
         organisation=organisation or inherited,
     )
-    _constraints(order)
-    return store.add_authority(label, order, now, by=by, kind=kind)
+    return store.add_authority(authority_name(name), order, now, by=by, kind=kind)
 
 
 # ---------------------------------------------------------------- what came of it
-
-
-def _option(folder: Path) -> str:
-    """The option that names the CA in the next commands."""
-    import shlex
-
-    return "" if folder == DEFAULT else f"--ca {shlex.quote(str(folder))} "
-
-
-def _example(permit: list[str]) -> str:
-    """A name the CA may sign for."""
-    return next((f"www.{one.lstrip('.')}" for one in permit if "/" not in one), "www.example.com")
 
 
 def _ready(out: Path | None, force: bool, key: bool) -> None:
@@ -389,19 +278,6 @@ def _files(done: Issued, now: datetime, paint: Paint, copied: list[Path], interm
     width = max(len(str(path)) for path in files)
     lines.append("")
     return lines + [f"  {path!s:{width}}  {paint('dim', notes.get(path.name, other))}" for path in files]
-
-
-def _about(store: Store, authority: str) -> dict[str, object]:
-    from synfin.spec.certificates import certificate_facts
-
-    facts = certificate_facts(store.certificate(authority))
-    return {
-        "subject": facts.subject_text,
-        "key": facts.key_text,
-        "not_after": facts.not_after_text,
-        "sha256": facts.sha256,
-        "certificate": str(store.folder / authority / "certificate.pem"),
-    }
 
 
 def _issued_json(done: Issued, by: str) -> dict[str, object]:
