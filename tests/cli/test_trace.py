@@ -128,7 +128,13 @@ def test_the_story_of_a_good_site(site: Site, capsys: pytest.CaptureFixture[str]
     code, out, err = trace(capsys, "--cacert", site.root, f"{site.https}/")
     assert (code, err) == (0, "")
     labels = [line[2:10].strip() for line in out.splitlines() if line.startswith("  ") and line[2] != " "]
-    assert labels == ["DNS", "TCP", "TLS", "Cert", "HTTP", "Body", "Close", "Time", "Capture", "Judged"]
+    told = ["DNS", "TCP", "TLS", "Cert", "HTTP", "Body", "Close", "Time", "Capture", "Judged"]
+    assert list(dict.fromkeys(labels)) == told  # messages of TLS come between others too
+    spoken = [line for line in out.splitlines() if " ← " in line or " → " in line]
+    assert any(" → close_notify " in line for line in spoken)
+    for name in ("ClientHello", "ServerHello", "EncryptedExtensions", "Certificate", "CertificateVerify"):
+        assert sum(f" {name} " in line for line in spoken) == 1, name
+    assert sum(" Finished " in line for line in spoken) == 2
     for words in (
         "TLS 1.3, TLS_",
         "localhost: trusted, 34 days left",

@@ -12,6 +12,7 @@ from synfin.drive import trace_steps as t
 from synfin.errors import UsageError
 from synfin.views import trace as say
 from synfin.views.paint import Paint
+from synfin.views.trace_tls import Talk, talk_heading, talk_line
 from synfin.views.words import clean, count
 
 #: First lines of a body that are shown.
@@ -61,6 +62,9 @@ class Teller:
     def __init__(self, page: Page) -> None:
         self._page = page
         self._media = self._coding = ""
+        self._talk = Talk()
+        self._heading = True  # above the first TLS message of a connection
+        self._label = ""  # of the lines before
 
     def __call__(self, step: t.Step) -> None:
         """One more step."""
@@ -68,13 +72,34 @@ class Teller:
             self._page.say(self._lines(step))
 
     def _put(self, label: str, lines: Iterable[str], tone: str = "") -> Iterator[str]:
+        """Lines behind ``label``; "" goes on below the label before."""
+        self._label = label or self._label
         return say.labelled(label, lines, self._page.room, self._page.paint, tone)
+
+    def _more(self, label: str, lines: Iterable[str], tone: str = "") -> Iterator[str]:
+        """Lines that belong to what ``label`` began, where nothing else came between."""
+        return self._put("" if self._label == label else label, lines, tone)
+
+    def _spoke(self, step: t.Spoke) -> Iterator[str]:
+        """One TLS message, in one line."""
+        page, room = self._page, self._page.room - say.LABEL - 2
+        lines = [talk_line(step.sent, step.after, self._talk.said(step.kind, step.raw), room, page.paint)]
+        if self._heading:
+            lines.insert(0, page.paint("dim", talk_heading(room)))
+            self._heading = False
+        for line in lines:
+            label = "" if self._label == "TLS" else "TLS"
+            self._label = "TLS"
+            yield f"  {page.paint('bold', label.ljust(say.LABEL))}{line}"
 
     def _lines(self, step: t.Step) -> Iterator[str]:
         match step:
             case t.Asking():
                 yield from [""] if step.number else []
+                self._talk, self._heading, self._label = Talk(), True, ""
                 yield self._page.paint("title", clean(f"{step.method} {step.url}"))
+            case t.Spoke():
+                yield from self._spoke(step)
             case t.LookedUp():
                 yield from self._put("DNS", self._names(step))
             case t.Attempted():
@@ -104,7 +129,7 @@ class Teller:
                 about = [line]
                 if step.client is not None:
                     about.append(say.CLIENT_SHOWN if step.client else say.CLIENT_KEPT)
-                yield from self._put("TLS", about)
+                yield from self._more("TLS", about)
             case t.Certified():
                 yield from self._certified(step)
             case t.Sent():
@@ -112,8 +137,8 @@ class Teller:
                 yield from self._put("HTTP", lines)
             case t.Answered():
                 head = step.head
-                yield from self._put(
-                    "", say.head_lines(head.status, head.reason, head.version, head.fields, step.seconds)
+                yield from self._more(
+                    "HTTP", say.head_lines(head.status, head.reason, head.version, head.fields, step.seconds)
                 )
                 names = {name.lower(): value for name, value in head.fields}
                 self._media, self._coding = names.get("content-type", ""), names.get("content-encoding", "")

@@ -21,13 +21,12 @@ from synfin.drive.capture_pipe import TappedPipe
 from synfin.drive.eyeballs import Attempt, connect_socket, interleave, race
 from synfin.drive.lookup import look_up, name_servers
 from synfin.drive.pipe import Pipe
-from synfin.drive.streams import PlainStream, Stream, TlsStream, TruncatedError
-from synfin.drive.tcpinfo import TcpInfo
+from synfin.drive.streams import PlainStream, Stream, TlsStream
 from synfin.drive.trace_ask import Ask
 from synfin.drive.trace_causes import broken, late, no_address, unreached
+from synfin.drive.trace_http import answer, goodbye, shown
 from synfin.drive.trace_probe import WORDLESS, answers_short, shorter
 from synfin.drive.trace_steps import (
-    Answered,
     Asking,
     Attempted,
     Cause,
@@ -39,14 +38,15 @@ from synfin.drive.trace_steps import (
     LookedUp,
     Pointed,
     Probed,
-    Received,
     Sent,
     Shook,
+    Spoke,
     Step,
 )
+from synfin.drive.trace_talk import Message, TalkingClient
 from synfin.drive.trace_trust import Trust, Witness
 from synfin.errors import PeerError, UsageError
-from synfin.http.client import Body, Done, Exchange, Fields, Head, Request
+from synfin.http.client import Exchange, Head, Request
 from synfin.http.client1 import Http1
 from synfin.http.client2 import Http2
 from synfin.spec.certroots import RootSet
@@ -55,8 +55,6 @@ Address = tuple[str, int]
 #: Makes the connection of an attempt; tells address and own port before the first packet, where the stack can.
 Connect = Callable[[Attempt, Callable[[Address, int], None] | None], Awaitable[Pipe]]
 
-#: Octets of a body that are kept to be shown.
-START = 2048
 #: Seconds after which a step is told at the latest, as long as nothing keeps us busy.
 TELL = 0.002
 #: Seconds given to the server to close after us.
@@ -93,6 +91,7 @@ class Run:
     _roots: RootSet | None = None
     _untold: list[Step] = field(default_factory=list)
     _clean: bool = False
+    _begun: float = 0.0  # when the ClientHello went out, seconds since 1970
 
     async def run(self) -> list[Hop]:
         """Do it.  UsageError for what cannot be asked; everything else is in the hops."""
@@ -256,7 +255,10 @@ class Run:
             handshake_seconds=None,
             key_log=self._key_log if self.key_logs or self.capture is not None else None,
         )
-        return tls.Client(config, name, now=clock.now(), entropy=clock.entropy), witness
+        return TalkingClient(config, name, self._spoke, now=clock.now(), entropy=clock.entropy), witness
+
+    def _spoke(self, message: Message) -> None:
+        self._tell(Spoke(message.sent, message.kind, message.raw, max(message.at - self._begun, 0.0)))
 
     async def _secure(self, pipe: Pipe, endpoint: tls.Client, witness: Witness) -> TlsStream:
         """Shake hands."""
@@ -264,7 +266,7 @@ class Run:
         name = endpoint.server_name or ""
         self._clean = False
         stream = TlsStream(pipe, endpoint, on_event=self._heard)
-        begun = time.monotonic()
+        begun, self._begun = time.monotonic(), clock.now()
         try:
             facts = await stream.handshake()
         except (PeerError, OSError) as error:
@@ -314,103 +316,22 @@ class Run:
         two = chosen == b"h2" or (secure is None and ask.prior_knowledge)
         request = Request(ask.method, ask.url.scheme, ask.url.authority, ask.url.target, ask.fields, ask.body)
         exchange: Exchange = Http2(request) if two else Http1(request)
-        self._tell(Sent(ask.method, ask.url.target, "2" if two else "1.1", _shown(request, two), len(ask.body)))
+        self._tell(Sent(ask.method, ask.url.target, "2" if two else "1.1", shown(request, two), len(ask.body)))
+        cause: Cause | None = None
         try:
-            await self._answer(ask, exchange, stream)
+            await answer(exchange, stream, ask.most_body, self._tell, self._take)
         except (PeerError, OSError) as error:
             cause = broken("http", error)
-            info = pipe.info()
-            await _goodbye(exchange, stream)
-            self._ended(secure, 0.0, info)
-            raise _HopError(cause) from None
         begun = time.monotonic()
         info = pipe.info()
-        await _goodbye(exchange, stream)
-        self._ended(secure, time.monotonic() - begun, info)
+        await goodbye(exchange, stream, GOODBYE)
+        tickets = len(secure.tickets) if secure is not None else 0
+        self._tell(Ended(None if secure is None else self._clean, time.monotonic() - begun, info, tickets))
+        if cause is not None:
+            raise _HopError(cause)
 
-    def _ended(self, secure: TlsStream | None, seconds: float, info: TcpInfo | None) -> None:
-        self._tell(
-            Ended(
-                self._clean if secure is not None else None,
-                seconds,
-                info,
-                len(secure.tickets) if secure is not None else 0,
-            )
-        )
-
-    async def _answer(self, ask: Ask, exchange: Exchange, stream: Stream) -> None:
-        """Send the request and take the answer; both at once, as a server may answer before it has read."""
-        queue: asyncio.Queue[bytes] = asyncio.Queue()
-        queue.put_nowait(exchange.output())
-        writing = asyncio.create_task(_written(stream, queue))
-        begun = time.monotonic()
-        octets, start, first = 0, b"", begun
-        final: Head | None = None
-        try:
-            while True:
-                try:
-                    data = bytes(await stream.read())
-                    found = exchange.receive(data) if data else exchange.receive_eof()
-                except TruncatedError:
-                    found = exchange.receive_eof()
-                    data = b""
-                for event in found:
-                    if isinstance(event, Head):
-                        first = time.monotonic()
-                        final = final if event.informational else event
-                        self._tell(Answered(event, first - begun))
-                    elif isinstance(event, Body):
-                        octets += len(event.data)
-                        start += event.data[: START - len(start)]
-                        if self.body is not None and not self._leads_on(final):
-                            self.body(event.data)
-                    elif isinstance(event, Done):
-                        took = time.monotonic() - first
-                        self._tell(Received(octets, took, start, complete=True, trailers=event.trailers))
-                        return
-                if ask.most_body is not None and octets > ask.most_body:
-                    self._tell(Received(octets, time.monotonic() - first, start, complete=False, stopped=True))
-                    return
-                if not data:
-                    return
-                out = exchange.output()
-                if out:
-                    queue.put_nowait(out)
-        except BaseException:
-            if final is not None:
-                self._tell(Received(octets, time.monotonic() - first, start, complete=False))
-            raise
-        finally:
-            writing.cancel()
-            await asyncio.gather(writing, return_exceptions=True)
-
-    def _leads_on(self, head: Head | None) -> bool:
-        """Whether this answer only points to the one that is wanted."""
-        return bool(self.ask.follow and head is not None and head.status in _REDIRECTS)
-
-
-def _shown(request: Request, two: bool) -> Fields:
-    """The fields as they go out, the host's first."""
-    if any(name.lower() == "host" for name, _ in request.fields):
-        return request.fields
-    return ((":authority" if two else "Host", request.authority), *request.fields)
-
-
-async def _written(stream: Stream, queue: asyncio.Queue[bytes]) -> None:
-    """Write what is queued, in order; what goes wrong with it shows where the answer is read."""
-    while True:
-        data = await queue.get()
-        try:
-            await stream.write(data)
-        except (OSError, PeerError):
-            return
-
-
-async def _goodbye(exchange: Exchange, stream: Stream) -> None:
-    try:
-        last = exchange.goodbye()
-        if last:
-            await stream.write(last)
-    except (OSError, PeerError):
-        pass
-    await stream.close(drain=GOODBYE)
+    def _take(self, head: Head | None, data: bytes) -> None:
+        """A piece of a body, unless its answer only points to the one that is wanted."""
+        leads_on = self.ask.follow and head is not None and head.status in _REDIRECTS
+        if self.body is not None and not leads_on:
+            self.body(data)

@@ -72,6 +72,16 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class Spoke:
+    """A TLS message passed, ``after`` seconds from the ClientHello; ``kind`` and ``raw`` as in ``trace_talk``."""
+
+    sent: bool
+    kind: str
+    raw: bytes
+    after: float
+
+
+@dataclass(frozen=True, slots=True)
 class Shook:
     """The TLS handshake is done.  ``client`` is whether our certificate was shown, None where we have none."""
 
@@ -162,6 +172,7 @@ Step = (
     | LookedUp
     | Attempted
     | Connected
+    | Spoke
     | Shook
     | Certified
     | Sent
