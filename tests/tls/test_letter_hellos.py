@@ -197,7 +197,7 @@ ANSWERS: list[tuple[str, dict[str, Any], dict[str, Any], int]] = [
     ("groups in the hello", {}, {"+": (10, b"\0\2\0\x1d")}, ILLEGAL),
     ("cookie in the hello", {}, {"+": (44, b"\0\1x")}, UNSUPPORTED),
     ("early data in the hello", {}, {"+": (42, b"")}, UNSUPPORTED),
-    ("version 0x0302 before", {}, {"legacy_version": 0x0302}, ILLEGAL),
+    ("version 0x0302 before", {}, {"legacy_version": 0x0302}, VERSION),
     ("version 0x0301 chosen", {}, {"+": (43, b"\3\1")}, ILLEGAL),
     ("long session id", {}, {"session_id": bytes(33)}, DECODE),
     ("renegotiation malformed", {"max_version": OLD}, {"+": (0xFF01, b"")}, DECODE),

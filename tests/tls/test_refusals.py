@@ -657,7 +657,7 @@ ANSWERS: list[tuple[str, dict[str, Any], dict[str, Any], int]] = [
     ("suite of TLS 1.3", OLD, {"cipher_suite": 0x1301}, ILLEGAL),
     ("compression", {}, {"compression_method": 1}, ILLEGAL),
     ("session id", {}, {"session_id": b"x"}, ILLEGAL),
-    ("legacy version", {}, {"legacy_version": 0x0304}, ILLEGAL),
+    ("legacy version", {}, {"legacy_version": 0x0304}, VERSION),
     ("SSL 3.0", {}, {"legacy_version": 0x0300}, VERSION),
     ("TLS 1.1", OLD, {"legacy_version": 0x0302}, VERSION),
     ("version 1.4", {}, {"+": (43, b"\3\5")}, ILLEGAL),

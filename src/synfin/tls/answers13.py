@@ -123,6 +123,11 @@ def _late_request(end: Client, raw: bytes) -> None:
     request = read_request(end, raw)
     if not request.context:
         raise PeerError("illegal_parameter", "a context", "an empty one")
+    if request.context in end._contexts:
+        raise PeerError("illegal_parameter", "a context of its own", "that of a request before")
+    end._contexts.add(request.context)
+    if len(end._contexts) > end.limits.requests:
+        raise PeerError("too_many_requests", f"at most {end.limits.requests}", "more")
     schedule, transcript = end.keys13.schedule, end.keys13.transcript.fork()
     transcript.add(raw)
     if end._mute:

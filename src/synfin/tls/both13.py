@@ -51,6 +51,7 @@ def key_update(end: Endpoint, raw: bytes) -> None:
     if not isinstance(opener, Aead13):
         raise PeerError("unexpected_message", "TLS 1.3 keys", "key_update")
     end.read_keys(opener.updated())
+    end._update_asked = False
     requested = bool(message.request_update)
     end.updated(requested)
     if requested and not end._mute:
@@ -58,9 +59,14 @@ def key_update(end: Endpoint, raw: bytes) -> None:
 
 
 def update_keys(end: Endpoint, request: bool) -> None:
-    """Send a KeyUpdate and seal with the next keys.  UsageError where there are none."""
+    """Send a KeyUpdate and seal with the next keys.  UsageError where there are none.
+
+    While a request of ours waits for its answer no other one goes out (RFC 9846 4.6.3).
+    """
     sealer = end._sealer
     if end.facts is None or not isinstance(sealer, Aead13) or end._mute:
         raise UsageError("keys are updated on an open TLS 1.3 connection only")
-    end.say_later(b"\x18\0\0\1" + (b"\1" if request else b"\0"))
+    ask = request and not end._update_asked
+    end._update_asked = end._update_asked or ask
+    end.say_later(b"\x18\0\0\1" + (b"\1" if ask else b"\0"))
     end.write_keys(sealer.updated())

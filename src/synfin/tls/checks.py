@@ -33,6 +33,8 @@ KNOWN_13 = frozenset({
     SERVER_NAME, FRAGMENT, STATUS_REQUEST, GROUPS, SCHEMES, 14, 15, ALPN, SCT, 19, 20, 21, SHARE, PSK, PSK_MODES,
     EARLY_DATA, COOKIE, VERSIONS, AUTHORITIES, OID_FILTERS, POST_AUTH, SCHEMES_CERT,
 })  # fmt: skip
+#: What EncryptedExtensions never has, asked for or not (RFC 8446 4.3.1).
+FORBIDDEN_13 = KNOWN_13 - PLACES_13["encrypted_extensions"]
 #: What TLS 1.3 names, but not for a ClientHello.
 NOT_IN_HELLO_13 = frozenset({OID_FILTERS})
 #: Where TLS 1.2's ServerHello allows them.
@@ -101,18 +103,22 @@ def unique(extensions: tuple[Extension, ...] | tuple[tuple[int, bytes], ...]) ->
 
 
 def answers(
-    extensions: tuple[Extension, ...] | None, offered: Collection[int], allowed: frozenset[int]
+    extensions: tuple[Extension, ...] | None,
+    offered: Collection[int],
+    allowed: frozenset[int],
+    forbidden: frozenset[int] = frozenset(),
 ) -> dict[int, bytes]:
     """Number -> body of a server's answer: each once, allowed in this message, and asked for.
 
-    Raises PeerError duplicate_extension, misplaced_extension or unsupported_extension.
+    What is in ``forbidden`` has the wrong place even if nobody asked for it.  Raises PeerError duplicate_extension,
+    misplaced_extension or unsupported_extension.
     """
     if not extensions:
         return {}
     found = unique(extensions)
     for number in found:
         if number not in allowed:
-            if number in KNOWN and number in offered:
+            if number in forbidden or (number in KNOWN and number in offered):
                 raise PeerError("misplaced_extension", "another message", extension_name(number))
             raise PeerError("unsupported_extension", "what was asked", extension_name(number))
         if number not in offered:

@@ -56,39 +56,40 @@ class Client(Endpoint):
         self._tickets = 0
         self.keys13: both13.Keys | None = None
         self.keys12: master.Keys | None = None
+        self._plain_alerts = False  # a server's are protected from its ServerHello on
+        self._contexts: set[bytes] = set()
         if config.record_size_limit is not None:
             self._limit_in = config.record_size_limit
+            self._limit_agreed = False  # whether the server knows of limits at all
         self._start(session)
 
     # ------------------------------------------------------------ the first flight
 
     def _start(self, session: Session | None) -> None:
         config = self.config
-        suites = config.suites_13 + config.suites_12
-        if self.server_name and not self.server_name.isascii():
-            raise UsageError(f"{self.server_name!r} is not ASCII: give the name in its xn-- form")
-        if not suites or (config.min_version == TLS13 and not config.suites_13):
-            raise UsageError("no cipher suite is left for the versions asked for")
+        suites = offer.usable(config, self.server_name)
         new = bool(config.suites_13)
         psk = old = None
         fits = session is not None and (session.external or session.server_name == self.server_name)
         if session is not None and fits and session.fresh(self.now) and len(session.ticket) <= offer.LONGEST_TICKET:
-            if session.version == TLS13 and new and session.suite in config.suites_13:
+            if session.version == TLS13 and suite_hash(session.suite) in {
+                suite_hash(code) for code in config.suites_13
+            }:
                 psk = session
-            elif (session.version == TLS12 and session.suite in config.suites_12 and not new) or (
-                session.version == TLS12 and session.suite in config.suites_12
-            ):
+            elif session.version == TLS12 and session.suite in config.suites_12:
                 old = session
-        private, public = offer.key_shares(config, config.groups[: config.shares] if new else (), self.entropy)
+        private, public = offer.key_shares(config.share_groups, self.entropy)
         session_id = self.entropy(32) if new and config.middlebox_compatibility else b""
         if old is not None:
             session_id = old.session_id or session_id or self.entropy(32)
-        early = bool(psk and config.early_data and psk.max_early_data)
+        early = bool(psk and config.early_data and psk.max_early_data and psk.suite in config.suites_13)
+        if psk is not None and psk.alpn is not None and psk.alpn not in config.alpn:
+            early = False  # its protocol would be another
         first = Offer(
             self.entropy(32),
             session_id,
             suites,
-            config.groups,
+            config.groups_offered,
             private,
             public,
             self.entropy(5) if config.grease else b"",
@@ -127,6 +128,14 @@ class Client(Endpoint):
         self._early_left -= len(data)
         if data:
             self.seal(APPLICATION_DATA, data)
+
+    def agree_limit(self, answered: bool) -> None:
+        """The server answered record_size_limit, or does not know it: then ours binds it to nothing (RFC 8449 4)."""
+        if not answered:
+            self._limit_in = 1 << 14
+        elif self._limit_passed:
+            raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(self._limit_passed))
+        self._limit_agreed = True
 
     def compatible_ccs(self) -> None:
         """The ChangeCipherSpec that looks like TLS 1.2, once (RFC 8446 D.4)."""
@@ -206,6 +215,9 @@ class WaitServerHello:
             raise PeerError("version_not_offered", "TLS 1.3, as its HelloRetryRequest said", "TLS 1.2")
         if end.config.suites_13 and hello.random[24:] in SENTINELS:
             raise PeerError("downgrade", "no sentinel", hello.random[24:31].decode())
+        if made.early:  # RFC 8446 D.3; such a server reads nothing but what is in clear
+            end.write_keys(None)
+            raise PeerError("no_common_version", "TLS 1.3, which early data is for", "TLS 1.2")
         if end._ccs_early:
             raise PeerError("bad_change_cipher_spec", "a ServerHello first", "one before it")
         end.version = TLS12
@@ -232,7 +244,7 @@ class WaitServerHello:
                 raise PeerError("group_not_offered", "one that was offered", f"0x{group:04x}")
             if group in private:
                 raise PeerError("useless_retry", "a group without a share", f"0x{group:04x}")
-            private, public = offer.key_shares(config, (group,), end.entropy)
+            private, public = offer.key_shares((group,), end.entropy)
             single = True
         elif not cookie:
             raise PeerError("useless_retry", "a group or a cookie", "neither")
@@ -264,8 +276,10 @@ def selected(config: ClientConfig, hello: ServerHello) -> int:
             raise PeerError("duplicate_extension", "each once", "supported_versions")
         if len(found[0]) != 2:
             raise PeerError("decode_error", "a version", found[0].hex())
-        if found[0] != b"\3\4" or legacy != TLS12:
-            raise PeerError("version_not_offered", "0x0304 under 0x0303", f"0x{found[0].hex()} under 0x{legacy:04x}")
+        if found[0] != b"\3\4":
+            raise PeerError("version_not_offered", "0x0304", f"0x{found[0].hex()}")
+        if legacy != TLS12:
+            raise PeerError("bad_legacy_version", "0x0303", f"0x{legacy:04x}")
         return TLS13
     if hello.is_hello_retry_request and config.suites_13:
         raise PeerError("missing_extension", "supported_versions", "a HelloRetryRequest without")

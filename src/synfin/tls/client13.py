@@ -110,7 +110,12 @@ class WaitEncryptedExtensions:
         message: EncryptedExtensions = end.parse(raw)
         progress = self.progress
         offer = progress.offer
-        found = checks.answers(message.extensions, offer.extensions, checks.PLACES_13["encrypted_extensions"])
+        early = any(number == checks.EARLY_DATA for number, _ in message.extensions or ())
+        if offer.early and progress.psk and not early:  # refused: what the server reads from now on
+            _write_handshake_keys(end, progress.schedule)
+        found = checks.answers(
+            message.extensions, offer.extensions, checks.PLACES_13["encrypted_extensions"], checks.FORBIDDEN_13
+        )
         facts = progress.facts
         alpn = None
         for number, body in found.items():
@@ -120,13 +125,11 @@ class WaitEncryptedExtensions:
                 end._limit_out = checks.record_limit(body, "encrypted_extensions", True)
             else:
                 checks.decode(number, body, "encrypted_extensions")
-        early = checks.EARLY_DATA in found
         if early:
             session = offer.session
             if not progress.psk or session is None or session.suite != facts.suite or alpn != session.alpn:
                 raise PeerError("illegal_parameter", "early data in its own session only", "early_data")
-        elif offer.early and progress.psk:
-            _write_handshake_keys(end, progress.schedule)
+        end.agree_limit(checks.RECORD_LIMIT in found)
         end.transcript.add(raw)
         if alpn is not None or early:
             facts = changed(facts, alpn=alpn, early_data=early)

@@ -85,6 +85,7 @@ class Endpoint(Records):
         self._deadline = deadline
         self._events: deque[Event] = deque()
         self._warnings = self._updates = 0
+        self._update_asked = False  # a KeyUpdate that asks for one waits for its answer
         self.early_exporter: tuple[str, bytes] | None = None  # hash, early_exporter_master_secret
         self._half_alert = b""  # TLS 1.2 may cut alerts
         #: Octets of a message that no limit forbids, unless it is one of the short ones.

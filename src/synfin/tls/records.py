@@ -35,6 +35,9 @@ class Records:
         self._turned = False  # the reading keys changed with this message
         self._empty = 0
         self._limit_in = MAX_PLAIN
+        self._limit_agreed = True  # the limit we told holds from the peer's answer on (RFC 8449 4)
+        self._limit_passed = 0  # content of a record before that, where it was longer
+        self._plain_alerts = True  # TLS 1.3: an alert in clear may come though records should be protected
         self._ccs_allowed = False  # TLS 1.3 compatibility mode: between the hello and Finished
         self._ccs_early = False  # one came in compatibility mode's way
         self._ccs_expected: Callable[[], None] | None = None  # TLS 1.2: what ChangeCipherSpec does
@@ -77,7 +80,7 @@ class Records:
             self.seal(HANDSHAKE, flight)
 
     def seal(self, kind: int, content: Buffer) -> None:
-        """Content of any length out, in as many records as it takes, under the keys that hold; queued messages first."""
+        """Content of any length out, in as many records as it takes, under the keys that hold; what is queued first."""
         if self._flight:
             self.flush()
         sealer = self._sealer
@@ -198,7 +201,7 @@ class Records:
     def _header(self, kind: int, version: int, length: int, view: memoryview, pos: int) -> None:
         """Refuse what no record of any version may look like; TLS 1.3 ignores newer versions (RFC 8446 5.1, D.5)."""
         major = version >> 8
-        if major > 3 and (self.version == TLS13 or (self._new and not self.version and kind == HANDSHAKE)):
+        if major > 3 and (self.version == TLS13 or (self._new and not self.version)):
             major = 3
         elif self.version == TLS12 and version != TLS12:
             raise PeerError("bad_record_version", "0x0303", f"0x{version:04x}")
@@ -252,6 +255,9 @@ class Records:
         if size > self._limit_in:
             if size > MAX_PLAIN:
                 raise PeerError("plaintext_overflow", "at most 16384 octets", str(size))
+            if not self._limit_agreed:
+                self._limit_passed = size
+                return
             raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(size))
 
     def _clear(self, kind: int, content: bytes) -> None:
@@ -259,7 +265,7 @@ class Records:
         if kind == CCS:
             self._change_cipher_spec(content)
             return
-        if self._opener is not None and (kind != ALERT or self._opened_any):
+        if self._opener is not None and (kind != ALERT or self._opened_any or not self._plain_alerts):
             raise PeerError("unprotected_record", "protected records", CONTENT_TYPES.get(kind, str(kind)))
         if kind == HANDSHAKE:
             self._handshake(content)
