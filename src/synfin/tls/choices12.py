@@ -42,9 +42,9 @@ def choose(end: Server, hello: Hello) -> Chosen:
     schemes = hello.codes(checks.SCHEMES)
     listed = hello.codes(checks.GROUPS) if checks.GROUPS in hello.bodies else None
     credentials = candidates(end, hello)
-    if checks.POINT_FORMATS in hello.bodies and 0 not in hello.codes(checks.POINT_FORMATS):  # RFC 8422 5.1.2
-        if listed is None or not groups.ELLIPTIC.isdisjoint(listed):
-            raise PeerError("illegal_parameter", "uncompressed points", hello.bodies[checks.POINT_FORMATS].hex())
+    compressed = checks.POINT_FORMATS in hello.bodies and 0 not in hello.codes(checks.POINT_FORMATS)
+    if compressed and (listed is None or not groups.ELLIPTIC.isdisjoint(listed)):  # RFC 8422 5.1.2
+        raise PeerError("illegal_parameter", "uncompressed points", hello.bodies[checks.POINT_FORMATS].hex())
     shared = [code for code in end.config.suites_12 if code in offered]
     missing, finite = "no_common_cipher", False
     for code in shared:

@@ -1,19 +1,17 @@
 """The TLS 1.2 client after ServerHello: one frozen dataclass per state (RFC 5246 7.3, RFC 5077 3.1, RFC 8422 2).
 
-ServerKeyExchange must be signed by the certificate's key with a scheme we offered; finite-field groups must have at
-least 2048 bits.  Renegotiation is refused; a server that cannot say it does so safely is refused too (RFC 5746 4.1).
+ServerKeyExchange must be signed by the certificate's key with a scheme we offered (``exchange12``).  Renegotiation is
+refused; a server that cannot say it does so safely is refused too (RFC 5746 4.1).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
-
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
-from synfin.tls import checks, groups, signing
+from synfin.tls import checks, exchange12, signing
 from synfin.tls.config import TLS12, Credential
 from synfin.tls.core import State
 from synfin.tls.credentials import Wanted, pick
@@ -178,7 +176,7 @@ def _verified(end: Client, progress: Progress, chain: tuple[bytes, ...], stapled
     end.config.verify(Presented(chain, end.server_name, "server", end.now, stapled))
     if progress.kex == "RSA":
         facts = changed(progress.facts, peer_chain=chain, stapled=stapled)
-        return WaitDone(changed(progress, facts=facts), b"", None, None)
+        return WaitDone(changed(progress, facts=facts), None, None)
     return WaitKeyExchange(progress, chain, stapled)
 
 
@@ -219,42 +217,17 @@ class WaitKeyExchange:
         """ServerKeyExchange, signed (RFC 8422 5.4, RFC 5246 7.4.3)."""
         progress = self.progress
         parsed: ServerKeyExchange = end.parse(raw, progress.kex)
-        if parsed.rest and parsed.curve_type == 3:
-            raise PeerError("trailing_bytes", "the end", f"{len(parsed.rest)} octets")
-        public = parsed.public or b""
-        if (parsed.curve_type in (None, 3) and not public) or not all(parsed.parameters):
-            raise PeerError("decode_error", "a public value", "none")
-        group: int | None = None
-        if progress.kex.startswith("ECDHE"):
-            if parsed.curve_type != 3:
-                raise PeerError("illegal_parameter", "a named curve", f"curve type {parsed.curve_type}")
-            group = parsed.group or 0
-            if group not in progress.offer.groups or group not in groups.ELLIPTIC:
-                raise PeerError("group_not_offered", "one that was offered", f"0x{group:04x}")
-            size = 4 + len(public)
-        else:
-            if parsed.rest:
-                raise PeerError("trailing_bytes", "the end", f"{len(parsed.rest)} octets")
-            size = 6 + sum(map(len, parsed.parameters)) + len(public)
-        if parsed.scheme is None or parsed.signature is None:
-            raise PeerError("decode_error", "a signature", "none")
+        offered = exchange12.read_parameters(progress.kex, parsed, progress.offer.groups)
         offer = progress.offer
-        signed = offer.random + progress.server_random + raw[4 : 4 + size]
-        key = signing.peer_key(self.chain[0])
-        signing.verify(key, parsed.scheme, parsed.signature, signed, version=TLS12, offered=end.config.schemes)
-        if group is None:
-            p, g = (int.from_bytes(value, "big") for value in parsed.parameters)
-            own, premaster = groups.respond_custom(p, g, public)
-            exchange = len(own).to_bytes(2, "big") + own
-            group = groups.named_field(p, g)
-        else:
-            own, premaster = groups.respond(group, public, end.entropy)
-            exchange = bytes([len(own)]) + own
+        signed = offer.random + progress.server_random + raw[4 : 4 + offered.size]
+        key, ours = signing.peer_key(self.chain[0]), end.config.schemes
+        signing.verify(key, parsed.scheme or 0, parsed.signature or b"", signed, version=TLS12, offered=ours)
+        answer = exchange12.answer(parsed, offered.group, end.entropy)
         end.transcript.add(raw)
         facts = changed(
-            progress.facts, group=group, signature=parsed.scheme, peer_chain=self.chain, stapled=self.stapled
+            progress.facts, group=answer.group, signature=parsed.scheme, peer_chain=self.chain, stapled=self.stapled
         )
-        return WaitDone(changed(progress, facts=facts), exchange, premaster, None)
+        return WaitDone(changed(progress, facts=facts), answer, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,8 +235,7 @@ class WaitDone:
     """CertificateRequest may come, then ServerHelloDone."""
 
     progress: Progress
-    exchange: bytes
-    premaster: bytes | None
+    answer: exchange12.Answer | None = field(repr=False)
     request: CertificateRequest | None
 
     @property
@@ -283,18 +255,16 @@ class WaitDone:
             raise PeerError("decode_error", "nothing inside", f"{len(raw) - 4} octets")
         end.transcript.add(raw)
         progress, offer = self.progress, self.progress.offer
-        exchange, premaster = self.exchange, self.premaster
-        if premaster is None:
-            exchange, premaster = _rsa(end, progress.facts.peer_chain[0])
+        answer = self.answer or exchange12.sealed(end, progress.facts.peer_chain[0])
         chosen: tuple[Credential, int] | None = None
         if self.request is not None:
             chosen = _credential(end, self.request)
             end.say_raw(certificate(chosen[0].chain if chosen else ()))
-        end.say_raw(message(16, exchange))
+        end.say_raw(message(16, answer.body))
         facts = progress.facts
         session_hash = end.transcript.digest() if facts.extended_master_secret else b""
         keys = derive(
-            facts.suite, premaster, offer.random, progress.server_random, session_hash, facts.encrypt_then_mac
+            facts.suite, answer.premaster, offer.random, progress.server_random, session_hash, facts.encrypt_then_mac
         )
         end.keys12 = keys
         end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
@@ -305,21 +275,6 @@ class WaitDone:
         end.transcript.forget()
         say_finished(end, keys)
         return _await_finished(end, progress, keys)
-
-
-def _rsa(end: Client, leaf: bytes) -> tuple[bytes, bytes]:
-    """The classic PreMasterSecret, encrypted to the server's key (RFC 5246 7.4.7.1)."""
-    premaster = b"\3\3" + end.entropy(46)
-    public = signing.peer_key(leaf).public
-    if not isinstance(public, rsa.RSAPublicKey):
-        raise PeerError("certificate_wrong_key_type", "rsa", "another")
-    try:
-        sealed = end.seal_premaster(public, premaster)
-    except ValueError:  # too few bits for it, or more than anyone computes with
-        raise PeerError(
-            "certificate_wrong_key_type", "a key for a PreMasterSecret", f"{public.key_size} bits"
-        ) from None
-    return len(sealed).to_bytes(2, "big") + sealed, premaster
 
 
 def _credential(end: Client, request: CertificateRequest) -> tuple[Credential, int] | None:

@@ -171,7 +171,7 @@ def agree_12(group: int, private: Any, share: bytes) -> bytes:
 
 def _check_range(y: int, p: int) -> None:
     if not 1 < y < p - 1:
-        raise PeerError("dh_value_out_of_range", "1 < Y < p-1", "a trivial value" if y < 2 else "a value of p-1 or more")
+        raise PeerError("dh_value_out_of_range", "1 < Y < p-1", "less" if y < 2 else "more")
 
 
 def respond_custom(p: int, g: int, share: bytes) -> tuple[bytes, bytes]:

@@ -1,8 +1,7 @@
 """The TLS 1.2 server after version choice: one frozen dataclass per state (RFC 5246 7.3, RFC 5077 3.1, RFC 8422 2).
 
-Suites are tried in our order; each needs a certificate whose key fits, a scheme and a group the client listed.  Static
-RSA, where it was asked for, never tells whether a premaster secret was well formed (RFC 5246 7.4.7.1): the decryption
-rejects implicitly, and a wrong version or length is replaced by chance.
+Suites are tried in our order (``choices12``); each needs a certificate whose key fits, a scheme and a group the client
+listed.  Key exchange is in ``exchange12``.  Renegotiation is refused.
 """
 
 from __future__ import annotations
@@ -10,11 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cryptography.hazmat.primitives.asymmetric import padding
-
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
-from synfin.tls import checks, groups, signing
+from synfin.tls import checks, exchange12, signing
 from synfin.tls.choices12 import Chosen, asked_fragment, choose, common_answers, known_session
 from synfin.tls.config import TLS12
 from synfin.tls.core import State
@@ -130,12 +127,7 @@ def _key_exchange(end: Server, hello: Hello, chosen: Chosen, random: bytes) -> A
     """ServerKeyExchange; our private key, which for static RSA is the certificate's."""
     if chosen.suite.kex == "RSA":
         return chosen.credential.key
-    private, public = groups.generate(chosen.group, end.entropy)
-    if chosen.suite.kex.startswith("ECDHE"):
-        parameters = b"\3" + chosen.group.to_bytes(2, "big") + bytes([len(public)]) + public
-    else:
-        prime = groups.prime_octets(chosen.group)
-        parameters = b"".join([len(x).to_bytes(2, "big") + x for x in (prime, b"\2", public)])
+    private, parameters = exchange12.server_parameters(chosen.suite.kex, chosen.group, end.entropy)
     signature = signing.sign(chosen.credential.key, chosen.scheme, hello.message.random + random + parameters)
     end.say_raw(
         message(
@@ -255,12 +247,10 @@ class WaitKeyExchange:
         """ClientKeyExchange (RFC 5246 7.4.7, RFC 8422 5.7)."""
         progress = self.progress
         parsed: ClientKeyExchange = end.parse(raw, progress.kex)
-        if progress.kex == "RSA" and parsed.prefix:
-            premaster = _rsa_premaster(end, progress, self.private, parsed.exchange)
-        elif not parsed.exchange:
-            raise PeerError("decode_error", "a public value", "none")
+        if progress.kex == "RSA":
+            premaster = exchange12.opened(self.private, parsed, progress.offered_version, end.entropy)
         else:
-            premaster = groups.agree_12(progress.facts.group or 0, self.private, parsed.exchange)
+            premaster = exchange12.agreed(self.private, progress.facts.group or 0, parsed)
         end.transcript.add(raw)
         facts = progress.facts
         session_hash = end.transcript.digest() if facts.extended_master_secret else b""
@@ -278,16 +268,6 @@ class WaitKeyExchange:
             return WaitVerify(progress, keys)
         end.transcript.forget()
         return _await_finished(end, progress, keys)
-
-
-def _rsa_premaster(end: Server, progress: Progress, private: Any, sealed: bytes) -> bytes:
-    """The first way of RFC 5246 7.4.7.1: a wrong version spoils the secret as wrong octets would."""
-    opened = chance = bytes(end.entropy(48))
-    try:
-        opened = private.decrypt(sealed, padding.PKCS1v15())
-    except ValueError:  # as long as no ciphertext of this key is, or not below its modulus
-        opened = chance
-    return progress.offered_version.to_bytes(2, "big") + (opened if len(opened) == 48 else chance)[2:]
 
 
 @dataclass(frozen=True, slots=True)
