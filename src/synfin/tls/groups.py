@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import dh, ec, mlkem, x448, x25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
 from synfin.errors import PeerError
 from synfin.tls.ffdhe import PRIMES
@@ -38,6 +38,13 @@ _CURVES: dict[int, tuple[ec.EllipticCurve, int, int]] = {
         66,
         int("1" + "f" * 65 + "a51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409", 16),
     ),
+}
+
+#: What stands around a scalar in an ECPrivateKey (RFC 5915 3): read in less time than a key of the number is derived.
+_SEC1 = {
+    SECP256R1: (bytes.fromhex("303102010104 20"), bytes.fromhex("a00a06082a8648ce3d030107")),
+    SECP384R1: (bytes.fromhex("303e02010104 30"), bytes.fromhex("a00706052b81040022")),
+    SECP521R1: (bytes.fromhex("305002010104 42"), bytes.fromhex("a00706052b81040023")),
 }
 
 #: Every group this engine can use.
@@ -67,7 +74,8 @@ def generate(group: int, entropy: Entropy) -> tuple[Any, bytes]:
     if group in _CURVES:
         curve, size, order = _CURVES[group]
         scalar = int.from_bytes(entropy(size + 8), "big") % (order - 1) + 1
-        private = ec.derive_private_key(scalar, curve)
+        head, tail = _SEC1[group]
+        private: Any = load_der_private_key(head + scalar.to_bytes(size, "big") + tail, None)
         return private, private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
     if group == X25519MLKEM768:
         decapsulator = mlkem.MLKEM768PrivateKey.from_seed_bytes(entropy(64))
