@@ -1,7 +1,8 @@
 """Protection by a cipher and a MAC, SSL 3.0 to TLS 1.2: block ciphers in CBC, RC4, and NULL (RFC 5246 6.2.3).
 
-CBC padding and MAC are checked without telling which of them failed, but Python cannot promise constant time
-(RFC 5246 6.2.3.2, "Lucky Thirteen"): an endpoint should prefer AEAD or encrypt-then-MAC, where the MAC comes first.
+CBC padding and MAC are checked without telling which of them failed, and as many octets are hashed whatever the padding
+says (RFC 5246 6.2.3.2, "Lucky Thirteen"); but Python cannot promise constant time: an endpoint should prefer AEAD or
+encrypt-then-MAC, where the MAC comes first.
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class Mac:
         head = sequence.to_bytes(8, "big") + bytes([content_type]) + len(content).to_bytes(2, "big")
         inner = hashlib.new(self._name, self._key + b"\x36" * pad + head + content).digest()
         return hashlib.new(self._name, self._key + b"\x5c" * pad + inner).digest()
+
+    def spend(self, octets: bytes) -> None:
+        """Take the time that so many octets more would have taken."""
+        hashlib.new(self._name, octets).digest()
 
 
 class Stream(Protection):
@@ -125,11 +130,14 @@ class Cbc(Protection):
                 raise BadRecord("padding is wrong under a right MAC")
             content = clear[:-pad]
         else:
-            cut = len(clear) - (pad if good else 1) - mac_length
-            if cut < 0:
+            most = len(clear) - 1 - mac_length  # octets of content where there is no padding but its length
+            if most < 0:
                 raise BadRecord("MAC does not verify")
+            good = good and pad - 1 <= most
+            cut = most + 1 - pad if good else most
             content = clear[:cut]
             mac = self._mac(self.sequence, content_type, version, content)
+            self._mac.spend(clear[cut:most])
             if not (compare_digest(clear[cut : cut + mac_length], mac) and good):
                 raise BadRecord("MAC does not verify")
         self.sequence += 1

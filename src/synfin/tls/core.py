@@ -198,7 +198,7 @@ class Endpoint(Records):
         self._events.append(_tuple(Data, (content, False)))
 
     def _application(self, content: bytes) -> None:
-        if self._partial:
+        if self._partial and self.version == TLS13:  # TLS 1.2 lets data come between (RFC 5246 6.2.1)
             raise PeerError("unexpected_message", "the rest of a message", "application data")
         if self.facts is None and not self._early:
             raise PeerError("unexpected_message", "a handshake", "application data")

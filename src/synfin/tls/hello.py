@@ -144,4 +144,4 @@ def limit_records(end: Server, hello: Hello) -> None:
     if checks.RECORD_LIMIT in found:
         end._limit_out = checks.record_limit(found[checks.RECORD_LIMIT], "client_hello", hello.version == TLS13)
     elif checks.FRAGMENT in found:
-        end._limit_out = end._limit_in = checks.fragment_length(found[checks.FRAGMENT], "client_hello")
+        end._limit_out = end._limit_in = end._fragment = checks.fragment_length(found[checks.FRAGMENT], "client_hello")

@@ -35,6 +35,7 @@ class Records:
         self._turned = False  # the reading keys changed with this message
         self._empty = 0
         self._limit_in = MAX_PLAIN
+        self._fragment = 0  # max_fragment_length, which holds for records in clear too; 0: none
         self._limit_agreed = True  # the limit we told holds from the peer's answer on (RFC 8449 4)
         self._limit_passed = 0  # content of a record before that, where it was longer
         self._plain_alerts = True  # TLS 1.3: an alert in clear may come though records should be protected
@@ -218,6 +219,8 @@ class Records:
         most = MAX_PLAIN + ((256 if self.version == TLS13 else 2048) if protected or self._skip_early else 0)
         if length > most:
             raise PeerError("record_overflow", f"at most {most} octets", str(length))
+        if self._fragment and length > self._fragment + (_EXPANSION if protected else 0):
+            raise PeerError("record_size_limit_exceeded", f"at most {self._fragment} octets", str(length))
 
     def _protected(self, opener: Protection, kind: int, version: int, fragment: memoryview) -> None:
         if kind == CCS and self.version != TLS13:
@@ -298,4 +301,6 @@ class Records:
             raise PeerError("too_many_empty_records", f"at most {self.limits.empty_records} in a row", "more")
 
 
+#: The most that protection adds in TLS 1.2: IV, MAC and padding (RFC 6066 4 has records beyond it refused unopened).
+_EXPANSION = 16 + 48 + 256
 _METHODS = frozenset({b"GET", b"POST", b"HEAD", b"PUT", b"OPTIO", b"CONNE", b"DELET", b"PATCH", b"TRACE", b"PRI"})
