@@ -25,6 +25,7 @@ from synfin.tls import (
 from tests.tls.ends import (
     NAME,
     NOW,
+    alert_of,
     client,
     client_config,
     credential,
@@ -84,11 +85,25 @@ def test_tls12_with_diffie_hellman(suite: int, group: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"])
-def test_ml_dsa_when_asked_for(kind: str) -> None:
-    schemes = (0x0904, 0x0905, 0x0906)
-    one, _ = both({"schemes": schemes, "verify": accept_any_certificate}, {"schemes": schemes}, kind)
+def test_ml_dsa_where_nothing_else_is_to_be_had(kind: str) -> None:
+    schemes = {"ml-dsa-44": 0x0904, "ml-dsa-65": 0x0905, "ml-dsa-87": 0x0906}
+    one, _ = both({"verify": accept_any_certificate}, {}, kind)
     assert one.facts is not None
-    assert one.facts.signature in schemes
+    assert one.facts.signature == schemes[kind]
+    mixed, _ = both({"verify": accept_any_certificate}, {}, "rsa2048", kind)
+    assert mixed.facts is not None and mixed.facts.signature == 0x0804
+
+
+@pytest.mark.parametrize("kind", ["ml-dsa-44", "ml-dsa-65", "ml-dsa-87"])
+def test_ml_dsa_is_not_of_tls_12(kind: str) -> None:
+    """draft-ietf-tls-mldsa: its schemes belong to TLS 1.3; a TLS 1.2 server that has nothing else refuses."""
+    old = client_config(max_version=0x0303)
+    assert not {0x0904, 0x0905, 0x0906}.intersection(old.schemes_offered)
+    one, two = client(old), server(server_config(kind))
+    pump(one, two)
+    assert alert_of(two) == 40
+    with pytest.raises(UsageError):
+        Client(client_config(max_version=0x0303, schemes=(0x0905,)), NAME, now=NOW, entropy=bytes)
 
 
 @pytest.mark.parametrize("version", [0x0303, 0x0304])

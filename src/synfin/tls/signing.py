@@ -58,7 +58,7 @@ SCHEMES: dict[int, Scheme] = {
     0x0601: Scheme("rsa", "", (padding.PKCS1v15(), _512), False, True),
 }
 
-#: What is offered by default, best first.  ML-DSA is on request: its chains do not fit every path yet.
+#: What is offered by default, best first; ML-DSA, with the longest chains, last.
 DEFAULT = (
     0x0403,
     0x0503,
@@ -74,6 +74,9 @@ DEFAULT = (
     0x0401,
     0x0501,
     0x0601,
+    0x0905,
+    0x0904,
+    0x0906,
 )
 
 _KINDS: tuple[tuple[Any, str], ...] = (
