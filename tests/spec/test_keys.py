@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import x25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,14 +93,56 @@ def test_exporters_depend_on_label_and_context() -> None:
 # ---------------------------------------------------------------- SSL 3.0 to TLS 1.2
 
 
-def test_tls12_prf_published_value() -> None:
-    """The P_SHA256 test vector that was posted to the TLS working group's list and is used by most stacks."""
-    secret = bytes.fromhex("9bbe436ba940f017b17652849a71db35")
-    seed = bytes.fromhex("a0ba9f936cda311827a6f796ffd5198c")
-    output = keys.prf(keys.TLS12, H, secret, b"test label", seed, 100)
-    assert output.hex() == (
-        "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a6b301791e90d35c9c9a46b4e14baf9af0fa0"
-        "22f7077def17abfd3797c0564bab4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e5a5110fff70187347b66"
+#: Hash, secret, seed and output of the vectors that were posted to the TLS working group's list; most stacks use them.
+PUBLISHED = [
+    (
+        "sha256",
+        "9bbe436ba940f017b17652849a71db35",
+        "a0ba9f936cda311827a6f796ffd5198c",
+        "e3f229ba727be17b8d122620557cd453c2aab21d07c3d495329b52d4e61edb5a6b301791e90d35c9c9a46b4e14baf9af0fa022f7077def"
+        "17abfd3797c0564bab4fbc91666e9def9b97fce34f796789baa48082d122ee42c5a72e5a5110fff70187347b66",
+    ),
+    (
+        "sha384",
+        "b80b733d6ceefcdc71566ea48e5567df",
+        "cd665cf6a8447dd6ff8b27555edb7465",
+        "7b0c18e9ced410ed1804f2cfa34a336a1c14dffb4900bb5fd7942107e81c83cde9ca0faa60be9fe34f82b1233c9146a0e534cb400fed27"
+        "00884f9dc236f80edd8bfa961144c9e8d792eca722a7b32fc3d416d473ebc2c5fd4abfdad05d9184259b5bf8cd4d90fa0d31e2dec479e4"
+        "f1a26066f2eea9a69236a3e52655c9e9aee691c8f3a26854308d5eaa3be85e0990703d73e56f",
+    ),
+    (
+        "sha512",
+        "b0323523c1853599584d88568bbb05eb",
+        "d4640e12e4bcdbfb437f03e6ae418ee5",
+        "1261f588c798c5c201ff036e7a9cb5edcd7fe3f94c669a122a4638d7d508b283042df6789875c7147e906d868bc75c45e20eb40c1cf4a1"
+        "713b27371f68432592f7dc8ea8ef223e12ea8507841311bf68653d0cfc4056d811f025c45ddfa6e6fec702f054b409d6f28dd0a3233e49"
+        "8da41a3e75c5630eedbe22fe254e33a1b0e9f6b9826675bec7d01a845658dc9c397545401d40b9f46c7a400ee1b8f81ca0a60d1a397a10"
+        "28bff5d2ef5066126842fb8da4197632bdb54ff6633f86bbc836e640d4d898",
+    ),
+]
+
+
+@pytest.mark.parametrize(("digest", "secret", "seed", "output"), PUBLISHED, ids=[row[0] for row in PUBLISHED])
+def test_tls12_prf_published_values(digest: str, secret: str, seed: str, output: str) -> None:
+    made = keys.prf(keys.TLS12, digest, bytes.fromhex(secret), b"test label", bytes.fromhex(seed), len(output) // 2)
+    assert made.hex() == output
+
+
+def test_tls12_master_secret_published_values() -> None:
+    """NIST's first vector with SHA-256, and the connection whose octets are explained on tls12.xargs.org."""
+    premaster = "f8938ecc9edebc5030c0c6a441e213cd24e6f770a50dda07876f8d55da062bcadb386b411fd4fe4313a604fce6c17fbc"
+    client = "36c129d01a3200894b9179faac589d9835d58775f9b5ea3587cb8fd0364cae8c"
+    server = "f6c9575ed7ddd73e1f7d16eca115415812a43c2b747daaaae043abfb50053fce"
+    master = keys.master_secret(keys.TLS12, H, *map(bytes.fromhex, (premaster, client, server)))
+    assert master.hex() == (
+        "202c88c00f84a17a20027079604787461176455539e705be730890602c289a5001e34eeb3a043e5d52a65e66125188bf"
+    )
+    ours = x25519.X25519PrivateKey.from_private_bytes(bytes(range(0x20, 0x40)))
+    theirs = x25519.X25519PrivateKey.from_private_bytes(bytes(range(0x90, 0xB0)))
+    shared = ours.exchange(theirs.public_key())
+    master = keys.master_secret(keys.TLS12, H, shared, bytes(range(0x20)), bytes(range(0x70, 0x90)))
+    assert master.hex() == (
+        "916abf9da55973e13614ae0a3f5d3f37b023ba129aee02cc9134338127cd7049781c8e19fc1eb2a7387ac06ae237344c"
     )
 
 
