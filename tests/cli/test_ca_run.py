@@ -199,6 +199,13 @@ def test_the_doctor_says_what_curl_trusts(
     assert "trial" not in capsys.readouterr().out
 
 
+def test_the_doctor_does_not_judge_what_it_does_not_know(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ca", "doctor", "true", "--ca", str(store.folder)]) == 1
+    assert "nobody can say whether true trusts Trial Root" in capsys.readouterr().out
+    assert main(["ca", "doctor", "true", "--ca", str(store.folder), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["trusts"] is None
+
+
 def test_the_doctor_reads_folders_with_hashed_names(store: Store, tmp_path: Path) -> None:
     look = Look("openssl", store.certificate(), CLEAN, tmp_path)
     (tmp_path / "root.pem").write_bytes(mint.pem(store.certificate()))

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
+import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -114,6 +117,37 @@ def test_client_certificates_serve_clients_only() -> None:
     assert check_chain((client.der,), name=None, when_ns=NOW_NS, purpose="client", roots=roots).problems == ()
     assert check_chain((client.der,), name=None, when_ns=NOW_NS, roots=roots).has("wrong_usage")
     assert ("email", "ann@example.com") in client.facts.san_other
+
+
+@pytest.mark.parametrize(
+    ("permitted", "free"),
+    [
+        (("example.com",), {"a.example.com"}),
+        (("10.0.0.0/8",), {"10.1.2.3"}),
+        (("2001:db8::/32",), {"2001:db8::1"}),
+        (("example.com", "10.0.0.0/8"), {"a.example.com", "10.1.2.3"}),
+        ((), {"a.example.com", "10.1.2.3", "2001:db8::1"}),
+    ],
+    ids=["host", "IPv4", "IPv6", "both", "none"],
+)
+def test_what_is_not_permitted_is_excluded_for_every_judge(
+    permitted: tuple[str, ...], free: set[str], tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    root = mint.self_signed(mint.root_order("R", now, permitted=permitted), keys.make_key("p256"))
+    (tmp_path / "root").write_bytes(root.pem)
+    for name in ("a.example.com", "10.1.2.3", "2001:db8::1"):
+        leaf = mint.signed(mint.leaf_order((name,), now), keys.make_key("p256"), root)
+        (tmp_path / "leaf").write_bytes(leaf.pem)
+        verdict = check_chain((leaf.der,), name=name, when_ns=int(now.timestamp() * 1e9), roots=RootSet([root.der]))
+        assert verdict.has("name_constraints", None) == (name not in free)
+        for command in (
+            ["openssl", "verify", "-CAfile", "root", "leaf"],
+            ["certtool", "--verify", "--infile", "leaf", "--load-ca-certificate", "root"],
+        ):
+            if shutil.which(command[0]):
+                code = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False).returncode
+                assert (code == 0) == (name in free), (command[0], name)
 
 
 def test_name_constraints_hold_names_and_networks() -> None:

@@ -193,6 +193,14 @@ def test_several_at_once_lose_nothing(store: Store) -> None:
     assert len(list((store.folder / "issued").iterdir())) == 20
 
 
+def test_what_cannot_be_written_down_is_not_issued(store: Store) -> None:
+    with (store.folder / "web" / "ledger.jsonl").open("a") as ledger:
+        ledger.write("{\n")
+    with pytest.raises(UsageError, match="line 1 cannot be read"):
+        store.issue(mint.leaf_order(("a.example",), NOW), NOW, by="web")
+    assert not list((store.folder / "issued").iterdir())
+
+
 def test_a_key_that_is_not_its_own_is_told(store: Store) -> None:
     (store.folder / "web" / "key.pem").write_bytes((store.folder / "root" / "key.pem").read_bytes())
     with pytest.raises(UsageError, match="not the key of the certificate"):

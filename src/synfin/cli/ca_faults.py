@@ -49,7 +49,7 @@ def faults(
             return
         lines = []
         for one in FAULTS.values():
-            lines.append(f"{paint('title', one.name)}: {one.violation or paint('dim', 'clients carry on')}")
+            lines.append(f"{paint('title', one.name)}: {one.violation or paint('dim', 'most clients carry on')}")
             lines.append(f"  {one.why}")
         terminal.write_lines([*lines, "", f"{len(FAULTS)} faults; synfin ca faults --make NAME DIR makes one"])
         return
@@ -62,12 +62,12 @@ def faults(
         if json:
             ca_common.write_json({**_row(FAULTS[name]), "folder": str(place)})
         elif make == "all":
-            terminal.write_lines([f"{place}: {FAULTS[name].violation or 'clients carry on'}"])
+            terminal.write_lines([f"{place}: {FAULTS[name].violation or 'most clients carry on'}"])
     if not json and make != "all":
         fault = FAULTS[make]
         asked = f" --name {shown.name}" if shown.name else " --client"
         lines = [fault.why, ca_words.line("files", f"chain.pem, key.pem, root.pem in {folder}", paint)]
-        lines.append(ca_words.line("must cause", fault.violation or "nothing: clients carry on", paint))
+        lines.append(ca_words.line("must cause", fault.violation or "nothing: most clients carry on", paint))
         if shown.name:
             lines.append(ca_words.line("ask for", shown.name, paint))
         extra = [f" --{kind} {folder}/{file}" for kind, file in _extra(shown)]

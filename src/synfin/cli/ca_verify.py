@@ -46,6 +46,8 @@ _SHORT = {
 }
 
 
+#: What a trusted root that was not sent can have against what is below it.
+_OF_ROOTS = frozenset({"path_length", "name_constraints"})
 _SOURCES = {"ocsp": "OCSP response", "crl": "CRL", "": "the certificate itself"}
 
 
@@ -245,8 +247,10 @@ def _said(name: str, index: int | None, asked: Asked, data: dict[str, str | int]
     sentence = _SHORT.get(name, sentence)
     gone, ahead = ("before then", "after then") if asked.at else ("ago", "from now")
     sentence = sentence.replace("before it was sent", gone).replace("after it was sent", ahead)
-    sentence = sentence.replace("{who} ", "", 1) if index is not None and sentence.startswith("{who} ") else sentence
-    return Wrong(name, severity, 0 if index is None else index, sentence.format_map(data))
+    root = index is None and name in _OF_ROOTS
+    if sentence.startswith("{who} ") and (root or index is not None):
+        sentence = sentence.removeprefix("{who} ")
+    return Wrong(name, severity, -1 if root else index or 0, sentence.format_map(data))
 
 
 # ---------------------------------------------------------------- told

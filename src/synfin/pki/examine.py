@@ -105,9 +105,7 @@ def beyond(presented: Presented, now: datetime) -> list[str]:
     if anchor and anchor.not_after is not None and anchor.not_after < nanoseconds(now):
         found.append("expired_root")
     if presented.stapled is not None or presented.crls:
-        issuer = _issuer(leaf, presented, roots)
-        if issuer is not None:
-            found += _revocation(presented, issuer.der, now)
+        found += _revocation(presented, roots, now)
     return found
 
 
@@ -116,16 +114,26 @@ def _same_serial(one: CertificateFacts, other: CertificateFacts) -> bool:
     return one.der != other.der and (one.serial, one.issuer_der) == (other.serial, other.issuer_der)
 
 
-def _issuer(leaf: CertificateFacts, presented: Presented, roots: RootSet) -> CertificateFacts | None:
+def _issuer(certificate: CertificateFacts, presented: Presented, roots: RootSet) -> CertificateFacts | None:
     sent = (certificate_facts(der) for der in presented.chain[1:])
-    return next((c for c in sent if c.subject_der == leaf.issuer_der and leaf.signed_by(c)), roots.issuer(leaf))
+    issued = (c for c in sent if c.subject_der == certificate.issuer_der and certificate.signed_by(c))
+    return next(issued, roots.issuer(certificate))
 
 
-def _revocation(presented: Presented, issuer: bytes, now: datetime) -> list[str]:
-    found = revocation.status(presented.chain[0], issuer, now, stapled=presented.stapled, crls=presented.crls)
-    if found.standing is revocation.Standing.REVOKED:
-        return ["revoked"]
-    return ["bad_staple"] if presented.stapled is not None and found.source == "ocsp" and found.why else []
+def _revocation(presented: Presented, roots: RootSet, now: datetime) -> list[str]:
+    """Revocation of the leaf by staple or CRL, and of those above it by CRL."""
+    wrong = []
+    for place, der in enumerate(presented.chain[:MAX_CHAIN]):
+        issuer = _issuer(certificate_facts(der), presented, roots)
+        if issuer is None:
+            continue
+        stapled = presented.stapled if place == 0 else None
+        found = revocation.status(der, issuer.der, now, stapled=stapled, crls=presented.crls)
+        if found.standing is revocation.Standing.REVOKED:
+            wrong.append("revoked")
+        elif stapled is not None and found.source == "ocsp" and found.why:
+            wrong.append("bad_staple")
+    return wrong
 
 
 def violation_of(problem: str) -> str:

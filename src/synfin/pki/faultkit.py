@@ -47,7 +47,11 @@ class Bench:
 
     def root_of(self, kind: str, number: int = 0, common: str = "Fault Root") -> Credential:
         """Another root with a key of ``kind``."""
-        return self_signed(root_order(common, self.now - 400 * DAY), self.key(kind, number))
+        return self_signed(self.root_order(common), self.key(kind, number))
+
+    def root_order(self, common: str = "Fault Root") -> Order:
+        """An order for a sound root, 400 days old, to be changed."""
+        return root_order(common, self.now - 400 * DAY)
 
     def middle_order(self, *, path_length: int | None = 0, common: str = "Fault Intermediate") -> Order:
         """An order for a sound intermediate, 30 days old, to be changed."""
@@ -105,7 +109,7 @@ class Fault:
 
     @property
     def violation(self) -> str:
-        """The violation of ``spec.violations`` it causes; "" where clients carry on and only a lint complains."""
+        """The violation of ``spec.violations`` it causes; "" where most clients carry on and only a lint complains."""
         return violation_of(self.problem)
 
 

@@ -105,8 +105,8 @@ def ml_dsa_only(bench: Bench) -> Presented:
 # ---------------------------------------------------------------- revocation
 
 
-def _revoked(bench: Bench, leaf: Credential) -> Revoked:
-    return Revoked(leaf.facts.serial, bench.now - DAY, "keyCompromise")
+def _revoked(bench: Bench, one: Credential) -> Revoked:
+    return Revoked(one.facts.serial, bench.now - DAY, "keyCompromise")
 
 
 @fault(_HERE, "revoked", 0)
@@ -125,11 +125,28 @@ def revoked_by_crl(bench: Bench) -> Presented:
     return replace(bench.presented(leaf), crls=(make_crl(bench.middle, [_revoked(bench, leaf)], 1, bench.now),))
 
 
+@fault(_HERE, "revoked", 23)
+def revoked_intermediate(bench: Bench) -> Presented:
+    """The intermediate was revoked yesterday; the root's CRL says so, and the leaf itself was not revoked."""
+    lists = (
+        make_crl(bench.middle, [], 1, bench.now),
+        make_crl(bench.root, [_revoked(bench, bench.middle)], 1, bench.now),
+    )
+    return replace(bench.presented(), crls=lists)
+
+
 @fault(_HERE, "bad_staple", 0)
 def old_staple(bench: Bench) -> Presented:
     """The stapled OCSP response ran out: the server did not fetch a new one."""
     leaf = bench.leaf()
     return replace(bench.presented(leaf), stapled=staple(leaf.der, bench.middle, bench.now - 3 * DAY))
+
+
+@fault(_HERE, "bad_staple", 0)
+def staple_from_the_future(bench: Bench) -> Presented:
+    """The stapled OCSP response is good from tomorrow on: the responder's clock is wrong."""
+    leaf = bench.leaf()
+    return replace(bench.presented(leaf), stapled=staple(leaf.der, bench.middle, bench.now + DAY))
 
 
 @fault(_HERE, "bad_staple", 0)

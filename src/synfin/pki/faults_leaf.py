@@ -174,8 +174,18 @@ def key_usage_for_cas_only(bench: Bench) -> Presented:
 @fault(FAULTS, "unknown_critical_extension", 34)
 def unknown_critical_extension(bench: Bench) -> Presented:
     """The leaf has a critical extension nobody knows: everybody must refuse it (RFC 5280 4.2)."""
-    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.32473.7"), b"\x05\x00")
-    return bench.presented(bench.leaf(replace(bench.order(), extra=((unknown, True),))))
+    return bench.presented(bench.leaf(replace(bench.order(), extra=(_unknown_extension(),))))
+
+
+def _unknown_extension() -> tuple[x509.ExtensionType, bool]:
+    """Critical, under the enterprise number for examples (RFC 5612)."""
+    return x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.32473.7"), b"\x05\x00"), True
+
+
+@fault(FAULTS, "unknown_critical_extension", 34)
+def unknown_critical_extension_above(bench: Bench) -> Presented:
+    """It is the intermediate that has a critical extension nobody knows."""
+    return bench.under(replace(bench.middle_order(), extra=(_unknown_extension(),)))
 
 
 @fault(FAULTS, "must_staple", 0)

@@ -158,6 +158,17 @@ def impostor_root(bench: Bench) -> Presented:
     return bench.presented(*_strange(bench, "Fault Root")[:2])
 
 
+@fault(FAULTS, "unknown_issuer", 20)
+def circle(bench: Bench) -> Presented:
+    """Two CAs issued each other, and no root either of them: who follows the issuers must not run in circles."""
+    one, other = bench.key(number=1), bench.key(number=3)
+    first = bench.middle_order(path_length=None, common="Fault First")
+    second = bench.middle_order(path_length=None, common="Fault Second")
+    lower = signed(first, one, self_signed(second, other))
+    upper = signed(second, other, self_signed(first, one))
+    return bench.presented(bench.leaf(issuer=lower), lower, upper)
+
+
 # ---------------------------------------------------------------- what issuers may do
 
 
@@ -193,10 +204,30 @@ def path_length(bench: Bench) -> Presented:
     return bench.presented(bench.leaf(issuer=lower), lower, upper)
 
 
+@fault(FAULTS, "path_length", 25)
+def root_allows_no_intermediate(bench: Bench) -> Presented:
+    """The trusted root allows no CA below itself, and there is one; the root was not sent (RFC 5937)."""
+    return _below_root(bench, path_length=0)
+
+
+def _below_root(bench: Bench, *, path_length: int | None = None, permitted: tuple[str, ...] = ()) -> Presented:
+    """A sound chain below a trusted root of its own, which may not do everything."""
+    order = replace(bench.root_order(), path_length=path_length, permitted=permitted)
+    root = self_signed(order, bench.key())
+    middle = signed(bench.middle_order(), bench.key(number=1), root)
+    return bench.presented(bench.leaf(issuer=middle), middle, roots=(root,))
+
+
 @fault(FAULTS, "name_constraints", 47)
 def outside_permitted_names(bench: Bench) -> Presented:
     """The intermediate may issue for example.org only (RFC 5280 4.2.1.10)."""
     return bench.under(replace(bench.middle_order(), permitted=("example.org",)))
+
+
+@fault(FAULTS, "name_constraints", 47)
+def outside_permitted_names_of_the_root(bench: Bench) -> Presented:
+    """The trusted root may sign for example.org only; it was not sent, so only who knows it can tell (RFC 5937)."""
+    return _below_root(bench, permitted=("example.org",))
 
 
 @fault(FAULTS, "name_constraints", 48)

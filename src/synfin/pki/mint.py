@@ -5,7 +5,8 @@ catalogue of faults needs orders that no CA should fill.  The functions that mak
 which usages, which extensions are critical, which lives.
 
 Names are given as people write them.  An address becomes an iPAddress, a name with umlauts its A-labels (RFC 5890), a
-wildcard stays a wildcard; the common name repeats the first name that fits into 64 characters, and clients ignore it.
+wildcard stays a wildcard; the common name repeats the first host name that fits into 64 characters, and clients ignore
+it.  An address never stands there: OpenSSL and GnuTLS would hold it against the name constraints of hosts.
 Validity starts an hour early so that a client whose clock is slow can already use the certificate.
 """
 
@@ -44,8 +45,8 @@ UNREADABLE = (
     x509.UnsupportedGeneralNameType,
 )
 
-#: Trees that hold all names of their kind.
-EVERY_NAME, EVERY_ADDRESS = ("",), ("0.0.0.0/0", "::/0")
+#: Name constraints of all hosts and of all addresses.
+WHOLE = HOSTS, ADDRESSES_4, ADDRESSES_6 = "", "0.0.0.0/0", "::/0"
 
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
@@ -164,15 +165,17 @@ def bounds(permitted: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[tuple
     """Name constraints that hold for hosts and addresses alike, as they stand in a certificate.
 
     A constraint speaks of names of its own kind only (RFC 5280 4.2.1.10): a CA permitted for domains alone could still
-    sign for every address, and the other way round.  The kind nobody mentions is therefore excluded as a whole, as the
-    baseline requirements of browsers want it (7.1.5).  UsageError for what is neither domain nor network.
+    sign for every address, and the other way round.  Kinds of which nothing is permitted are therefore excluded as a
+    whole, as the baseline requirements of browsers want it (7.1.5).  UsageError for what is neither domain nor network.
     """
     permitted, excluded = tuple(map(_tree, permitted)), tuple(map(_tree, excluded))
-    if permitted and not any("/" in tree for tree in permitted):
-        excluded += EVERY_ADDRESS
-    elif permitted and all("/" in tree for tree in permitted):
-        excluded += EVERY_NAME
-    return permitted, excluded
+    kinds = set(map(_whole, permitted))
+    return permitted, (*excluded, *(whole for whole in WHOLE if kinds and whole not in kinds))
+
+
+def _whole(tree: str) -> str:
+    """The tree of all names of this one's kind."""
+    return HOSTS if "/" not in tree else ADDRESSES_6 if ":" in tree else ADDRESSES_4
 
 
 def _tree(text: str) -> str:
@@ -192,7 +195,7 @@ def leaf_order(
     names = tuple(map(plain_name, names))
     if not names:
         raise UsageError("a server certificate needs a name or an address")
-    common = next((name for name in names if len(name) <= 64), "")
+    common = next((name for name in names if len(name) <= 64 and not address(name)), "")
     return Order(
         common,
         now - SLACK,

@@ -71,7 +71,10 @@ PROBLEMS: dict[str, tuple[Severity, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong: which certificate (``index`` as sent, None for the chain), and what a sentence needs."""
+    """One thing wrong: which certificate, and what a sentence about it needs.
+
+    ``index`` is its place as sent, None for the chain as a whole or for a trusted root above it.
+    """
 
     name: str
     index: int | None
@@ -151,6 +154,8 @@ def check_chain(
     check.order()
     for place, index in enumerate(check.path):
         check.certificate(place, index)
+    if anchor is not None:
+        check.anchor(anchor)
     check.leaf(name, stapled)
     return check.verdict(trusted, anchor.subject_text if anchor else "")
 
@@ -285,6 +290,12 @@ class _Check:
         if place:
             self._issuer(place, index, facts)
 
+    def anchor(self, root: CertificateFacts) -> None:
+        """What a trusted root that was not sent allows below itself (RFC 5937), as all web clients hold it."""
+        top = self.all[self.path[-1]]
+        if (root.spki, root.subject_der) != (top.spki, top.subject_der):
+            self._below(root, len(self.path), None, f"the trusted root {root.label}")
+
     def _usage(self, place: int, index: int, facts: CertificateFacts) -> None:
         """Extended key usage binds issuers too, as all web clients read it (RFC 5280 4.2.1.12 leaves it open)."""
         needed = oids.SERVER_AUTH if self.purpose == "server" else oids.CLIENT_AUTH
@@ -297,21 +308,24 @@ class _Check:
             self.add("wrong_usage", index, usages=", ".join(facts.key_usage) or "nothing", purpose=purpose)
 
     def _issuer(self, place: int, index: int, facts: CertificateFacts) -> None:
-        below = [self.all[i] for i in self.path[:place]]
         if facts.is_ca is not True and not (facts.version < 3 and facts.self_issued):
             self.add("not_a_ca", index)
         elif facts.key_usage is not None and "keyCertSign" not in facts.key_usage:
             self.add("no_cert_sign", index)
-        if facts.path_length is not None:
+        self._below(facts, place, index)
+
+    def _below(self, issuer: CertificateFacts, place: int, index: int | None, who: str = "") -> None:
+        """Path length and name constraints of ``issuer``, over the certificates below ``place`` (RFC 5280 6.1.4)."""
+        below = [self.all[i] for i in self.path[:place]]
+        named = {"who": who} if who else {}
+        if issuer.path_length is not None:
             found = sum(not c.self_issued for c in below[1:])
-            if found > facts.path_length:
-                self.add("path_length", index, allowed=facts.path_length, found=found)
-        if facts.permitted or facts.excluded:
-            for lower in below:
-                forbidden = outside(lower, facts.permitted, facts.excluded)
-                if forbidden:
-                    self.add("name_constraints", index, name=printable(forbidden))
-                    break
+            if found > issuer.path_length:
+                self.add("path_length", index, allowed=issuer.path_length, found=found, **named)
+        if issuer.permitted or issuer.excluded:
+            forbidden = next(filter(None, (outside(c, issuer.permitted, issuer.excluded) for c in below)), "")
+            if forbidden:
+                self.add("name_constraints", index, name=printable(forbidden), **named)
 
     def leaf(self, name: str | None, stapled: bool | None) -> None:
         """Checks for the leaf alone."""

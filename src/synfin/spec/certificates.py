@@ -116,7 +116,7 @@ class CertificateFacts:
         """The shortest name that tells people which certificate this is; "" where it could not be read that far."""
         if not self.subject_der:
             return ""
-        short = self.cn or (self.san_dns[0] if self.san_dns else "")
+        short = self.cn or next(iter((*(self.san_dns or ()), *(self.san_ip or ()))), "")
         return printable(short) or self.subject_text or f"serial {self.serial_hex}"
 
     @property
