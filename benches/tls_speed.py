@@ -5,8 +5,8 @@
 Handshakes: an ECDSA P-256 chain of leaf and root, verified with the name by both, one group (X25519 in TLS 1.3, P-256
 in 1.2) and AES-128-GCM on both sides.  The engine remembers that a chain was good (see ``tls.verify``), so a cell with
 that memory emptied for each handshake stands beside it.  tlslite-ng, where it is installed, verifies no chain and gives
-no ticket.  Bulk: records of 16 KiB, sealed by one end and opened by the other, one, seven (what the streams hand over at
-once) or sixteen a write; and the AEAD calls of ``cryptography`` alone, which is the engine's limit.  Ratios above 1 say
+no ticket.  Bulk: records of 16 KiB, sealed by one end and opened by the other, one, seven (as the streams do) or
+sixteen a write; and the AEAD calls of ``cryptography`` alone, which is the engine's limit.  Ratios above 1 say
 that the engine is faster.
 """
 
