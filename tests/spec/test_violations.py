@@ -15,7 +15,7 @@ ROWS = [row for rows in AREAS.values() for row in rows]
 
 #: RFCs that may stand in the table: TLS and its extensions, X.509, TCP, HTTP.
 KNOWN_RFCS = {5246, 5280, 5746, 6066, 6520, 7301, 7323, 7366, 7507, 7627, 7633, 7919}
-KNOWN_RFCS |= {8446, 8449, 8879, 9110, 9112, 9113, 9293, 9525}
+KNOWN_RFCS |= {8446, 8449, 8879, 9110, 9112, 9113, 9293, 9525, 9846}
 
 
 def test_names_are_unique() -> None:

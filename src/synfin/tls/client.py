@@ -125,6 +125,8 @@ class Client(Endpoint):
         """0-RTT data: it can be replayed by anyone who saw it (RFC 8446 8).  UsageError beyond ``early_room``."""
         if len(data) > self._early_left:
             raise UsageError(f"{self._early_left} octets of early data may be sent now")
+        if self._sealer is not None and self._sealer.sequence >= self.limits.records_per_key:
+            raise UsageError("the keys of early data have protected as many records as they may (RFC 8446 5.5)")
         self._early_left -= len(data)
         if data:
             self.seal(APPLICATION_DATA, data)
@@ -195,7 +197,7 @@ class WaitServerHello:
         made = self.offer
         if len(hello.session_id) > 32:
             raise PeerError("decode_error", "a session id of at most 32 octets", str(len(hello.session_id)))
-        version = selected(end.config, hello)
+        version = selected(end.config, hello, self.retry is not None)
         if hello.compression_method:
             raise PeerError("compression_chosen", "0", str(hello.compression_method))
         if hello.cipher_suite not in made.suites:
@@ -211,8 +213,6 @@ class WaitServerHello:
                 return self._again(end, hello, raw)
             end.version = TLS13
             return client13.server_hello(end, made, hello, raw, self.retry)
-        if self.retry is not None:
-            raise PeerError("version_not_offered", "TLS 1.3, as its HelloRetryRequest said", "TLS 1.2")
         if end.config.suites_13 and hello.random[24:] in SENTINELS:
             raise PeerError("downgrade", "no sentinel", hello.random[24:31].decode())
         if made.early:  # RFC 8446 D.3; such a server reads nothing but what is in clear
@@ -263,8 +263,8 @@ class WaitServerHello:
         return WaitServerHello(again, hello)
 
 
-def selected(config: ClientConfig, hello: ServerHello) -> int:
-    """The version a ServerHello chose (RFC 8446 4.2.1).  PeerError when it is not one of ours, or not said right."""
+def selected(config: ClientConfig, hello: ServerHello, retried: bool) -> int:
+    """The version a ServerHello chose (RFC 8446 4.1.4, 4.2.1).  PeerError when it is not ours, or not said right."""
     legacy = hello.legacy_version
     found = [body for number, body in hello.extensions or () if number == checks.VERSIONS]
     if legacy <= 0x0300:
@@ -283,6 +283,8 @@ def selected(config: ClientConfig, hello: ServerHello) -> int:
         return TLS13
     if hello.is_hello_retry_request and config.suites_13:
         raise PeerError("missing_extension", "supported_versions", "a HelloRetryRequest without")
+    if retried:
+        raise PeerError("version_not_offered", "TLS 1.3, as its HelloRetryRequest said", f"0x{legacy:04x}")
     if legacy != TLS12 or not config.suites_12:
         raise PeerError("no_common_version", "a version of ours", f"0x{legacy:04x}")
     return TLS12

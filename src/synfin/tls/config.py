@@ -130,8 +130,10 @@ class _Common:
         _check(self.suites, self.groups, self.schemes, (self.min_version, self.max_version))
         if not all(isinstance(name, bytes) and 0 < len(name) < 256 for name in self.alpn):
             raise ValueError("names of application protocols are 1 to 255 octets")
-        if not {1, 2, 3}.issuperset(self.certificate_compression):
-            raise ValueError("certificate_compression is of 1 (zlib), 2 (brotli) and 3 (zstd)")
+        if sum(len(name) + 1 for name in self.alpn) > 0x7FFF:
+            raise ValueError("names of application protocols are 32,767 octets together")
+        if sorted(set(self.certificate_compression) & {1, 2, 3}) != sorted(self.certificate_compression):
+            raise ValueError("certificate_compression is of 1 (zlib), 2 (brotli) and 3 (zstd), each once")
         if self.record_size_limit is not None and not 64 <= self.record_size_limit <= 1 << 14:
             raise ValueError("record_size_limit is 64 to 16384 octets")
 
@@ -162,6 +164,7 @@ class ClientConfig(_Common):
     send_name: bool = True  # server_name in the hello; the certificate is held against the name in any case
     early_data: bool = False
     grease: bool = True
+    pad_hello: bool = False  # a hello of 256 to 511 octets to 512, which some old servers hang on (RFC 7685)
     ask_staple: bool = True
     post_handshake_auth: bool = False
 
@@ -216,7 +219,7 @@ class ServerConfig(_Common):
     client_authorities: tuple[bytes, ...] = ()  # DER names told to clients
     strict_sni: bool = False
     ticket_keys: TicketKeys | None = None
-    tickets: int = 2
+    tickets: int = 2  # for each full handshake; one for a resumed one
     ticket_lifetime: int = 7200
     session_cache: SessionCache | None = None
     max_early_data: int = 0  # 0: early data is refused

@@ -154,6 +154,11 @@ class Endpoint(Records):
         return self.facts is not None and not self._mute
 
     @property
+    def record_limits(self) -> tuple[int, int]:
+        """Octets of content that a record holds at most: out, and in (RFC 8449)."""
+        return self._limit_out, self._limit_in
+
+    @property
     def closed(self) -> bool:
         """Whether nothing will come in any more."""
         return self._deaf

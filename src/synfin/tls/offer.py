@@ -161,7 +161,7 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
         number = grease(seed, 0)
         add(number, b"")
         more.append(number)
-        listed, versions = (grease(seed, 1), *listed), (grease(seed, 2), *versions)
+        listed, versions = (grease(seed, 1), *listed) if listed else (), (grease(seed, 2), *versions)
         suites = (grease(seed, 4), *suites)
     parts.append(fixed.first)
     if listed:
@@ -190,10 +190,17 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
         add(number, b"\0")
         more.append(number)
     tail = 0
+    key = b""
     if offer.session is not None:
-        body, tail = _psk(offer.session, now)
-        add(checks.PSK, body)
+        key, tail = _psk(offer.session, now)
         more.append(checks.PSK)
+    if config.pad_hello:
+        size = 45 + len(offer.session_id) + 2 * len(suites) + sum(map(len, parts)) + (4 + len(key) if key else 0)
+        if 0xFF < size < 0x200:
+            add(checks.PADDING, bytes(max(1, 0x200 - size - 4)))
+            more.append(checks.PADDING)
+    if key:
+        add(checks.PSK, key)
     block = b"".join(parts)
     if len(block) > 0xFFFF:
         raise UsageError("the ClientHello would be too long: offer fewer application protocols")

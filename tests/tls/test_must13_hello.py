@@ -1,0 +1,434 @@
+"""The ClientHello in every configuration, read by a reader of its own and held to RFC 8446 4.1.2 and 4.2.
+
+The reader here knows nothing of ``synfin.wire``.  What a server sees of a hello is all that it sees of a client, so
+each row of the requirements that speaks of a hello is checked in each configuration, the second hello included.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from synfin.errors import UsageError
+from synfin.tls import Client, ReplayGuard, Session, Ticket
+from tests.tls.bad_server import NEW, OLD, RETRY, Edit, ends, hello
+from tests.tls.ends import NAME, NOW, client, client_config, credential, events, of, pump, server, server_config
+from tests.tls.ends import ticket_keys as keys
+
+GREASE = frozenset(0x0A0A + 0x1010 * index for index in range(16))
+SHARES = {0x11EC: 1216, 29: 32, 23: 65, 24: 97, 25: 133, 30: 56, 256: 256, 257: 384}
+#: Extensions that only TLS 1.3 has a use for, and only TLS 1.2.
+ONLY_13, ONLY_12 = {27, 41, 42, 43, 44, 45, 49, 51}, {11, 22, 23, 35, 0xFF01}
+
+
+class Octets:
+    """Reads what must be there, and nothing else."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, size: int) -> bytes:
+        assert self.at + size <= len(self.data), "cut short"
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def number(self, size: int) -> int:
+        return int.from_bytes(self.take(size), "big")
+
+    def vector(self, prefix: int) -> Octets:
+        return Octets(self.take(self.number(prefix)))
+
+    def rest(self) -> Iterator[Octets]:
+        while self.at < len(self.data):
+            yield self
+
+    def numbers(self, size: int = 2) -> list[int]:
+        return [one.number(size) for one in self.rest()]
+
+
+def listed(body: bytes, prefix: int = 2, size: int = 2) -> list[int]:
+    """The numbers of a body that is one vector."""
+    octets = Octets(body)
+    found = octets.vector(prefix).numbers(size)
+    assert octets.at == len(body), "octets after the vector"
+    return found
+
+
+@dataclass
+class Hello:
+    """A ClientHello as it stands in its records."""
+
+    records: list[tuple[int, int, int]]
+    random: bytes
+    session_id: bytes
+    suites: list[int]
+    extensions: list[tuple[int, bytes]]
+
+    def body(self, number: int) -> bytes:
+        return dict(self.extensions)[number]
+
+    def has(self, number: int) -> bool:
+        return number in dict(self.extensions)
+
+    @property
+    def groups(self) -> list[int]:
+        return [group for group in listed(self.body(10)) if group not in GREASE] if self.has(10) else []
+
+    @property
+    def shares(self) -> list[tuple[int, bytes]]:
+        octets = Octets(self.body(51))
+        found = [(one.number(2), one.vector(2).data) for one in octets.vector(2).rest()]
+        assert octets.at == len(octets.data)
+        return found
+
+
+def read(output: bytes) -> Hello:
+    """The hello that ``output`` starts with; records after it are left."""
+    octets, message, records = Octets(bytes(output)), b"", []
+    while len(message) < 4 or len(message) < 4 + int.from_bytes(message[1:4], "big"):
+        kind, version, part = octets.number(1), octets.number(2), octets.vector(2).data
+        records.append((kind, version, len(part)))
+        message += part
+    inner = Octets(message)
+    assert inner.number(1) == 1
+    inner = inner.vector(3)
+    assert 4 + len(inner.data) == len(message)  # the record ends with the message
+    assert inner.number(2) == 0x0303
+    random, session_id = inner.take(32), inner.vector(1).data
+    suites = inner.vector(2).numbers()
+    assert inner.vector(1).data == b"\0"
+    extensions = [(one.number(2), one.vector(2).data) for one in inner.vector(2).rest()]
+    assert inner.at == len(inner.data)
+    return Hello(records, random, session_id, suites, extensions)
+
+
+class Shown(Client):
+    """A client that shows its offer."""
+
+    @property
+    def made(self) -> Any:
+        return self.state.offer  # type: ignore[union-attr]
+
+
+def checked(one: Shown, output: bytes, second: bool = False) -> Hello:
+    """Read, and hold to every rule that needs no knowledge of what came before."""
+    config, found = one.config, read(output)
+    new, old = bool(config.suites_13), bool(config.suites_12)
+    assert {record[:2] for record in found.records} == {(22, 0x0303 if second else 0x0301)}
+    assert all(0 < record[2] <= 1 << 14 for record in found.records)
+    numbers = [number for number, _ in found.extensions]
+    assert len(set(numbers)) == len(numbers)
+    plain = [number for number in numbers if number not in GREASE]
+    assert len(numbers) - len(plain) == (2 if config.grease else 0)
+    assert not ONLY_13.intersection(plain) if not new else not ONLY_12.intersection(plain) or old
+    assert 41 not in numbers or numbers[-1] == 41
+    suites = [code for code in found.suites if code not in GREASE]
+    assert len(set(found.suites)) == len(found.suites)
+    assert set(suites) <= set(config.suites)
+    assert len(found.suites) - len(suites) == bool(config.grease)
+    assert len(found.session_id) == (32 if new and config.middlebox_compatibility else 0) or one.made.old_session
+    assert len(set(found.groups)) == len(found.groups)
+    assert found.groups == [group for group in config.groups if group in found.groups]
+    schemes = listed(found.body(13))
+    assert schemes
+    assert len(set(schemes)) == len(schemes)
+    assert set(schemes) <= set(config.schemes)
+    if new:
+        versions = listed(found.body(43), 1)
+        assert [v for v in versions if v not in GREASE] == [NEW] + [OLD] * old
+        assert listed(found.body(45), 1, 1) == [1]
+        shares = [(group, share) for group, share in found.shares if group not in GREASE]
+        assert all(len(share) == SHARES[group] for group, share in shares)
+        named = [group for group, _ in shares]
+        assert named == [group for group in found.groups if group in named]
+        assert all(group in listed(found.body(10)) for group, _ in found.shares)
+        assert len({share for _, share in shares}) == len(shares)
+    if old:
+        elliptic = bool({23, 24, 25, 29, 30}.intersection(found.groups))
+        ecdhe = any(code >> 8 in (0xC0, 0xCC) and code not in (0xC09C, 0xCCAA) for code in suites)
+        assert found.has(11) == (elliptic and ecdhe)
+        assert found.body(0xFF01) == b"\0"
+        assert found.body(23) == b""
+    if found.has(0):
+        octets = Octets(Octets(found.body(0)).vector(2).data)
+        assert (octets.number(1), octets.vector(2).data.decode()) == (0, one.server_name)
+    if found.has(16):
+        assert [v.vector(1).data for v in Octets(Octets(found.body(16)).vector(2).data).rest()] == list(config.alpn)
+    if found.has(28):
+        assert 64 <= int.from_bytes(found.body(28), "big") <= (1 << 14) + new
+    for number in (49, 42, 22, 18):
+        assert not found.has(number) or found.body(number) == b""
+    assert found.has(44) <= second
+    assert not found.has(42) or found.has(41)
+    if found.has(41):
+        octets = Octets(found.body(41))
+        identities = [(one.vector(2).data, one.number(4)) for one in octets.vector(2).rest()]
+        binders = [one.vector(1).data for one in octets.vector(2).rest()]
+        assert octets.at == len(octets.data)
+        assert len(identities) == len(binders) == 1
+        assert identities[0][0]
+        assert len(binders[0]) in (32, 48)
+        assert any(binders[0])
+    return found
+
+
+def first(session: Session | None = None, name: str | None = NAME, **more: Any) -> Hello:
+    one = Shown(client_config(**more), name, now=NOW, entropy=os.urandom, session=session)
+    return checked(one, bytes(one.take_output(NOW)))
+
+
+SUITES_13, SUITES_12 = (0x1301, 0x1302, 0x1303, 0x1304), (0xC02B, 0xC030, 0xCCA9, 0x009E, 0x009C, 0xC009)
+GROUPS = (0x11EC, 29, 23, 24, 25, 30, 256, 257)
+CONFIGURATIONS: list[dict[str, Any]] = [
+    {},
+    *({"min_version": low, "max_version": high} for low, high in ((OLD, OLD), (OLD, NEW), (NEW, NEW))),
+    *({"suites": (code,)} for code in SUITES_13 + SUITES_12),
+    *({"suites": SUITES_12, "groups": (group,)} for group in GROUPS[1:]),
+    *({"groups": (group,)} for group in GROUPS),
+    *({"shares": many} for many in (0, 1, 3, 8, 99, (24,), (29, 25))),
+    *({"schemes": (code,)} for code in (0x0403, 0x0804, 0x0401, 0x0807, 0x0905)),
+    {"groups": GROUPS, "shares": 8},
+    {"alpn": (b"h2", b"http/1.1")},
+    {"alpn": tuple(b"%03d" % index * 80 for index in range(80))},
+    {"record_size_limit": 64},
+    {"record_size_limit": 1 << 14},
+    {"record_size_limit": 1 << 14, "max_version": OLD},
+    {"certificate_compression": ()},
+    {"certificate_compression": (1,)},
+    {"post_handshake_auth": True, "credentials": (credential(client=True),)},
+    {"ask_staple": False},
+    {"send_name": False},
+    {"middlebox_compatibility": False},
+]
+
+
+@pytest.mark.parametrize("index", range(len(CONFIGURATIONS)))
+@pytest.mark.parametrize("grease", [True, False])
+def test_first_hello(index: int, grease: bool) -> None:
+    more = CONFIGURATIONS[index]
+    for _ in range(3 if grease else 1):  # GREASE is chance
+        found = first(**{"grease": grease, **more})
+    assert found.has(0) == more.get("send_name", True)
+    assert found.has(16) == ("alpn" in more)
+    assert found.has(28) == ("record_size_limit" in more)
+    assert found.has(49) == ("post_handshake_auth" in more)
+    assert found.has(5) == found.has(18) == more.get("ask_staple", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("a.example", True), ("A.Example.", True), ("localhost", True), ("192.0.2.1", False), ("2001:db8::1", False)],
+)
+def test_names(name: str, said: bool) -> None:
+    """RFC 6066 3: no addresses, no dot at the end."""
+    assert first(name=name).has(0) == said
+
+
+@pytest.mark.parametrize("name", ["a b", "a\0b", "\x7f", "x" * 256, "b\u00fccher.example"])
+def test_names_that_no_hello_says(name: str) -> None:
+    with pytest.raises(UsageError):
+        client(name=name)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"groups": (29, 29)},
+        {"suites": (0x1301, 0x1301)},
+        {"schemes": (0x0403, 0x0403)},
+        {"certificate_compression": (1, 1)},
+        {"certificate_compression": (4,)},
+        {"alpn": (b"",)},
+        {"alpn": (b"x" * 256,)},
+        {"alpn": (b"x" * 255,) * 200},
+        {"shares": -1},
+        {"shares": (23,), "groups": (29,)},
+        {"shares": (23, 29), "groups": (29, 23)},
+        {"record_size_limit": 63},
+        {"record_size_limit": (1 << 14) + 1},
+    ],
+)
+def test_configurations_that_no_hello_says(more: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        client_config(**more)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"groups": ()},
+        {"schemes": ()},
+        {"suites": ()},
+        {"schemes": (0x0401,), "min_version": NEW},
+        {"schemes": (0x0904,), "max_version": OLD},
+        {"suites": (0xC02B,), "min_version": NEW},
+        {"suites": (0xC02B,), "groups": (256,), "max_version": OLD},
+    ],
+)
+def test_nothing_left_to_offer(more: dict[str, Any]) -> None:
+    with pytest.raises(UsageError):
+        client(client_config(**more))
+
+
+def session(**more: Any) -> Session:
+    given = {"alpn": (b"h2",), "ticket_keys": keys(), "max_early_data": 1 << 12, "replay_guard": ReplayGuard()}
+    one, two = client(client_config(alpn=(b"h2",))), server(server_config(**{**given, **more}))
+    pump(one, two)
+    found: Session = of(events(one), Ticket)[-1].session
+    return found
+
+
+def test_with_a_session() -> None:
+    found = first(session(), alpn=(b"h2",))
+    assert found.has(41)
+    assert not found.has(42)
+    found = first(session(), alpn=(b"h2",), early_data=True)
+    assert found.has(42)
+    old = session(max_version=OLD)
+    found = first(old, alpn=(b"h2",))
+    assert found.body(35) == old.ticket
+    assert not found.has(41)
+    found = first(Session.from_key(b"us", bytes(32)))
+    assert found.body(41)[:8] == b"\0\x08\0\2us\0\0"
+
+
+@pytest.mark.parametrize(
+    ("change", "offered", "early"),
+    [
+        ({}, True, True),
+        ({"alpn": (b"http/1.1",)}, True, False),  # 0-RTT is of its protocol (RFC 8446 4.2.10)
+        ({"suites": (0x1303,)}, True, False),  # and suite; a key goes with its hash (4.6.1)
+        ({"suites": (0x1302,)}, False, False),
+        ({"max_version": OLD}, False, False),
+        ({"early_data": False}, True, False),
+    ],
+)
+def test_when_a_session_is_offered(change: dict[str, Any], offered: bool, early: bool) -> None:
+    found = first(session(), **{"alpn": (b"h2",), "early_data": True, **change})
+    assert (found.has(41), found.has(42)) == (offered, early)
+
+
+def test_a_session_of_another_name_or_time_is_not_offered() -> None:
+    kept = session()
+    assert not first(kept, name="other.example").has(41)
+    for seconds in (-61, kept.lifetime, 8 * 86400):
+        one = Shown(client_config(), NAME, now=NOW + seconds, entropy=os.urandom, session=kept)
+        assert not checked(one, bytes(one.take_output(NOW))).has(41)
+
+
+@pytest.mark.parametrize("seconds", [-30, 0, 1.5, 7000])
+def test_the_age_of_a_ticket(seconds: float) -> None:
+    """RFC 8446 4.2.11.1: milliseconds since it came, and age_add, modulo 2^32."""
+    kept = session()
+    one = Shown(client_config(), NAME, now=kept.issued + seconds, entropy=os.urandom, session=kept)
+    body = checked(one, bytes(one.take_output(NOW))).body(41)
+    told = int.from_bytes(body[4 + len(kept.ticket) : 8 + len(kept.ticket)], "big")
+    age = (told - kept.age_add) % (1 << 32)
+    assert abs(age - max(0, seconds) * 1000) <= 1
+
+
+def retried(edit: Edit, *, kept: Session | None = None, **more: Any) -> tuple[Hello, Hello]:
+    """Both hellos around a HelloRetryRequest."""
+    one, bad = ends(NEW, {RETRY: edit}, server={"groups": (24,), "alpn": (b"h2",)}, client=more, session=kept)
+    two = Shown(one.config, NAME, now=NOW, entropy=os.urandom, session=kept)
+    sent = bytes(two.take_output(NOW))
+    bad.receive(sent[: 5 + int.from_bytes(sent[3:5], "big")], NOW)
+    before = checked(two, sent)
+    two.receive(bad.take_output(NOW), NOW)
+    output = bytes(two.take_output(NOW))
+    if output[0] == 20:  # compatibility mode
+        assert output[:6] == b"\x14\3\3\0\1\1"
+        output = output[6:]
+    return before, checked(two, output, second=True)
+
+
+@pytest.mark.parametrize("psk", [False, True])
+@pytest.mark.parametrize("cookie", [False, True])
+@pytest.mark.parametrize("group", [False, True])
+@pytest.mark.parametrize("grease", [False, True])
+def test_second_hello(psk: bool, cookie: bool, group: bool, grease: bool) -> None:
+    """RFC 8446 4.1.2: the same, but for shares, early data, cookie, and the age and binder of a key."""
+    if not cookie and not group:
+        return
+    changes: list[tuple[int, bytes | None]] = [(44, b"\0\5abcde")] * cookie + [(51, None)] * (not group)
+    kept = session() if psk else None
+    more: dict[str, Any] = {"alpn": (b"h2",), "grease": grease, "early_data": True}
+    before, then = retried(hello(*changes), kept=kept, **more)
+    assert (then.random, then.session_id, then.suites) == (before.random, before.session_id, before.suites)
+    assert before.has(42) == psk
+    left = [(number, b"" if number in (41, 51) else body) for number, body in before.extensions if number != 42]
+    kept_ones = [(number, b"" if number in (41, 51) else body) for number, body in then.extensions if number != 44]
+    assert kept_ones == left
+    assert then.has(44) == cookie
+    assert not cookie or then.body(44) == b"\0\5abcde"
+    if group:
+        assert [number for number, _ in then.shares] == [24]
+    else:
+        assert then.body(51) == before.body(51)
+    if psk:
+        ticket = len(kept.ticket) if kept else 0
+        assert then.body(41)[: 4 + ticket] == before.body(41)[: 4 + ticket]
+        assert then.body(41)[-32:] != before.body(41)[-32:]
+
+
+def test_second_hello_without_a_key_of_another_hash() -> None:
+    """RFC 8446 4.1.4: the key does not fit the suite that was chosen."""
+    before, then = retried(hello(cipher_suite=0x1302), kept=session(), alpn=(b"h2",))
+    assert before.has(41)
+    assert not then.has(41)
+
+
+def test_each_share_is_new() -> None:
+    """RFC 9846 4.3.8: not used again in another connection, nor for another group in this one."""
+    seen = [share for _ in range(3) for _, share in first(grease=False, groups=(29, 23), shares=2).shares]
+    assert len(set(seen)) == 6
+    assert len({first().random for _ in range(3)}) == 3
+    assert len({first().session_id for _ in range(3)}) == 3
+
+
+@pytest.mark.parametrize("size", [1, 300, 16_000, 20_000, 32_768])
+def test_long_hellos_take_several_records(size: int) -> None:
+    found = first(Session.from_key(b"x" * size, bytes(32)))
+    assert found.has(41)
+    assert (len(found.records) > 1) == (size > 15_000)
+
+
+def test_no_cookie_is_kept_for_another_connection() -> None:
+    """RFC 8446 4.2.2."""
+    retried(hello((44, b"\0\1x")))
+    assert not first().has(44)
+
+
+def test_early_data_follows_its_hello() -> None:
+    """With compatibility's ChangeCipherSpec between (RFC 8446 D.4), under keys of its own."""
+    one = Shown(client_config(alpn=(b"h2",), early_data=True), NAME, now=NOW, entropy=os.urandom, session=session())
+    assert one.early_room == 1 << 12
+    one.send_early(b"early")
+    sent = bytes(one.take_output(NOW))
+    found = checked(one, sent)
+    rest = sent[sum(size + 5 for _, _, size in found.records) :]
+    assert rest[:6] == b"\x14\3\3\0\1\1"
+    assert (rest[6], len(rest)) == (23, 6 + 5 + 5 + 1 + 16)
+    with pytest.raises(UsageError):
+        one.send_early(bytes(1 << 12))
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["", "key"])
+def test_padding(kept: bool) -> None:
+    """RFC 7685: zeros, and only where the length is one that servers hang on; a key stays last."""
+    lengths = set()
+    for size in range(1, 250, 3):
+        more: dict[str, Any] = {"alpn": (b"x" * size,), "groups": (29,), "suites": (0x1301,), "schemes": (0x0403,)}
+        given = Session.from_key(b"us", bytes(32)) if kept else None
+        plain, padded = (first(given, pad_hello=pad, grease=False, **more) for pad in (False, True))
+        before, after = (sum(record[2] for record in found.records) for found in (plain, padded))
+        inside = 0xFF < before < 0x200
+        assert padded.has(21) == inside
+        assert not inside or not any(padded.body(21))
+        assert after == before if not inside else after == max(0x200, before + 5)
+        lengths.add(inside)
+    assert lengths == {False, True}
