@@ -342,7 +342,8 @@ def test_damaged_records(role: str, version: int, state: str) -> None:
 
 
 RECORDS: list[tuple[str, bytes, str, int]] = [
-    ("not TLS", b"\x80\x2e\1\3\1", "not_tls", UNEXPECTED),
+    ("not TLS", b"\x80\x2e\4\3\1", "not_tls", UNEXPECTED),
+    ("SSL 2", b"\x80\x2e\1\0\2", "no_common_version", VERSION),
     ("plain HTTP", b"GET / HTTP/1.1\r\n", "plain_http_sent", UNEXPECTED),
     ("unknown content type", b"\x18\3\3\0\1x", "not_tls", UNEXPECTED),
     ("too long", b"\x16\3\1\x40\1", "record_overflow", OVERFLOW),

@@ -54,8 +54,9 @@ def key_update(end: Endpoint, raw: bytes) -> None:
     end._update_asked = False
     requested = bool(message.request_update)
     end.updated(requested)
-    if requested and not end._mute:
-        update_keys(end, False)
+    if requested and not end._mute and not (end._out and end._out[-1] is end._update_answer):
+        update_keys(end, False)  # one answer to all that came while we were silent
+        end._update_answer = end._out[-1]
 
 
 def update_keys(end: Endpoint, request: bool) -> None:

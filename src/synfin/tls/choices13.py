@@ -30,6 +30,7 @@ class Psk:
 
     index: int
     state: TicketState
+    external: bool = False
 
 
 def required(hello: Hello) -> None:
@@ -128,7 +129,7 @@ def resumed_session(end: Server, hello: Hello, name: str, truncated: bytes, retr
             digest = hashlib.new(name, truncated).digest()
         if not compare_digest(found.binders[index], binder(name, state.secret, digest, shared is not None)):
             raise PeerError("bad_psk_binder", "the hello's binder", "another")
-        return Psk(index, state)
+        return Psk(index, state, shared is not None)
     return None
 
 
@@ -141,7 +142,11 @@ def early_taken(end: Server, hello: Hello, psk: Psk | None, suite: int, retried:
     if retried or psk is None or psk.index or guard is None or not config.max_early_data:
         return False
     state = psk.state
-    if not state.max_early_data or state.suite != suite or state.alpn != (hello.alpn or b""):
+    if (
+        not 0 < state.max_early_data <= config.max_early_data
+        or state.suite != suite
+        or state.alpn != (hello.alpn or b"")
+    ):
         return False
     said = (found.identities[0].obfuscated_age - state.age_add) & 0xFFFFFFFF
     real = int(end.now * 1000) - state.issued

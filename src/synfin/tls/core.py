@@ -30,9 +30,11 @@ from synfin.wire.tls.quick import quick_message
 from synfin.wire.tls.registry import HANDSHAKES, handshake_name
 
 _tuple = tuple.__new__  # makes a Data without the call of its own constructor
-CLOSE_NOTIFY, USER_CANCELED, NO_RENEGOTIATION = 0, 90, 100
+CLOSE_NOTIFY, INTERNAL_ERROR, USER_CANCELED, NO_RENEGOTIATION = 0, 80, 90, 100
 CERTIFICATE_MESSAGES = frozenset({11, 22, 25})
-FINISHED = 20
+CLIENT_HELLO, FINISHED = 1, 20
+#: Messages of either end that are the last of their record (RFC 8446 5.1); ServerHello is not in TLS 1.2.
+ALIGNED = frozenset({CLIENT_HELLO, 5, FINISHED, 24})
 #: Octets that some messages cannot exceed by their syntax in either version; who says more is refused at once.
 LONGEST = {
     0: 0, 2: 72 + 0xFFFF, 4: 11 + 0xFF + 2 * 0xFFFF + 2, 5: 0, 8: 2 + 0xFFFF, 12: 4 * (2 + 0xFFFF) + 2,
@@ -86,6 +88,7 @@ class Endpoint(Records):
         self._events: deque[Event] = deque()
         self._warnings = self._updates = 0
         self._update_asked = False  # a KeyUpdate that asks for one waits for its answer
+        self._update_answer: object = None  # the record with our last answer to one
         self.early_exporter: tuple[str, bytes] | None = None  # hash, early_exporter_master_secret
         self._half_alert = b""  # TLS 1.2 may cut alerts
         #: Octets of a message that no limit forbids, unless it is one of the short ones.
@@ -223,7 +226,7 @@ class Endpoint(Records):
     # ------------------------------------------------------------ alerts
 
     def _alert(self, content: bytes) -> None:
-        if self._partial and self.version == TLS13:
+        if self._partial and (self.version == TLS13 or (self._new and not self.version and self.ROLE == "server")):
             raise PeerError("unexpected_message", "the rest of a message", "an alert")
         if not content:
             raise PeerError("empty_handshake_record", "an alert", "nothing")
@@ -262,7 +265,11 @@ class Endpoint(Records):
         self._events.append(Closed(clean=False))
 
     def _fail(self, violation: str, expected: str = "", got: str = "") -> None:
-        description = VIOLATIONS[violation].alert
+        found = VIOLATIONS.get(violation)
+        if found is None:
+            self._end(INTERNAL_ERROR)
+            raise UsageError(f"a callback raised PeerError({violation!r}): synfin.spec.violations has no such name")
+        description = found.alert
         self._end(description)
         self._events.append(Failed(violation, description, expected, got))
         self._events.append(Closed(clean=False))
@@ -312,6 +319,8 @@ class Endpoint(Records):
             if state is None or not expected:
                 self._unexpected(kind)
                 continue
+            if pos != end and kind in ALIGNED:
+                self._aligned(kind)
             self.state = state.on(self, kind, raw)
             if self._turned:
                 self._turned = False
@@ -333,6 +342,11 @@ class Endpoint(Records):
             most = min(LONGEST[kind], most)
         if size > most:
             raise PeerError("message_too_long", f"at most {most} octets", str(size))
+
+    def _aligned(self, kind: int) -> None:
+        """More follows in this message's record: refuse it before it is acted on, where keys change with it."""
+        if kind == CLIENT_HELLO or (self.version == TLS13 and (kind != FINISHED or self.facts is None)):
+            raise PeerError("message_across_key_change", "a record's end", "more octets")
 
     def _may_come(self, kind: int) -> None:
         """A message this state does not take: refuse it, unless the role only ignores it."""

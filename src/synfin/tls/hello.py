@@ -140,8 +140,10 @@ def choose_version(config: ServerConfig, message: ClientHello, listed: Decoded |
 
 def limit_records(end: Server, hello: Hello) -> None:
     """What the client takes in a record: by record_size_limit, else by max_fragment_length (RFC 8449 5, RFC 6066 4)."""
-    found = hello.bodies
+    found, own = hello.bodies, end.config.record_size_limit
     if checks.RECORD_LIMIT in found:
         end._limit_out = checks.record_limit(found[checks.RECORD_LIMIT], "client_hello", hello.version == TLS13)
+        if own is not None:
+            end._limit_in = own
     elif checks.FRAGMENT in found:
         end._limit_out = end._limit_in = end._fragment = checks.fragment_length(found[checks.FRAGMENT], "client_hello")

@@ -43,6 +43,10 @@ def certificate_request(config: ServerConfig, context: bytes) -> bytes:
     return write_handshake(CertificateRequest(context=context, extensions=tuple(extensions)))
 
 
+#: What our CertificateRequests may hold: none of it has a place in a Certificate (RFC 8446 4.2).
+_ASKED = frozenset({checks.SCHEMES, checks.AUTHORITIES, checks.COMPRESS})
+
+
 def read_certificate(end: Server, raw: bytes, context: bytes) -> auth.PeerChain:
     """Check a client's Certificate message and judge the chain."""
     config = end.config
@@ -51,7 +55,7 @@ def read_certificate(end: Server, raw: bytes, context: bytes) -> auth.PeerChain:
         if not config.certificate_compression:
             raise PeerError("unexpected_message", "certificate", "compressed_certificate")
         parsed = auth.decompressed(parsed, config.certificate_compression, end.limits)
-    found = auth.read_chain(parsed, context, frozenset())
+    found = auth.read_chain(parsed, context, _ASKED)
     if found.chain and config.verify is not None:
         config.verify(Presented(found.chain, None, "client", end.now, found.stapled))
     return found
@@ -102,6 +106,7 @@ class WaitLateCertificate:
             return self
         found = read_certificate(end, raw, self.context)
         self.transcript.add(raw)
+        end._between = True
         if found.chain:
             return WaitLateVerify(found.chain, self.transcript)
         return WaitLateFinished((), None, self.transcript)
@@ -140,5 +145,6 @@ class WaitLateFinished:
         if end.keys13 is None or not isinstance(opener, Aead13):
             raise PeerError("unexpected_message", "TLS 1.3 keys", "finished")
         check_finished(end.keys13.schedule, opener.secret, raw, self.transcript)
+        end._between = False
         end.emit(PeerAuthenticated(self.chain, self.scheme))
         return CONNECTED

@@ -103,6 +103,8 @@ class Records:
     def _seal_each(self, sealer: Protection | None, kind: int, content: Buffer) -> None:
         """In clear, or with padding: record for record."""
         limit, pad = self._limit_out, self._padding
+        if sealer is None:
+            limit = self._fragment or MAX_PLAIN  # record_size_limit is for what is protected (RFC 8449 4)
         for at in range(0, len(content) or 1, limit):
             part = bytes(content[at : at + limit])
             size = len(part)
@@ -214,6 +216,8 @@ class Records:
             head = bytes(view[pos : pos + 5])
             if head.partition(b" ")[0] in _METHODS:
                 raise PeerError("plain_http_sent", "a TLS record", repr(head))
+            if head[0] & 0x80 and head[2] == 1 and head[3] in (0, 2, 3):  # an SSL 2.0 CLIENT-HELLO (RFC 8446 D.5)
+                raise PeerError("no_common_version", "TLS 1.2 or 1.3", "SSL 2.0")
             raise PeerError("not_tls", "a TLS record", head.hex())
         protected = self._opener is not None
         most = MAX_PLAIN + ((256 if self.version == TLS13 else 2048) if protected or self._skip_early else 0)
@@ -228,12 +232,11 @@ class Records:
         try:
             inner, content = opener.open_record(kind, version, fragment)
         except BadRecord as error:
-            size = len(fragment) or 1
-            if self._skip_early >= size and self.version == TLS13 and not self._opened_any:
-                self._skip_early -= size  # refused early data (RFC 8446 4.2.10)
-                return
             if "no content type" in error.why:
                 raise PeerError("record_without_content_type", "a content type", "padding only") from None
+            if self._skip_early and self.version == TLS13 and not self._opened_any:
+                self._skip(len(fragment))
+                return
             raise
         self._skip_early = 0
         self._opened_any = True
@@ -249,6 +252,12 @@ class Records:
             raise PeerError("bad_change_cipher_spec", "one in clear", "one inside a protected record")
         else:
             raise PeerError("unknown_content_type", "20 to 23", str(inner))
+
+    def _skip(self, size: int) -> None:
+        """Refused early data is thrown away within bounds (RFC 8446 4.2.10); the bound stays above 0."""
+        if size > self._skip_early:
+            raise PeerError("early_data_too_long", "less of it", "more")
+        self._skip_early = max(1, self._skip_early - max(1, size))
 
     def _measure(self, opener: Protection, fragment: memoryview, content: bytes) -> None:
         """Refuse a record with more content than we take."""
@@ -268,14 +277,15 @@ class Records:
         if kind == CCS:
             self._change_cipher_spec(content)
             return
-        if self._opener is not None and (kind != ALERT or self._opened_any or not self._plain_alerts):
+        opened = self._opened_any and not self._early  # a client may not have the keys yet (RFC 8446 A.1)
+        if self._opener is not None and (kind != ALERT or opened or not self._plain_alerts):
             raise PeerError("unprotected_record", "protected records", CONTENT_TYPES.get(kind, str(kind)))
         if kind == HANDSHAKE:
             self._handshake(content)
         elif kind == ALERT:
             self._alert(content)
-        elif self._skip_early and self._skip_early >= len(content):
-            self._skip_early -= len(content) or 1
+        elif self._skip_early and not self._partial:
+            self._skip(len(content))
         else:
             raise PeerError("unexpected_message", "a handshake", "application data")
 

@@ -36,8 +36,7 @@ class Server(Endpoint):
         self._session_id = b""
         self._post_auth = False
         self._tickets = 0
-        if config.record_size_limit is not None:
-            self._limit_in = config.record_size_limit
+        self._between = False  # in the middle of a late answer, where no data may come
 
     def export(self, label: str, context: bytes | None, length: int) -> bytes:
         """Keying material for other protocols (RFC 8446 7.5, RFC 5705).  UsageError before the handshake is done."""
@@ -74,7 +73,17 @@ class Server(Endpoint):
         """See ``Endpoint``."""
         self._early_left -= size
         if self._early_left < 0:
-            raise PeerError("early_data_too_long", f"at most {self.config.max_early_data} octets", "more")
+            raise PeerError("early_data_too_long", "what the ticket allows", "more")
+
+    def _opened(self, content: bytes | bytearray) -> None:
+        if self._between:
+            raise PeerError("unexpected_message", "the rest of the answer", "application data")
+        super()._opened(content)
+
+    def _application(self, content: bytes) -> None:
+        if self._between:
+            raise PeerError("unexpected_message", "the rest of the answer", "application data")
+        super()._application(content)
 
     def _forget(self) -> None:
         if self._session_id and self.config.session_cache is not None:

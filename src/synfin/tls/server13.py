@@ -31,7 +31,7 @@ from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.hello import Hello, limit_records, read_hello
 from synfin.tls.late13 import CONNECTED, certificate_request, read_certificate
 from synfin.tls.schedule import Schedule, early_exporter, early_traffic, suite_hash
-from synfin.tls.session import TicketState
+from synfin.tls.session import WEEK, TicketState
 from synfin.wire.frozen import changed
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
@@ -108,8 +108,9 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         early_data=early,
         peer_chain=psk.state.peer_chain if psk else (),
     )
-    end._post_auth = checks.POST_AUTH in hello.bodies
-    end._tickets = config.tickets if 1 in hello.codes(checks.PSK_MODES) else 0  # RFC 8446 4.2.9
+    end._post_auth = checks.POST_AUTH in hello.bodies and not (psk and psk.external)  # RFC 8446 4.3.2
+    if 1 in hello.codes(checks.PSK_MODES):  # RFC 8446 4.2.9
+        end._tickets = min(1, config.tickets) if psk else config.tickets  # for the one that was used
     _encrypted_extensions(end, hello, group, early)
     asked = False
     if chosen is not None:
@@ -131,7 +132,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         end.log("CLIENT_EARLY_TRAFFIC_SECRET", message.random, traffic, sink)
         end.read_keys(opener_13(suite, traffic))
         end._early = True
-        end._early_left = config.max_early_data
+        end._early_left = psk.state.max_early_data
         return WaitEndOfEarlyData(progress)
     if checks.EARLY_DATA in hello.bodies:
         end._skip_early = _skip_room(config)
@@ -181,6 +182,11 @@ def _constants(hello: ClientHello) -> tuple[object, ...]:
     return hello.legacy_version, hello.random, hello.session_id, hello.cipher_suites, hello.compression_methods
 
 
+def _identities(hello: Hello) -> set[bytes]:
+    found = hello.decoded.get(checks.PSK)
+    return {entry.identity for entry in found.identities} if isinstance(found, b.PreSharedKey) else set()
+
+
 @dataclass(frozen=True, slots=True)
 class WaitSecondHello:
     """A HelloRetryRequest is out."""
@@ -216,8 +222,8 @@ class WaitSecondHello:
         share = hello.decoded.get(checks.SHARE)
         if not isinstance(share, b.KeyShares) or [entry.group for entry in share.entries] != [self.group]:
             raise PeerError("share_of_other_group", f"one share of 0x{self.group:04x}", "others")
-        if checks.PSK in hello.bodies and checks.PSK not in self.first.bodies:
-            raise PeerError("hello_changed", "no pre_shared_key", "one")
+        if not _identities(hello) <= _identities(self.first):
+            raise PeerError("hello_changed", "no other pre_shared_key", "one")
         return client_hello(end, hello, self.first, self.suite, self.group)
 
 
@@ -372,6 +378,6 @@ def _send_ticket(end: Server, schedule: Schedule, number: int) -> None:
         return
     early = config.max_early_data
     block = b"\0\x2a\0\4" + early.to_bytes(4, "big") if early else b""
-    head = config.ticket_lifetime.to_bytes(4, "big") + chance[:4] + b"\2" + nonce
+    head = min(config.ticket_lifetime, WEEK).to_bytes(4, "big") + chance[:4] + b"\2" + nonce
     body = head + len(ticket).to_bytes(2, "big") + ticket + len(block).to_bytes(2, "big") + block
     end.say_later(b"\4" + len(body).to_bytes(3, "big") + body)

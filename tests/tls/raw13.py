@@ -1,0 +1,372 @@
+"""A TLS 1.3 client that says exactly what a test tells it to, and notes what the server answers.
+
+It keeps no rules of its own: each message and each record is made where the test asks for it, and may be anything.
+Only keys follow RFC 8446.  It talks to an engine in memory (``Memory``) or, by the same two verbs, to anything else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from synfin.spec import keys
+from synfin.spec.protection import Protection, opener_13
+from synfin.tls import Event, Failed, Server, groups
+from synfin.tls.schedule import Schedule, binder, early_traffic, suite_hash
+from synfin.tls.signing import context_13, sign
+from tests.tls.ends import NAME, NOW, credential, events, server
+
+CCS, ALERT, HANDSHAKE, DATA = 20, 21, 22, 23
+HRR = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
+SUITES = (0x1301, 0x1302, 0x1303)
+SCHEMES = (0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0809, 0x0401)
+
+
+def vector(data: bytes, size: int = 2) -> bytes:
+    """``data`` behind its length."""
+    return len(data).to_bytes(size, "big") + data
+
+
+def numbers(values: Sequence[int], size: int = 2, width: int = 2) -> bytes:
+    """A vector of numbers of ``width`` octets."""
+    return vector(b"".join([value.to_bytes(width, "big") for value in values]), size)
+
+
+def message(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + vector(body, 3)
+
+
+def record(content: bytes, kind: int = HANDSHAKE, version: int = 0x0303) -> bytes:
+    return bytes([kind]) + version.to_bytes(2, "big") + vector(content)
+
+
+def share(group: int, key: bytes) -> bytes:
+    """A KeyShareEntry."""
+    return group.to_bytes(2, "big") + vector(key)
+
+
+class AlertError(Exception):
+    """The server ended the connection: with this alert, or without one (None)."""
+
+    def __init__(self, alert: int | None, how: str = "") -> None:
+        super().__init__(f"{alert} {how}")
+        self.alert = alert
+
+
+class Way(Protocol):
+    """What carries octets."""
+
+    def send(self, data: bytes) -> None: ...
+
+    def recv(self) -> bytes:
+        """What came; b"" where nothing more does."""
+        ...
+
+
+class Memory:
+    """A server of ours at the other end."""
+
+    def __init__(self, end: Server) -> None:
+        self.end = end
+        self.now = NOW
+        self.events: list[Event] = []
+
+    def send(self, data: bytes) -> None:
+        self.end.receive(data, self.now)
+
+    def recv(self) -> bytes:
+        self.events += events(self.end)
+        return bytes(self.end.take_output(self.now))
+
+
+class Ticket:
+    """What a NewSessionTicket gave, or a key that both know."""
+
+    def __init__(self, identity: bytes, key: bytes, suite: int = 0x1301, age: int = 0, external: bool = False) -> None:
+        self.identity, self.key, self.suite, self.age, self.external = identity, key, suite, age, external
+
+
+class Raw13:
+    """One connection."""
+
+    def __init__(self, way: Way, *, suite: int = 0x1301, group: int = 29, entropy: Callable[[int], bytes]) -> None:
+        self.way = way
+        self.suite = suite
+        self.entropy = entropy
+        self.random, self.session_id = entropy(32), entropy(32)
+        self.shares: dict[int, Any] = {}
+        self.group = group
+        self.said = b""  # handshake messages of both, for the transcript
+        self.schedule: Schedule | None = None
+        self.out: Protection | None = None
+        self.into: Protection | None = None
+        self.psk = b""
+        self.held = b""
+        self.partial = b""
+        self.data = b""
+        self.records: list[tuple[int, int]] = []  # what the server sent: type and octets of the fragment
+        self.messages: list[bytes] = []
+        self.tickets: list[Ticket] = []
+
+    # ------------------------------------------------------------ hello
+
+    def share(self, group: int) -> bytes:
+        """A KeyShareEntry whose private key is kept; the same each time."""
+        if group not in self.shares:
+            self.shares[group] = groups.generate(group, self.entropy)
+        return share(group, self.shares[group][1])
+
+    def extensions(self) -> dict[int, bytes]:
+        """Those of an ordinary hello."""
+        return {
+            0: vector(b"\0" + vector(NAME.encode())),
+            10: numbers((29, 23, 24)),
+            13: numbers(SCHEMES),
+            43: numbers((0x0304,), 1),
+            45: b"\1\1",
+            51: vector(self.share(self.group)),
+        }
+
+    def hello(
+        self,
+        change: Mapping[int, bytes | None] | None = None,
+        *,
+        version: int = 0x0303,
+        session_id: bytes | None = None,
+        suites: bytes | None = None,
+        compressions: bytes = b"\1\0",
+        block: bytes | None = None,
+        more: bytes = b"",
+        tail: bytes = b"",
+    ) -> bytes:
+        """A ClientHello; ``change`` puts in, replaces or takes out (None) extensions; ``block`` is all of them."""
+        found: dict[int, bytes | None] = {**self.extensions(), **(change or {})}
+        if block is None:
+            block = b"".join([n.to_bytes(2, "big") + vector(b) for n, b in found.items() if b is not None])
+        body = b"".join(
+            (
+                version.to_bytes(2, "big"),
+                self.random,
+                vector(self.session_id if session_id is None else session_id, 1),
+                numbers((self.suite,)) if suites is None else suites,
+                compressions,
+                vector(block + more),
+                tail,
+            )
+        )
+        return message(1, body)
+
+    def with_psk(self, hello: bytes, tickets: Sequence[Ticket], before: bytes = b"") -> bytes:
+        """A hello (made by ``hello``) with a pre_shared_key at its end; ``before`` is the transcript so far."""
+        identities = vector(b"".join([vector(t.identity) + t.age.to_bytes(4, "big") for t in tickets]))
+        sizes = [keys.hash_length(suite_hash(t.suite)) for t in tickets]
+        room = sum(1 + size for size in sizes)
+        extension = b"\0\x29" + (len(identities) + 2 + room).to_bytes(2, "big") + identities
+        at = hello_block(hello)
+        grown = len(extension) + 2 + room
+        block = int.from_bytes(hello[at : at + 2], "big") + grown
+        head = hello[4:at] + block.to_bytes(2, "big") + hello[at + 2 :] + extension
+        cut = b"\1" + (len(head) + 2 + room).to_bytes(3, "big") + head
+        proofs = b""
+        for ticket in tickets:
+            name = suite_hash(ticket.suite)
+            digest = hashlib.new(name, before + cut).digest()
+            proofs += vector(binder(name, ticket.key, digest, ticket.external), 1)
+        return cut + vector(proofs)
+
+    # ------------------------------------------------------------ out
+
+    def say(self, raw: bytes, *, each: int = 1 << 14) -> None:
+        """A handshake message into the transcript and out, in records of ``each`` octets."""
+        self.said += raw
+        for at in range(0, len(raw), each):
+            self.put(HANDSHAKE, raw[at : at + each])
+
+    def put(self, kind: int, content: bytes, padding: int = 0) -> None:
+        """One record, under the keys that hold."""
+        self.way.send(self.sealed(kind, content, padding))
+
+    def sealed(self, kind: int, content: bytes, padding: int = 0) -> bytes:
+        if self.out is None:
+            return record(content, kind)
+        return self.out.seal_record(kind, content, padding)
+
+    def early_keys(self, ticket: Ticket) -> None:
+        """Seal with the keys of early data; the hello must be all that was said."""
+        name = suite_hash(ticket.suite)
+        digest = hashlib.new(name, self.said).digest()
+        self.out = opener_13(ticket.suite, early_traffic(name, ticket.key, digest))
+
+    def handshake_keys(self) -> None:
+        """Seal with the keys of the handshake."""
+        assert self.schedule is not None
+        self.out = self.schedule.protection(self.schedule.client)
+
+    def certificate(self, body: bytes | None = None) -> None:
+        """Certificate: that of ``credential``, or this."""
+        if body is None:
+            body = b"\0" + vector(vector(credential(client=True).chain[0], 3) + b"\0\0", 3)
+        self.say(message(11, body))
+
+    def verify(self, key: Any = None, scheme: int = 0x0403) -> bytes:
+        """A right CertificateVerify."""
+        signature = sign(key or credential(client=True).key, scheme, context_13("client", self.digest()))
+        return message(15, scheme.to_bytes(2, "big") + vector(signature))
+
+    def verify_data(self) -> bytes:
+        assert self.schedule is not None
+        return self.schedule.verify_data(self.schedule.client, self.digest())
+
+    def finish(self) -> None:
+        """Finished, and the keys after it."""
+        self.say(message(20, self.verify_data()))
+        self.application_keys()
+
+    def application_keys(self) -> None:
+        assert self.schedule is not None
+        self.schedule.finish(self.digest())
+        self.out = self.schedule.protection(self.schedule.client_next)
+
+    # ------------------------------------------------------------ in
+
+    def digest(self) -> bytes:
+        return hashlib.new(suite_hash(self.suite), self.said).digest()
+
+    def next_record(self) -> tuple[int, bytes] | None:
+        """The next record, opened; None where nothing more comes."""
+        while len(self.held) < 5 or len(self.held) < 5 + int.from_bytes(self.held[3:5], "big"):
+            came = self.way.recv()
+            if not came:
+                return None
+            self.held += came
+        size = 5 + int.from_bytes(self.held[3:5], "big")
+        kind, fragment = self.held[0], self.held[5:size]
+        self.held = self.held[size:]
+        self.records.append((kind, len(fragment)))
+        if kind == DATA and self.into is not None:
+            return self.into.open_record(kind, 0x0303, fragment)
+        return kind, fragment
+
+    def next(self) -> bytes | None:
+        """The next handshake message; data is kept, alerts raise ``AlertError``."""
+        while True:
+            size = 4 + int.from_bytes(self.partial[1:4], "big")
+            if len(self.partial) >= 4 and len(self.partial) >= size:
+                raw, self.partial = self.partial[:size], self.partial[size:]
+                self.messages.append(raw)
+                return raw
+            found = self.next_record()
+            if found is None:
+                return None
+            kind, content = found
+            if kind == ALERT:
+                raise AlertError(content[1], f"level {content[0]}")
+            if kind == HANDSHAKE:
+                self.partial += content
+            elif kind == DATA:
+                self.data += content
+
+    def expect(self, kind: int) -> bytes:
+        """The next message, which must be of this kind."""
+        raw = self.next()
+        if raw is None:
+            raise AlertError(None, "silence")
+        assert raw[0] == kind, f"message {raw[0]}, not {kind}"
+        return raw
+
+    def server_hello(self) -> bytes:
+        """ServerHello or HelloRetryRequest; after the former the handshake's keys hold for reading and writing."""
+        raw = self.expect(2)
+        retry = raw[6:38] == HRR
+        at = 39 + raw[38]
+        self.suite = int.from_bytes(raw[at : at + 2], "big")
+        if retry:
+            self.said = message(254, self.digest()) + raw
+            return raw
+        self.said += raw
+        found = split(raw[at + 5 :])
+        group, key = int.from_bytes(found[51][:2], "big"), found[51][4:]
+        self.group = group
+        psk = self.psk if 41 in found else b""
+        shared = groups.agree(group, self.shares[group][0], key)
+        self.schedule = Schedule(self.suite, psk, shared, self.digest())
+        self.into = self.schedule.protection(self.schedule.server)
+        self.handshake_keys()
+        return raw
+
+    def flight(self) -> None:
+        """Everything up to the server's Finished."""
+        self.server_hello()
+        self.rest_of_flight()
+
+    def rest_of_flight(self) -> None:
+        assert self.schedule is not None
+        while True:
+            raw = self.next()
+            if raw is None:
+                raise AlertError(None, "silence")
+            self.said += raw
+            if raw[0] == 20:
+                break
+        self.schedule.application(self.digest())
+        self.into = self.schedule.protection(self.schedule.server_next)
+
+    def shake(self, hello: bytes | None = None) -> None:
+        """A whole handshake."""
+        self.say(self.hello() if hello is None else hello)
+        self.flight()
+        self.finish()
+
+    def late(self) -> None:
+        """What comes after the handshake, until nothing does: tickets are kept."""
+        while (raw := self.next()) is not None:
+            if raw[0] == 4 and self.schedule is not None:
+                nonce = raw[13 : 13 + raw[12]]
+                at = 13 + raw[12]
+                identity = raw[at + 2 : at + 2 + int.from_bytes(raw[at : at + 2], "big")]
+                age = int.from_bytes(raw[8:12], "big")
+                self.tickets.append(Ticket(identity, self.schedule.ticket_psk(nonce), self.suite, age))
+
+    def updated(self, *, reading: bool = False) -> None:
+        """The next keys after a KeyUpdate, of ours or of the server."""
+        for name in ("into",) if reading else ("out",):
+            setattr(self, name, getattr(self, name).updated())
+
+
+def split(block: bytes) -> dict[int, bytes]:
+    """Number -> body of an extension block without its length."""
+    found, at = {}, 0
+    while at < len(block):
+        size = int.from_bytes(block[at + 2 : at + 4], "big")
+        found[int.from_bytes(block[at : at + 2], "big")] = block[at + 4 : at + 4 + size]
+        at += 4 + size
+    return found
+
+
+def hello_block(hello: bytes) -> int:
+    """Where the extension block's length stands in a ClientHello message."""
+    at = 39 + hello[38]
+    at += 2 + int.from_bytes(hello[at : at + 2], "big")
+    return at + 1 + hello[at]
+
+
+def connect(end: Server | None = None, **more: Any) -> Raw13:
+    """A raw client of a server in memory."""
+    return Raw13(Memory(end or server()), entropy=os.urandom, **more)
+
+
+def verdict(client: Raw13, act: Callable[[Raw13], Any]) -> int | str | None:
+    """What the server made of it: an alert, "ok" where the handshake is done, "waits", or None for an end without."""
+    try:
+        act(client)
+        client.late()
+    except AlertError as error:
+        return error.alert
+    way = client.way
+    assert isinstance(way, Memory)
+    assert not [event for event in way.events if isinstance(event, Failed)]
+    if way.end.closed:
+        return None
+    return "ok" if way.end.facts is not None else "waits"
