@@ -18,10 +18,10 @@ import pytest
 
 from synfin import tls
 from synfin.drive.blocking import BlockingTls, connect_tls
+from synfin.drive.listening import listen
 from synfin.drive.pipe import Source
 from synfin.drive.server import Bounds, Patience, WebServer
 from synfin.drive.server_log import AccessLog
-from synfin.drive.sockets import listen
 from synfin.http.app import App
 from synfin.http.app_echo import echo
 from synfin.pki import mint

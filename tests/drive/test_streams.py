@@ -14,7 +14,8 @@ import pytest
 
 from synfin import tls
 from synfin.drive.blocking import connect_tls, serve_tls
-from synfin.drive.sockets import READ_AHEAD, SocketPipe, connect, listen
+from synfin.drive.listening import listen
+from synfin.drive.sockets import READ_AHEAD, SocketPipe, connect
 from synfin.drive.streams import AlertError, TlsStream, TruncatedError
 from synfin.errors import PeerError
 from tests.tls import ends

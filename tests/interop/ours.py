@@ -18,10 +18,10 @@ from synfin.drive.blocking import connect_tls
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
 from synfin.drive.capture_file import private_file
 from synfin.drive.capture_pipe import TappedPipe
+from synfin.drive.listening import listen
 from synfin.drive.pipe import Pipe
 from synfin.drive.server import Patience, WebServer
 from synfin.drive.server_log import AccessLog
-from synfin.drive.sockets import listen
 from synfin.http.app import Answer
 from synfin.http.app import Request as AppRequest
 from synfin.http.app_echo import echo
@@ -33,7 +33,7 @@ from tests.interop import chains
 from tests.interop.cells import HOST, NAME, Cell
 
 VERSIONS = {"1.2": 0x0303, "1.3": 0x0304}
-P384 = 24
+P384, X25519, X25519MLKEM768 = 24, 29, 0x11EC
 
 
 def seen(facts: tls.Facts) -> dict[str, Any]:
@@ -63,8 +63,8 @@ def server_config(cell: Cell, **more: Any) -> tls.ServerConfig:
         "ticket_keys": tls.TicketKeys(os.urandom(32)),
         "session_cache": tls.SessionCache(),
     }
-    if cell.retry:
-        options["groups"] = (P384,)
+    if cell.retry or cell.hybrid:
+        options["groups"] = (X25519MLKEM768 if cell.hybrid else P384,)
     if cell.client:
         options |= {
             "client_auth": "required",
@@ -148,7 +148,7 @@ def serving(path: Path, configs: dict[str, tls.ServerConfig], *, pdu: bool = Fal
 
 
 def client_config(cell: Cell, **more: Any) -> tls.ClientConfig:
-    """A client for one cell; a foreign server of a retry cell takes P-384 only, for which no share is sent."""
+    """A client for one cell; a foreign server of a retry cell takes one group only, for which no share is sent."""
     code = VERSIONS[cell.version]
     options: dict[str, Any] = {
         "verify": tls.PathVerifier([chains.root().der]),
@@ -156,6 +156,9 @@ def client_config(cell: Cell, **more: Any) -> tls.ClientConfig:
         "max_version": code,
         "alpn": (cell.alpn.encode(),),
     }
+    if cell.hybrid:
+        options["groups"] = (X25519, X25519MLKEM768) if cell.retry else (X25519MLKEM768,)
+        options["shares"] = 1
     if cell.client:
         options["credentials"] = (chains.credential(chains.client(cell.client)),)
     return tls.ClientConfig(**{**options, **more})

@@ -22,13 +22,13 @@ from synfin.cli.terminal import one_line
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
 from synfin.drive.capture_file import key_log_file, private_file
 from synfin.drive.capture_pipe import TappedPipe
+from synfin.drive.listening import listen
 from synfin.drive.own import OwnStack
 from synfin.drive.own_setup import OwnPlace, listen_own
 from synfin.drive.pipe import Pipe, Source
 from synfin.drive.server import Bounds, Patience, WebServer
 from synfin.drive.server_files import Files
 from synfin.drive.server_log import AccessLog, address
-from synfin.drive.sockets import listen
 from synfin.errors import UsageError
 from synfin.http.app import App
 from synfin.http.app_echo import echo

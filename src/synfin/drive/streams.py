@@ -26,8 +26,9 @@ from typing import Protocol
 
 from synfin import tls
 from synfin.drive import clock as real
+from synfin.drive.listening import SocketListener, listen
 from synfin.drive.pipe import Pipe
-from synfin.drive.sockets import SocketListener, SocketPipe, connect, listen
+from synfin.drive.sockets import SocketPipe, connect
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.errors import PeerError
 from synfin.tls.config import TLS12
@@ -187,26 +188,31 @@ class TlsStream:
     async def handshake(self) -> tls.Facts:
         """Shake hands.  PeerError for what the peer did wrong, AlertError for what it refused, OSError."""
         endpoint = self.endpoint
-        while True:
-            if endpoint.facts is not None:
+        timer = endpoint.next_timer()
+        try:
+            async with asyncio.timeout(None if timer is None else max(0.0, timer - self.clock())) as limit:
+                await self._shake()
+        except TimeoutError:
+            if timer is None or not limit.expired():  # the kernel's ETIMEDOUT
+                raise
+            endpoint.timer_fired(max(timer, self.clock()))
+            self._events()
+        if endpoint.facts is not None:
+            if not self._data or endpoint.ROLE == "client":  # else tickets go with the answer
                 await self._flush()
-                return endpoint.facts
-            if self._end is not None:
-                await self._last_words()
-                raise self._end
+            return endpoint.facts
+        await self._last_words()
+        raise self._end or ConnectionAbortedError("the stream is closed")
+
+    async def _shake(self) -> None:
+        """Until the handshake is done or has failed."""
+        endpoint = self.endpoint
+        while endpoint.facts is None and self._end is None:
             await self._flush()
-            timer = endpoint.next_timer()
-            try:
-                async with asyncio.timeout(None if timer is None else max(0.0, timer - self.clock())):
-                    data = await self.pipe.receive()
-            except TimeoutError:
-                if timer is not None:
-                    endpoint.timer_fired(max(timer, self.clock()))
-                self._events()
-            else:
-                if not endpoint.version and len(self.opening) < OPENING:
-                    self.opening += data
-                self._take(data)
+            data = await self.pipe.receive()
+            if not endpoint.version and len(self.opening) < OPENING:
+                self.opening += data
+            self._take(data)
 
     async def read(self) -> bytes:
         """The next data; b"" after close_notify.  TruncatedError, PeerError or AlertError for another end, OSError."""
@@ -230,17 +236,20 @@ class TlsStream:
         self._data.clear()
         return found
 
-    async def write(self, data: Buffer) -> None:
-        """Send ``data``; waits while the peer is slow.  The errors of ``read`` when the connection is over."""
+    async def write(self, data: Buffer, *, last: bool = False) -> None:
+        """Send ``data``; waits while the peer is slow.  The errors of ``read`` when the connection is over.
+
+        ``last`` sends close_notify with it, in the same segment where there is room: ``close`` has to follow.
+        """
         size = len(data)
         if size <= PORTION:
-            await self._portion(data, size)
+            await self._portion(data, size, last)
             return
         view = memoryview(data)
         for at in range(0, size, PORTION):
-            await self._portion(view[at : at + PORTION], min(PORTION, size - at))
+            await self._portion(view[at : at + PORTION], min(PORTION, size - at), last and size - at <= PORTION)
 
-    async def _portion(self, data: Buffer, size: int) -> None:
+    async def _portion(self, data: Buffer, size: int, last: bool) -> None:
         endpoint = self.endpoint
         self._written += size
         if self._written > PORTION:
@@ -248,6 +257,8 @@ class TlsStream:
         if (refused := self._refused) is not None:
             raise refused
         endpoint.send(data)
+        if last:
+            endpoint.close()
         await self.pipe.send(endpoint.take_output(self.clock()))
         if self._heard:
             self._heard = False
@@ -307,8 +318,8 @@ class Stream(Protocol):
     async def read(self) -> bytes:
         """The next octets, b"" at the end."""
 
-    async def write(self, data: Buffer) -> None:
-        """Send."""
+    async def write(self, data: Buffer, *, last: bool = False) -> None:
+        """Send; nothing more will be sent where it is the ``last``."""
 
     async def close(self, *, drain: float) -> None:
         """Say goodbye and wait a moment for the other's."""
@@ -344,8 +355,8 @@ class PlainStream:
         found, self._data = self._data, b""
         return found
 
-    async def write(self, data: Buffer) -> None:
-        """Send; waits while the peer is slow."""
+    async def write(self, data: Buffer, *, last: bool = False) -> None:
+        """Send; waits while the peer is slow.  ``last`` is of no use here."""
         await self.pipe.send(data)
 
     async def close(self, *, drain: float = DRAIN_SECONDS) -> None:

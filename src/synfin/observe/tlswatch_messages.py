@@ -18,10 +18,9 @@ from synfin.observe.decrypt import CLIENT, SERVER, Keys
 from synfin.observe.evidence import Evidence
 from synfin.observe.story_tls import AlertFact, ChainFact, MessageFact, TlsStory
 from synfin.observe.stream import ByteStream, Hole, Piece
-from synfin.observe.tlswatch_records import Record, fragment
+from synfin.observe.tlswatch_records import Record
 from synfin.spec.certificates import certificate_facts
 from synfin.wire.codec import Reader
-from synfin.wire.tls import sslv2
 from synfin.wire.tls.bodies import ServerName
 from synfin.wire.tls.messages import HRR_RANDOM, Certificate, ServerHello, is_tls13, parse_handshake
 from synfin.wire.tls.registry import HANDSHAKES, suite
@@ -33,24 +32,9 @@ class Side:
     """What is known of one sender."""
 
     __slots__ = (
-        "alert",
-        "at",
-        "clear",
-        "data",
-        "data_end",
-        "encrypted",
-        "finished",
-        "first",
-        "got",
-        "holes",
-        "last",
-        "need",
-        "next",
-        "offset",
-        "opened",
-        "parts",
-        "protected",
-    )
+        "alert", "at", "clear", "data", "data_end", "encrypted", "finished", "first", "got", "holes", "last", "need",
+        "next", "offset", "opened", "parts", "protected",
+    )  # fmt: skip
 
     def __init__(self, start: int) -> None:
         self.encrypted = False  # ChangeCipherSpec was sent (not TLS 1.3)
@@ -343,43 +327,6 @@ class Messages:
             if message.type == CLIENT_HELLO:
                 begin = i
         return b"".join(message.raw for message in self.story.messages[begin:] if message.type != 0)
-
-    def _sslv2_record(self, sender: int, record: Record) -> bool:
-        """A record in SSL 2.0's framing; whether it is encrypted: all are after the client's master key."""
-        story = self.story
-        story.sslv2 = True
-        kind = record.type
-        if kind == 1:
-            clear = story.client_hello is None
-        elif kind == 4:
-            clear = story.server_hello is None
-        else:
-            clear = kind in (0, 2) and not self._sides[story.client].encrypted
-        if not clear or not record.complete:
-            return not clear
-        stream = self._streams[sender]
-        raw = fragment(stream, record)
-        packets = stream.packets(record.offset, record.header + record.length)
-        body: sslv2.Message | None
-        problem = ""
-        try:
-            body = sslv2.parse_message(raw)
-        except WireError as error:
-            body, problem = None, str(error)
-        name = sslv2.message_name(kind)
-        fact = MessageFact(sender, kind, name, record.offset, len(raw), packets, record.time, False, body, raw, problem)
-        story.messages.append(fact)
-        if kind == 1:
-            story.client, story.client_hello = sender, fact
-        elif kind == 2:
-            self._sides[sender].encrypted = True
-        elif isinstance(body, sslv2.ServerHello):
-            story.server_hello = fact
-            story.version = self._version = body.version
-            if body.certificate:
-                chain = (certificate_facts(body.certificate),)
-                story.chains.append(ChainFact(sender, packets, fact.time, (body.certificate,), chain, len(packets)))
-        return False
 
 
 #: What a handshake message means for the story, by its type; the others are only kept.

@@ -21,8 +21,9 @@ from collections.abc import Iterator
 from synfin.observe.decrypt import Keys
 from synfin.observe.story_tls import AlertFact, Decryption, Opened, RecordFact, TlsStory
 from synfin.observe.stream import ByteStream, Hole, Piece
-from synfin.observe.tlswatch_messages import CLIENT_HELLO, Messages, Side
+from synfin.observe.tlswatch_messages import CLIENT_HELLO, Side
 from synfin.observe.tlswatch_records import SSLV2, Fault, Record, fragment, walk, walk_sslv2
+from synfin.observe.tlswatch_sslv2 import Sslv2Messages
 from synfin.wire.tls.messages import ClientHello, ServerHello
 
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
@@ -38,7 +39,7 @@ _NOTHING = Decryption(Opened.NOTHING)
 _END = Record(1 << 127, 0, 0, 0, 0, 0, 0, False, b"", 0)
 
 
-class Watch(Messages):
+class Watch(Sslv2Messages):
     """Builds one ``TlsStory`` from the streams of A and B, whose TLS part starts at ``start``."""
 
     def __init__(
