@@ -1,4 +1,4 @@
-"""The program of docs/howto/script-a-tls-test.md is run as it stands; its last function talks to Python's ssl."""
+"""The program of docs/howto/script-a-tls-test.md is run as it stands; it talks to openssl, and here to Python's ssl."""
 
 from __future__ import annotations
 
@@ -6,17 +6,40 @@ import re
 import socket
 import ssl
 import threading
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
+
+from synfin.tls import ClientConfig, Facts, ServerConfig
+from tests.tls.test_programs import needs_openssl
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "howto" / "script-a-tls-test.md"
 
 
-def test_the_page_is_true() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(blocks) == 9
+def blocks() -> list[str]:
+    found = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(found) == 14
+    return found
+
+
+def test_the_page_names_every_field() -> None:
+    text = PAGE.read_text()
+    prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    told = set(re.findall(r"`(\w+)`", prose)) | set(re.findall(r"facts\.(\w+)", text))
+    named = {field.name for config in (ClientConfig, ServerConfig, Facts) for field in fields(config)}
+    assert sorted(named - told) == []
+
+
+@needs_openssl
+def test_the_page_talks_to_openssl() -> None:
     names: dict[str, Any] = {}
-    exec(compile("\n".join(blocks), str(PAGE), "exec"), names)
+    exec(compile("\n".join(blocks()), str(PAGE), "exec"), names)
+    assert names["program"].returncode is not None
+
+
+def test_the_page_is_true() -> None:
+    names: dict[str, Any] = {}
+    exec(compile("\n".join(blocks()[:-1]), str(PAGE), "exec"), names)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
