@@ -1,0 +1,497 @@
+"""What RFC 8446 (RFC 9846 where it says more) and RFC 8449 demand of a TLS 1.3 client, beside the letter's tables.
+
+``test_must13_list`` has every requirement with its test; message by message they are in ``test_letter_client13``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from synfin.errors import UsageError
+from synfin.spec.protection import opener_13
+from synfin.tls import Closed, Data, Failed, KeyUpdated, Limits, PeerAlert, ReplayGuard, Session, Ticket
+from synfin.tls import accept_any_certificate as anybody
+from tests.support.minted import mint
+from tests.tls.bad_server import (
+    NEW,
+    OLD,
+    RETRY,
+    Bad,
+    Edit,
+    Teller,
+    block,
+    carried,
+    ends,
+    flipped,
+    hello,
+    judged,
+    message,
+)
+from tests.tls.ends import (
+    NOW,
+    client,
+    client_config,
+    credential,
+    events,
+    of,
+    pump,
+    said,
+    server,
+    server_config,
+    ticket_keys,
+)
+from tests.tls.test_letter_client13 import SCHEMES, WORDS, cr, ee, signs, ticket, verify
+from tests.tls.test_letter_client_records import STEPS, at, under
+from tests.tls.test_refusals import record
+
+UNEXPECTED, OVERFLOW, CERTIFICATE, ILLEGAL, DECRYPT, VERSION, UNSUPPORTED = 10, 22, 43, 47, 51, 70, 110
+HANDSHAKE_STEPS = STEPS[NEW][:-1]
+
+# ---------------------------------------------------------------- versions
+
+
+@pytest.mark.parametrize("last", [b"\0", b"\1"])
+@pytest.mark.parametrize(("low", "high", "alert"), [(OLD, NEW, ILLEGAL), (OLD, OLD, None), (NEW, NEW, VERSION)])
+def test_a_server_of_tls12_that_could_do_more(last: bytes, low: int, high: int, alert: int | None) -> None:
+    """RFC 8446 4.1.3: clients that offered TLS 1.3 look for the sentinel; others need not."""
+    one, _ = ends(NEW, {}, client={"min_version": low, "max_version": high})
+    answer = b"\3\3" + bytes(24) + b"DOWNGRD" + last + b"\0\xc0\x2b\0" + block((0xFF01, b"\0"), (23, b""))
+    one.receive(record(message(2, answer)), NOW)
+    if alert is None:
+        assert not events(one)
+    else:
+        judged(one, alert)
+
+
+@pytest.mark.parametrize("version", [0x0300, 0x0301, 0x0302])
+def test_older_versions(version: int) -> None:
+    """RFC 8446 D.1: protocol_version."""
+    carried(OLD, {2: hello(legacy_version=version)}, VERSION)
+
+
+@pytest.mark.parametrize("low", [OLD, NEW])
+@pytest.mark.parametrize("old", [0x0303, 0x0302])
+def test_no_other_version_after_a_retry(low: int, old: int) -> None:
+    """RFC 8446 4.1.4."""
+    edit = hello((43, None), (51, None), legacy_version=old)
+    carried(NEW, {2: edit}, ILLEGAL, server={"groups": (24,)}, client={"min_version": low})
+
+
+def kept(**more: Any) -> Session:
+    """A session that allows early data."""
+    one, two = client(client_config(alpn=(b"h2",))), server(server_config(**early_server(), **more))
+    pump(one, two)
+    found: Session = of(events(one), Ticket)[0].session
+    return found
+
+
+def early_server() -> dict[str, Any]:
+    more = {"ticket_keys": ticket_keys(), "max_early_data": 1000, "replay_guard": ReplayGuard()}
+    return {"alpn": (b"h2",), **more}
+
+
+EARLY_CLIENT = {"alpn": (b"h2",), "early_data": True}
+
+
+def early(edits: dict[int, Edit], version: int = NEW, size: int = 5, **more: Any) -> tuple[Teller, Bad]:
+    """A client with early data out and what came back from its server taken."""
+    one, bad = ends(version, edits, session=kept(), client=EARLY_CLIENT, server={**early_server(), **more})
+    one.send_early(bytes(size))
+    out = bytes(one.take_output(NOW))
+    first = 5 + int.from_bytes(out[3:5], "big")
+    bad.receive(out if version == NEW else out[:first], NOW)
+    one.receive(bad.take_output(NOW), NOW)
+    return one, bad
+
+
+def test_early_data_is_answered_in_tls13_or_not_at_all() -> None:
+    """RFC 8446 D.3; the alert is in clear, since such a server could read no other."""
+    one, _ = early({}, OLD)
+    assert one.told == [(2, VERSION)]
+    assert one.take_output(NOW) == b"\x15\3\3\0\2\2\x46"
+    judged(one, VERSION)
+
+
+# ---------------------------------------------------------------- early data
+
+
+def test_the_end_of_early_data() -> None:
+    """RFC 8446 4.5: told where it was taken, and only there."""
+    one, bad = early({})
+    bad.receive(one.take_output(NOW), NOW)
+    assert bad.facts is not None
+    assert bad.facts.early_data
+    one, bad = early({8: ee((16, b"\0\3\2h2"))})
+    assert one.facts is not None
+    assert not one.facts.early_data
+    kinds = _messages(one, bad)
+    assert kinds == [20]
+
+
+def _messages(one: Teller, bad: Bad) -> list[int]:
+    """Types of the handshake messages that a client said under its handshake keys."""
+    opener = opener_13(one.keys13.schedule.suite, one.keys13.schedule.client) if one.keys13 else None
+    data, found = bytes(one.take_output(NOW)), []
+    while data and opener is not None:
+        size = 5 + int.from_bytes(data[3:5], "big")
+        if data[0] == 23:
+            kind, content = opener.open_record(23, 0x0303, memoryview(data)[5:size])
+            while kind == 22 and content:
+                found.append(content[0])
+                content = content[4 + int.from_bytes(content[1:4], "big") :]
+        data = data[size:]
+    return found
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_faults_beside_early_data_are_told_under_keys_that_the_server_reads(taken: bool) -> None:
+    """RFC 8446 A.1: handshake keys where early data was refused."""
+    answers = [(42, b"")] * taken + [(16, b"\0\3\2h2"), (0x1234, b"")]
+    one, bad = early({8: ee(*answers)}, size=0, **({} if taken else {"max_early_data": 0}))
+    assert one.told == [(2, UNSUPPORTED)]
+    if not taken:
+        bad.receive(one.take_output(NOW), NOW)
+        assert of(events(bad), PeerAlert) == [PeerAlert(UNSUPPORTED, fatal=True)]
+
+
+def test_early_data_ends_with_the_keys() -> None:
+    """RFC 8446 5.5: those of early data cannot be changed."""
+    config = client_config(**EARLY_CLIENT, limits=Limits(records_per_key=3))
+    one = client(config, kept())
+    for _ in range(3):
+        one.send_early(b"x")
+    with pytest.raises(UsageError):
+        one.send_early(b"x")
+
+
+def test_no_early_data_after_a_retry() -> None:
+    """RFC 8446 4.2.10."""
+    one, _ = early({RETRY: hello()}, groups=(24,))
+    assert one.early_room == 0
+    with pytest.raises(UsageError):
+        one.send_early(b"x")
+
+
+# ---------------------------------------------------------------- certificates
+
+
+@pytest.mark.parametrize(
+    ("usages", "alert"),
+    [(("digital_signature",), None), ((), None), (("key_encipherment",), CERTIFICATE), (("crl_sign",), CERTIFICATE)],
+)
+def test_the_key_must_be_for_signing(usages: tuple[str, ...], alert: int | None) -> None:
+    """RFC 8446 4.4.2.2, whatever ``verify`` thinks."""
+    names = "digital_signature content_commitment key_encipherment data_encipherment key_agreement key_cert_sign"
+    fields = {name: name in usages for name in (*names.split(), "crl_sign", "encipher_only", "decipher_only")}
+    extensions: list[tuple[x509.ExtensionType, bool]] = [(x509.KeyUsage(**fields), True)] if usages else []
+    made = mint("test.example", None, kind="p256", number=1, sans=[x509.DNSName("test.example")], extensions=extensions)
+    edit = _chain(made.der)
+    carried(NEW, {11: edit}, alert, server={"certificate_compression": ()}, client={"verify": anybody})
+
+
+def _chain(der: bytes) -> Edit:
+    from tests.tls.test_letter_client13 import entries
+
+    return lambda bad, raw: entries((der, b"\0\0"))
+
+
+@pytest.mark.parametrize("salt", [0, 20, 31, 33, 48, 64])
+def test_the_salt_is_as_long_as_the_hash(salt: int) -> None:
+    """RFC 8446 4.2.3."""
+
+    def edit(bad: Bad, raw: bytes) -> bytes:
+        content = b" " * 64 + WORDS + b"\0" + bad.transcript.digest()
+        pss = padding.PSS(padding.MGF1(hashes.SHA256()), salt)
+        return verify(0x0804, bad.config.credentials[0].key.sign(content, pss, hashes.SHA256()))
+
+    carried(NEW, {15: edit}, DECRYPT, "rsa2048")
+
+
+@pytest.mark.parametrize("mask", ["SHA1", "SHA512"])
+def test_the_mask_is_of_the_same_hash(mask: str) -> None:
+    """RFC 8446 4.2.3."""
+
+    def edit(bad: Bad, raw: bytes) -> bytes:
+        content = b" " * 64 + WORDS + b"\0" + bad.transcript.digest()
+        pss = padding.PSS(padding.MGF1(getattr(hashes, mask)()), 32)
+        return verify(0x0804, bad.config.credentials[0].key.sign(content, pss, hashes.SHA256()))
+
+    carried(NEW, {15: edit}, DECRYPT, "rsa2048")
+
+
+def test_all_before_it_is_signed() -> None:
+    """RFC 8446 4.4.3: a signature of another handshake is none."""
+    old: list[bytes] = []
+
+    def keep(bad: Bad, raw: bytes) -> bytes:
+        old.append(raw)
+        return raw
+
+    carried(NEW, {15: keep}, None)
+    carried(NEW, {15: lambda bad, raw: old[0]}, DECRYPT)
+    carried(NEW, {15: signs(WORDS)}, None)
+
+
+# ---------------------------------------------------------------- records
+
+
+@pytest.mark.parametrize("step", HANDSHAKE_STEPS)
+def test_change_cipher_spec_is_dropped_in_the_handshake(step: str) -> None:
+    """RFC 8446 5: whatever is expected."""
+    one, _ = at(NEW, step)
+    for _ in range(2):
+        one.receive(b"\x14\3\3\0\1\1", NOW)
+    assert not events(one)
+    assert not one.closed
+
+
+@pytest.mark.parametrize("step", STEPS[NEW][1:])
+@pytest.mark.parametrize("content", [b"\2\x28", b"\1\0", b"\1\x5a"])
+def test_no_alert_in_clear_once_there_are_keys(step: str, content: bytes) -> None:
+    """RFC 8446 5 and 5.2: the server has had keys since its ServerHello."""
+    one, _ = at(NEW, step)
+    one.receive(record(content, 21), NOW)
+    judged(one, UNEXPECTED)
+
+
+@pytest.mark.parametrize("version", [0x0300, 0x0301, 0x0304, 0x0400, 0x7F00, 0xFFFF])
+def test_versions_of_records_in_clear_mean_nothing(version: int) -> None:
+    """RFC 8446 5.1."""
+    one, _ = at(NEW, "WaitServerHello")
+    one.receive(record(b"\1\x5a", 21, version), NOW)
+    assert events(one) == [PeerAlert(90, fatal=False)]
+
+
+def test_a_record_of_the_longest_kind() -> None:
+    """RFC 8446 5.2, 5.4: 2^14 octets of content, or as many with padding and type as 2^14 + 1."""
+    one, _ = at(NEW, "ConnectedPlain")
+    one.receive(under(one, 23, bytes(1 << 14)), NOW)
+    assert one._opener is not None
+    one._opener.sequence = 1
+    one.receive(under(one, 23, b"x", (1 << 14) - 1), NOW)
+    assert len(said(events(one))) == (1 << 14) + 1
+
+
+LIMITED = {"record_size_limit": 200}
+
+
+class Loud(Bad):
+    """Does not care how much a client takes."""
+
+    def seal(self, kind: int, content: Any) -> None:
+        self._limit_out = 1 << 14
+        super().seal(kind, content)
+
+
+def loud(version: int, edits: dict[int, Edit], **more: Any) -> Teller:
+    one, plain = ends(version, {}, client=LIMITED, server={"record_size_limit": 1 << 14, **more})
+    bad = Loud(plain.config, now=NOW, entropy=plain.entropy)
+    bad.edits = edits
+    pump(one, bad)
+    if one.facts is not None:
+        bad.send(bytes(1000))
+        pump(one, bad)
+    return one
+
+
+def test_a_limit_that_the_server_does_not_know_binds_nobody() -> None:
+    """RFC 8449 4: it holds when the extension is negotiated."""
+    for version, edits in ((NEW, {8: ee()}), (OLD, {2: hello((28, None))})):
+        one = loud(version, edits)
+        assert one.facts is not None
+        assert len(said(events(one))) == 1000
+
+
+def test_a_limit_that_was_agreed_binds_from_the_first_record() -> None:
+    """RFC 8449 4: EncryptedExtensions agrees on it, in a record that is longer already."""
+    judged(loud(NEW, {}), OVERFLOW)
+
+
+def test_what_was_agreed_about_records() -> None:
+    one, bad = ends(NEW, {}, client=LIMITED, server={"record_size_limit": 300})
+    pump(one, bad)
+    assert one.record_limits == (300, 200)
+    assert bad.record_limits == (200, 300)
+    one, bad = ends(NEW, {8: ee()}, client=LIMITED)
+    pump(one, bad)
+    assert one.record_limits == (1 << 14, 1 << 14)
+
+
+# ---------------------------------------------------------------- after the handshake
+
+
+def test_one_request_for_new_keys_at_a_time() -> None:
+    """RFC 9846 4.7.3: none before the answer to the last one."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    events(bad)
+    one.update_keys(request=True)
+    one.update_keys(request=True)
+    bad.receive(one.take_output(NOW), NOW)
+    assert of(events(bad), KeyUpdated) == [KeyUpdated(True), KeyUpdated(False)]
+    one.receive(bad.take_output(NOW), NOW)
+    one.update_keys(request=True)
+    one.send(b"still the same")
+    bad.receive(one.take_output(NOW), NOW)
+    assert events(bad) == [KeyUpdated(True), Data(b"still the same")]
+
+
+def test_old_keys_open_nothing_after_an_update() -> None:
+    """RFC 8446 4.6.3."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    old = bad._sealer
+    assert old is not None
+    bad.update_keys()
+    one.receive(bad.take_output(NOW), NOW)
+    one.receive(old.seal_record(23, b"x"), NOW)
+    judged(one, 20)
+
+
+def asked() -> tuple[Teller, Bad]:
+    """A client that said it would answer late requests."""
+    one, bad = ends(NEW, {}, client={"post_handshake_auth": True, "credentials": (credential(client=True),)})
+    pump(one, bad)
+    one.take_output(NOW)
+    return one, bad
+
+
+def test_a_late_answer_is_in_one_piece() -> None:
+    """RFC 8446 4.6.2: Certificate, CertificateVerify, Finished; or an empty Certificate and Finished."""
+    for schemes, expected in ((SCHEMES, [11, 15, 20]), ((13, b"\0\2\x08\x07"), [11, 20])):
+        one, bad = asked()
+        bad.seal(22, cr(schemes, context=b"one"))
+        one.receive(bad.take_output(NOW), NOW)
+        one.send(b"after it")
+        opener = bad._opener
+        assert opener is not None
+        data = bytes(one.take_output(NOW))
+        size = 5 + int.from_bytes(data[3:5], "big")
+        kind, content = opener.open_record(23, 0x0303, memoryview(data)[5:size])
+        assert kind == 22
+        kinds = []
+        while content:
+            kinds.append(content[0])
+            if content[0] == 11:
+                assert content[4:8] == b"\3one"
+            content = content[4 + int.from_bytes(content[1:4], "big") :]
+        assert kinds == expected
+        judged(one, None)
+
+
+def test_a_context_is_asked_once() -> None:
+    """RFC 8446 4.3.2: unique in the connection."""
+    one, bad = asked()
+    for context in (b"x", b"y", b"x"):
+        assert not one.told
+        bad.seal(22, cr(SCHEMES, context=context))
+        one.receive(bad.take_output(NOW), NOW)
+    judged(one, ILLEGAL)
+
+
+def test_requests_without_end() -> None:
+    one, bad = asked()
+    for number in range(100):
+        bad.seal(22, cr(SCHEMES, context=b"%d" % number))
+    one.receive(bad.take_output(NOW), NOW)
+    judged(one, UNEXPECTED)
+
+
+@pytest.mark.parametrize("kind", [b"\2\x28", b"\2\x50", b"\1\x14", b"\2\xff"])
+def test_nothing_is_said_or_heard_after_an_error_alert(kind: bytes) -> None:
+    """RFC 8446 6, 6.2."""
+    one, bad = ends(NEW, {}, server={"ticket_keys": ticket_keys()})
+    pump(one, bad)
+    events(one)
+    bad.seal(21, kind)
+    bad.seal(22, ticket())
+    bad.seal(23, b"late")
+    one.receive(bad.take_output(NOW), NOW)
+    assert events(one) == [PeerAlert(kind[1], fatal=True), Closed(clean=False)]
+    assert not one.ready
+    with pytest.raises(UsageError):
+        one.send(b"x")
+    with pytest.raises(UsageError):
+        one.update_keys()
+    one.close()
+    assert not one.take_output(NOW)
+
+
+def test_nothing_is_heard_after_close_notify_and_all_may_be_said() -> None:
+    """RFC 8446 6.1."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    events(one)
+    events(bad)
+    bad.close()
+    bad._mute = False
+    bad.send(b"ignored")
+    one.receive(bad.take_output(NOW), NOW)
+    assert events(one) == [Closed(clean=True)]
+    one.send(b"still")
+    one.close()
+    bad.receive(one.take_output(NOW), NOW)
+    assert events(bad) == [Data(b"still"), Closed(clean=True)]
+
+
+def test_no_context_is_an_empty_one() -> None:
+    """RFC 8446 7.5."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    value = one.export("EXPORTER-test", None, 40)
+    assert value == one.export("EXPORTER-test", b"", 40) == bad.export("EXPORTER-test", b"", 40)
+    assert value != one.export("EXPORTER-test", b"x", 40)
+
+
+def test_a_failed_handshake_leaves_no_session() -> None:
+    """RFC 8446 6: secrets of failed connections are forgotten; tickets come after a good Finished only."""
+    one = carried(NEW, {20: flipped}, DECRYPT, server={"ticket_keys": ticket_keys()})
+    assert one.keys13 is None
+    assert one.facts is None
+    with pytest.raises(UsageError):
+        one.export("EXPORTER-test", b"", 32)
+
+
+def test_groups_of_the_server_are_not_acted_on() -> None:
+    """RFC 8446 4.2.7: nothing changes, whatever stands there."""
+    one = carried(NEW, {8: ee((10, b"\0\4\x99\x99\0\x18"))}, None)
+    assert one.facts is not None
+    assert one.facts.group == 29
+
+
+@pytest.mark.parametrize("lifetime", [1, 7200, 604800])
+def test_how_long_a_ticket_is_offered(lifetime: int) -> None:
+    """RFC 8446 4.2.11.1, 4.6.1: not beyond its time, nor a week."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    bad.seal(22, ticket(lifetime))
+    one.receive(bad.take_output(NOW), NOW)
+    session = of(events(one), Ticket)[0].session
+    assert session.fresh(NOW + lifetime - 1)
+    assert not session.fresh(NOW + lifetime)
+
+
+def test_tickets_to_throw_away_and_unknown_extensions() -> None:
+    """RFC 8446 4.6.1."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    for raw in (ticket(0), ticket(tail=block((0x7A7A, b"x"), (0x1234, b"")))):
+        bad.seal(22, raw)
+    one.receive(bad.take_output(NOW), NOW)
+    assert len(of(events(one), Ticket)) == 1
+    assert not of(events(one), Failed)
+
+
+def test_each_ticket_has_a_key_of_its_own() -> None:
+    """RFC 8446 4.6.1: by its nonce."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    for nonce in (b"", b"\0", b"\1", bytes(255)):
+        bad.seal(22, ticket(nonce=nonce))
+    one.receive(bad.take_output(NOW), NOW)
+    assert len({event.session.secret for event in of(events(one), Ticket)}) == 4
