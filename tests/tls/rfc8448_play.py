@@ -7,7 +7,7 @@ wrong steps, ``say_raw``, and is all that it does:
 - a ClientHello for TLS 1.3 alone with renegotiation_info and, in section 3, an empty session_ticket, which mean nothing
   in TLS 1.3;
 - signature schemes with SHA-1 and DSA, which this engine has no name for, in ClientHello and CertificateRequest;
-- the padding extension up to 512 octets (RFC 7685 4), after which a PSK's binder is made anew.
+- so the padding extension (RFC 7685 4) has to be shorter by as much, and a PSK's binder is made anew.
 """
 
 from __future__ import annotations
@@ -313,9 +313,8 @@ def as_nss(raw: bytes, ticket: bool, session: Session | None) -> bytes:
             extensions.append(Extension(RENEGOTIATION, b"\0"))
         if number == GROUPS and ticket:
             extensions.append(Extension(TICKET, b""))
-    size = len(write_handshake(replace(parsed, extensions=tuple(extensions))))
-    if 256 <= size < 512:
-        extensions.insert(len(extensions) - (session is not None), Extension(PADDING, bytes(max(512 - size - 4, 0))))
+    grown = len(write_handshake(replace(parsed, extensions=tuple(extensions)))) - len(raw)
+    extensions = [Extension(n, body[grown:] if n == PADDING else body) for n, body in extensions]
     raw = write_handshake(replace(parsed, extensions=tuple(extensions)))
     if session is not None:
         truncated = raw[: -(2 + 1 + 32)]
@@ -375,6 +374,7 @@ def client(trace: Trace, log: list[str], now: float = NOW, session: Session | No
         certificate_compression=(),
         grease=False,
         ask_staple=False,
+        pad_hello=True,
         key_log=log.append,
     )
     return NssClient(config, trace, now, session)
