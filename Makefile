@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 SHARED := ../shared/captures
 
-.PHONY: demo test check format lint types corpus interop bench examples docs clean
+.PHONY: demo test check format lint types corpus interop bench examples docs judges clean
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m synfin.cli.main demo
@@ -31,7 +31,9 @@ corpus: $(VENV)/.ready
 	@test -e $(SHARED)/compare.py || { echo "make corpus needs the captures in $(SHARED)" >&2; exit 2; }
 	$(BIN)/python -m tests.agreement.corpus $(SHARED)
 
-interop: $(VENV)/.ready-dev
+judges: $(VENV)/.ready-judges
+
+interop: $(VENV)/.ready-judges
 	$(BIN)/python -m tests.interop.matrix --markdown
 
 bench: $(VENV)/.ready-dev
@@ -52,6 +54,11 @@ $(VENV)/.ready-dev: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
 	@echo "Setting up for development in $(VENV) (once)" >&2
 	@$(PYTHON) tools/make_venv.py $(VENV) dev && touch $@ $(VENV)/.ready
+
+$(VENV)/.ready-judges: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
+	@echo "Setting up foreign TLS engines in $(VENV) (once, 150 MB)" >&2
+	@$(PYTHON) tools/make_venv.py $(VENV) dev,judges && touch $@ $(VENV)/.ready $(VENV)/.ready-dev
 
 clean:
 	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,6 +12,7 @@ from typing import Any
 from synfin.wire.tls import registry
 from tests.interop import chains
 from tests.interop.cells import Cell, Told
+from tests.interop.clients import NOT_FIRST
 from tests.interop.peer import between
 
 FLAGS = (
@@ -50,6 +51,8 @@ class Chromium:
         return " ".join(chains.version_of(program() or "", "--version").split()[:2])
 
     def cannot(self, cell: Cell) -> str:
+        if cell.hybrid and cell.retry:
+            return NOT_FIRST
         if cell.client:
             return "takes client certificates from its own store only"
         if cell.kind.startswith("ed"):

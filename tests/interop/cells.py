@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 HOST = "127.0.0.1"
 NAME = "localhost"
 CLIENT_NAME = "interop client"
+HYBRID = "X25519MLKEM768"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Cell:
 
     ``kind`` is the server's key, ``client`` that of the client's certificate ("" for none), ``alpn`` the protocol to be
     agreed on.  ``resumed`` means two connections, of which the second is judged; ``retry`` that the server takes only
-    a group for which the client sends no share at first.
+    a group for which the client sends no share at first.  ``hybrid``: the group is X25519MLKEM768.
     """
 
     what: str
@@ -27,10 +29,20 @@ class Cell:
     client: str = ""
     resumed: bool = False
     retry: bool = False
+    hybrid: bool = False
 
     @property
     def id(self) -> str:
         return f"{self.version} {self.what}"
+
+    @property
+    def ml_dsa(self) -> bool:
+        """Whether somebody signs with ML-DSA."""
+        return "ml-dsa" in self.kind + self.client
+
+    @property
+    def postquantum(self) -> bool:
+        return self.hybrid or self.ml_dsa
 
 
 def _cells() -> tuple[Cell, ...]:
@@ -43,11 +55,23 @@ def _cells() -> tuple[Cell, ...]:
             *(Cell(f"client {kind}", version, client=kind) for kind in ("p256", "rsa2048", "ed25519")),
             *(Cell(kind, version, kind=kind) for kind in ("p384", "p521", "rsa2048", "ed25519", "ed448")),
         ]
-    return (*found, Cell("retry", "1.3", retry=True), Cell("ml-dsa-65", "1.3", kind="ml-dsa-65"))
+    return (*found, Cell("retry", "1.3", retry=True), *_postquantum())
 
 
+def _postquantum() -> Iterator[Cell]:
+    yield Cell("ml-kem", "1.3", hybrid=True)
+    yield Cell("ml-kem resumed", "1.3", hybrid=True, resumed=True)
+    yield Cell("ml-kem retry", "1.3", hybrid=True, retry=True)
+    for kind in ML_DSA:
+        yield Cell(kind, "1.3", kind=kind)
+        yield Cell(f"client {kind}", "1.3", client=kind)
+    yield Cell("ml-kem, ml-dsa-65 both ways", "1.3", kind="ml-dsa-65", client="ml-dsa-65", hybrid=True)
+
+
+ML_DSA = ("ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
 CELLS = _cells()
-COLUMNS = tuple(dict.fromkeys(cell.what for cell in CELLS))
+COLUMNS = tuple(dict.fromkeys(cell.what for cell in CELLS if not cell.postquantum))
+POSTQUANTUM = tuple(dict.fromkeys(cell.what for cell in CELLS if cell.postquantum))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +132,8 @@ def disagreements(cell: Cell, ours: dict[str, Any], told: Told) -> list[str]:
         "hello_retry_request": cell.retry,
         "client_certificate": bool(cell.client),
     }
+    if cell.hybrid:
+        expected["group"] = HYBRID
     for what, value in expected.items():
         if ours[what] != value:
             wrong.append(f"{what}: our end has {ours[what]!r}, it should be {value!r}")

@@ -18,7 +18,8 @@ from tests.interop import chains
 from tests.interop.cells import HOST, NAME, Cell, Told
 from tests.interop.peer import EachCell, between, get, tls_of
 
-NO_ML_DSA = "ML-DSA needs OpenSSL 3.5"
+NOT_QUANTUM = "ML-KEM and ML-DSA need OpenSSL 3.5"
+NOT_FIRST = "sends a share of it at once"
 
 
 class _Program(EachCell):
@@ -31,7 +32,7 @@ class _Program(EachCell):
         return chains.version_of(self.program, "--version")
 
     def cannot(self, cell: Cell) -> str:
-        return NO_ML_DSA if cell.kind.startswith("ml-dsa") else ""
+        return NOT_QUANTUM if cell.postquantum else ""
 
     def output(self, *command: str, give: bytes = b"") -> tuple[bytes, str]:
         done = subprocess.run([self.program, *command], input=give, capture_output=True, timeout=30, check=False)
@@ -108,7 +109,7 @@ class GnuTls(_Program):
     def cannot(self, cell: Cell) -> str:
         if cell.version == "1.2" and cell.kind == "ed448":
             return ""
-        return super().cannot(cell) and "no ML-DSA before GnuTLS 3.8.9"
+        return super().cannot(cell) and "no ML-KEM and ML-DSA before GnuTLS 3.8.9"
 
     def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
         command = ["--x509cafile", chains.root_file(), "--alpn", cell.alpn, "-p", str(port), NAME]
@@ -138,7 +139,9 @@ class PythonSsl(EachCell):
         return f"Python ssl with {' '.join(ssl.OPENSSL_VERSION.split()[:2])}"
 
     def cannot(self, cell: Cell) -> str:
-        return NO_ML_DSA if cell.kind.startswith("ml-dsa") and ssl.OPENSSL_VERSION_INFO < (3, 5) else ""
+        if cell.postquantum and ssl.OPENSSL_VERSION_INFO < (3, 5):
+            return NOT_QUANTUM
+        return NOT_FIRST if cell.hybrid and cell.retry else ""
 
     def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
         context = ssl.create_default_context(cafile=chains.root_file())

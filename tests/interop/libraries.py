@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.interop import chains
-from tests.interop.cells import HOST, Cell, Told
+from tests.interop.cells import HOST, HYBRID, Cell, Told
 from tests.interop.clients import PythonSsl
 from tests.interop.ours import Asked, body_json
 from tests.interop.runtimes import HERE, Java, Node
 
 
 @contextmanager
-def _threads(answer: Callable[[Cell, socket.socket], None], cells: dict[str, Cell]) -> Iterator[dict[str, int]]:
+def in_threads(answer: Callable[[Cell, socket.socket], None], cells: dict[str, Cell]) -> Iterator[dict[str, int]]:
     """A listener and a thread for each cell; ``answer`` handles one connection."""
     listeners = {name: socket.create_server((HOST, 0)) for name in cells}
 
@@ -49,7 +49,7 @@ def _threads(answer: Callable[[Cell, socket.socket], None], cells: dict[str, Cel
             thread.join(20)
 
 
-def _http(words: dict[str, Any]) -> bytes:
+def http_answer(words: dict[str, Any]) -> bytes:
     body = json.dumps(words).encode()
     return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -69,7 +69,7 @@ class PythonServer(PythonSsl):
             context.minimum_version, context.maximum_version = wanted, wanted
             context.load_cert_chain(chains.files(cell.kind)[2])
             context.set_alpn_protocols([cell.alpn])
-            if cell.retry:
+            if cell.retry and not cell.hybrid:
                 context.set_ecdh_curve("secp384r1")
             if cell.client:
                 context.verify_mode = ssl.CERT_REQUIRED
@@ -83,10 +83,10 @@ class PythonServer(PythonSsl):
                     "version": sock.version(), "suite": suite and suite[0], "resumed": sock.session_reused,
                     "alpn": sock.selected_alpn_protocol() or "", "client": str((certificate or {}).get("subject", "")),
                 }  # fmt: skip
-                sock.sendall(_http(words))
+                sock.sendall(http_answer(words))
                 sock.unwrap()
 
-        with _threads(answer, cells) as ports:
+        with in_threads(answer, cells) as ports:
             yield ports
 
     def told(self, cell: Cell, asked: Asked) -> Told:
@@ -109,7 +109,7 @@ class TlsLite:
             return "speaks no HTTP/2"
         if cell.client:
             return "leaves the verdict on client certificates to its user"
-        return "no ML-DSA" if cell.kind.startswith("ml-dsa") else ""
+        return "no ML-KEM and ML-DSA" if cell.postquantum else ""
 
     @contextmanager
     def serving(self, cells: dict[str, Cell], folder: Path) -> Iterator[dict[str, int]]:
@@ -137,10 +137,10 @@ class TlsLite:
                 "version": tls.getVersionName(), "suite": tls.getCipherName(), "alpn": tls.session.appProto.decode(),
                 "resumed": tls.resumed if cell.version == "1.2" else None,  # it says so of TLS 1.2 only
             }  # fmt: skip
-            tls.sendall(_http(words))
+            tls.sendall(http_answer(words))
             tls.close()
 
-        with _threads(answer, cells) as ports:
+        with in_threads(answer, cells) as ports:
             yield ports
 
     def told(self, cell: Cell, asked: Asked) -> Told:
@@ -160,11 +160,12 @@ class NodeServer(Node):
             version = f"TLSv{cell.version}"
             options[name] = {
                 "cert": certificate, "key": key, "minVersion": version, "maxVersion": version,
-                "ALPNProtocols": [cell.alpn], **({"ecdhCurve": "P-384"} if cell.retry else {}),
+                "ALPNProtocols": [cell.alpn],
+                **({"ecdhCurve": HYBRID if cell.hybrid else "P-384"} if cell.retry or cell.hybrid else {}),
                 **({"ca": chains.root_file(), "requestCert": True, "rejectUnauthorized": True} if cell.client else {}),
             }  # fmt: skip
-        command = ["node", str(HERE / "node_server.js"), json.dumps(options)]
-        with _ended(command, folder) as process:
+        command = [self.program, str(HERE / "node_server.js"), json.dumps(options)]
+        with ended(command, folder) as process:
             assert process.stdout is not None
             yield json.loads(process.stdout.readline() or b"{}")
 
@@ -189,7 +190,7 @@ class JavaServer(Java):
             for cell in cells.values()
         ]
         command = ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", str(HERE / "Server.java")]
-        with _ended(command, folder) as process:
+        with ended(command, folder) as process:
             assert process.stdin is not None and process.stdout is not None
             process.stdin.write("".join([*lines, "\n"]).encode())
             process.stdin.flush()
@@ -201,7 +202,7 @@ class JavaServer(Java):
 
 
 @contextmanager
-def _ended(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def ended(command: list[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A program that ends when its stdin does."""
     with (folder / "program.log").open("wb") as log:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)

@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from synfin.drive.capture import may_capture
 from synfin.errors import PeerError
-from tests.interop import agree, browser, clients, libraries, ours, proxies, runtimes
-from tests.interop.cells import CELLS, COLUMNS, Cell, Told, disagreements
+from tests.interop import agree, browser, clients, golang, libraries, ours, proxies, pyopenssl, runtimes
+from tests.interop.cells import CELLS, COLUMNS, POSTQUANTUM, Cell, Told, disagreements
 from tests.interop.peer import ClientPeer, Peer, ServerPeer
 
 CLIENTS: tuple[ClientPeer, ...] = (
@@ -26,7 +26,10 @@ CLIENTS: tuple[ClientPeer, ...] = (
     clients.GnuTls(),
     clients.PythonSsl(),
     clients.Requests(),
+    pyopenssl.PyOpenSsl(),
     runtimes.Node(),
+    runtimes.Node(wheel=True),
+    golang.Go(),
     runtimes.Java(),
     browser.Chromium(),
 )
@@ -36,7 +39,10 @@ SERVERS: tuple[ServerPeer, ...] = (
     proxies.OpenSslServer(),
     proxies.GnuTlsServer(),
     libraries.PythonServer(),
+    pyopenssl.PyOpenSslServer(),
     libraries.NodeServer(),
+    libraries.NodeServer(wheel=True),
+    golang.GoServer(),
     libraries.JavaServer(),
     libraries.TlsLite(),
 )
@@ -153,6 +159,11 @@ foreign program says:
 | AES-CCM, ffdhe groups, DHE, CBC with and without encrypt-then-MAC, static RSA, no extended master secret | `openssl` |
 
 """
+QUANTUM = """## ML-KEM and ML-DSA
+
+*ml-kem*: X25519MLKEM768 is the only group the server takes; *retry*: the client sends no share of it at first.
+*ml-dsa-44 …*: the server's key. All others of the peers above have neither of the two.
+"""
 HEAD = """# Interoperability
 
 Made by `make interop`; `tests/interop/` runs the same cells. In each ✓ a foreign program and synfin shook hands and
@@ -175,13 +186,16 @@ def _note(result: Result) -> str:
     return ""
 
 
-def _table(batches: Iterable[Batch], notes: list[str]) -> list[str]:
-    lines = ["| peer | TLS | " + " | ".join(COLUMNS) + " |", "|---|---|" + "---|" * len(COLUMNS)]
+def _table(batches: Iterable[Batch], notes: list[str], columns: Sequence[str] = COLUMNS) -> list[str]:
+    """With the columns of the post-quantum cells those who have anything of it."""
+    lines = ["| peer | TLS | " + " | ".join(columns) + " |", "|---|---|" + "---|" * len(columns)]
     for batch in batches:
         found = {result.cell.id: result for result in batch.results}
-        for version in ("1.2", "1.3"):
+        if all(result.empty for result in batch.results if result.cell.what in columns):
+            continue
+        for version in ("1.2", "1.3") if columns is COLUMNS else ("1.3",):
             row = []
-            for what in COLUMNS:
+            for what in columns:
                 result = found.get(f"{version} {what}")
                 if result is None:
                     row.append("")
@@ -199,7 +213,9 @@ def markdown(by_clients: list[Batch], by_servers: list[Batch], missing: list[str
     """The page."""
     notes: list[str] = []
     lines = [HEAD, "## Our server, foreign clients", "", *_table(by_clients, notes)]
-    lines += ["", "## Our client, foreign servers", "", *_table(by_servers, notes), ""]
+    lines += ["", "## Our client, foreign servers", "", *_table(by_servers, notes), "", QUANTUM]
+    lines += ["Our server:", "", *_table(by_clients, notes, POSTQUANTUM), ""]
+    lines += ["Our client:", "", *_table(by_servers, notes, POSTQUANTUM), ""]
     lines += [f"{number}. {note}" for number, note in enumerate(notes, 1)]
     versions = dict.fromkeys(batch.peer.version() for batch in by_clients + by_servers)
     lines += ["", "Run with " + "; ".join(versions) + "."]
@@ -208,12 +224,14 @@ def markdown(by_clients: list[Batch], by_servers: list[Batch], missing: list[str
     return "\n".join(lines) + "\n\n" + more
 
 
-def run_all() -> tuple[list[Batch], list[Batch], list[str]]:
-    """Every peer that is here, and what is missing."""
+def run_all(only: str = "") -> tuple[list[Batch], list[Batch], list[str]]:
+    """Every peer that is here, or those with a name, and what is missing."""
     found: tuple[list[Batch], list[Batch]] = ([], [])
     missing = []
     for role, peers in enumerate((CLIENTS, SERVERS)):
         for peer in peers:
+            if only not in ("", peer.name):
+                continue
             if why := peer.missing():
                 missing.append(f"{peer.name} as {('client', 'server')[role]} ({why})")
                 continue
@@ -231,14 +249,16 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--markdown", nargs="?", type=Path, const=MARKDOWN, help="write the page of the documentation")
+    parser.add_argument("--only", default="", metavar="PEER", help="one peer, as text")
     asked = parser.parse_args()
-    by_clients, by_servers, missing = run_all()
-    if asked.markdown is not None:
+    by_clients, by_servers, missing = run_all(asked.only)
+    if asked.markdown is not None and not asked.only:
         from tests.interop.scanners import page
 
         asked.markdown.write_text(markdown(by_clients, by_servers, missing, FEATURES + page()))
     else:
-        print("\n".join([*_table(by_clients, []), "", *_table(by_servers, [])]))
+        for batches in (by_clients, by_servers):
+            print("\n".join([*_table(batches, []), "", *_table(batches, [], POSTQUANTUM), ""]))
     return int(any(batch.wrong for batch in by_clients + by_servers))
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.interop import chains
 from tests.interop.cells import HOST, Cell, Told
-from tests.interop.clients import NO_ML_DSA
+from tests.interop.clients import NOT_QUANTUM
 from tests.interop.ours import Asked, body_json, free_ports
 from tests.interop.peer import between
 
@@ -64,7 +64,7 @@ class _OpenSslServer:
         return "" if shutil.which(self.program) else f"{self.program} is not installed"
 
     def cannot(self, cell: Cell) -> str:
-        return NO_ML_DSA if cell.kind.startswith("ml-dsa") else ""
+        return NOT_QUANTUM if cell.postquantum else ""
 
     def told(self, cell: Cell, asked: Asked) -> Told:
         said = body_json(asked.body)
@@ -193,7 +193,7 @@ class OpenSslServer(_OneEach):
     def cannot(self, cell: Cell) -> str:
         if cell.alpn == "h2":
             return "speaks no HTTP/2"
-        return NO_ML_DSA if cell.kind.startswith("ml-dsa") else ""
+        return NOT_QUANTUM if cell.postquantum else ""
 
     def command(self, cell: Cell, port: int) -> list[str]:
         certificate, key, _ = chains.files(cell.kind)
@@ -228,7 +228,7 @@ class GnuTlsServer(_OneEach):
     def cannot(self, cell: Cell) -> str:
         if cell.alpn == "h2":
             return "speaks no HTTP/2"
-        return "no ML-DSA before GnuTLS 3.8.9" if cell.kind.startswith("ml-dsa") else ""
+        return "no ML-KEM and ML-DSA before GnuTLS 3.8.9" if cell.postquantum else ""
 
     def command(self, cell: Cell, port: int) -> list[str]:
         certificate, key, _ = chains.files(cell.kind)

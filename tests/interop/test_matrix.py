@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop import agree, matrix
-from tests.interop.cells import COLUMNS
+from tests.interop.cells import COLUMNS, POSTQUANTUM
 from tests.interop.clients import PythonSsl
 from tests.interop.peer import ClientPeer, ServerPeer
 
@@ -52,4 +52,5 @@ def test_the_page_has_every_peer_and_column() -> None:
         for peer in peers:
             assert f"| {peer.name} | 1.3 |" in table, "make interop"
         assert " | ".join(COLUMNS) in table
+    assert text.count(" | ".join(POSTQUANTUM)) == 2
     assert "✗" not in text
