@@ -124,10 +124,10 @@ class Connection:
         finally:
             self._due = _NEVER
 
-    async def _write(self, data: bytes) -> None:
+    async def _write(self, data: bytes, *, last: bool = False) -> None:
         self._due = self._loop.time() + self._server.patience.write
         try:
-            await self.stream.write(data)
+            await self.stream.write(data, last=last)
         except asyncio.CancelledError:
             self._check_late()
             raise TimeoutError from None
@@ -230,10 +230,10 @@ class Connection:
         sent = 0
         try:
             if bodiless(answer, request):
-                await self._write(head)
+                await self._write(head, last=not keep)
             elif isinstance(answer.body, bytes) and len(answer.body) < PORTION:
                 sent = len(answer.body)
-                await self._write(head + answer.body)
+                await self._write(head + answer.body, last=not keep)
             else:
                 for part in pieces(answer, PORTION):
                     sent += len(part)
@@ -256,7 +256,7 @@ class Connection:
         self.idle = False
         if refusal.violation:
             self._server.log.failure(self.pipe.remote, "while serving", PeerError(refusal.violation, "", refusal.why))
-        await self._write(answer_head(answer, None, self._server.date(), False) + _body_of(answer))
+        await self._write(answer_head(answer, None, self._server.date(), False) + _body_of(answer), last=True)
         self._told("-", "-", "HTTP/1.1", answer.status, answer.size, started)
 
     # ------------------------------------------------------------ HTTP/2
