@@ -152,7 +152,7 @@ def test_the_story_of_a_good_site(site: Site, capsys: pytest.CaptureFixture[str]
 def test_an_expired_site_is_not_asked(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = trace(capsys, "--cacert", site.root, f"{site.expired}/")
     assert code == 1 and "> GET" not in out
-    for words in ("NOT TRUSTED", "NET::ERR_CERT_DATE_INVALID", "expired since", "[CRT201]", "error CRT201"):
+    for words in ("NOT TRUSTED", "NET::ERR_CERT_DATE_INVALID", "expired since", "error CRT201"):
         assert words in out
     code, out, _ = trace(capsys, "-k", "--cacert", site.root, f"{site.expired}/")
     assert code == 0 and "went on because of -k" in out and "< HTTP/1.1 200 OK" in out
@@ -167,7 +167,7 @@ def test_a_stranger_is_not_trusted(site: Site, capsys: pytest.CaptureFixture[str
 
 def test_another_name_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = trace(capsys, "--cacert", site.root, "--sni", "other.example", f"{site.https}/")
-    assert code == 1 and "ERR_CERT_COMMON_NAME_INVALID" in out and "[CRT301]" in out
+    assert code == 1 and "ERR_CERT_COMMON_NAME_INVALID" in out and "error CRT301" in out
 
 
 @pytest.mark.parametrize("form", ["packets", "records"])

@@ -17,7 +17,7 @@ from synfin.views.sniffer import sniffer_json, sniffer_lines
 from synfin.views.words import clean, duration, pad
 
 if TYPE_CHECKING:
-    from synfin.cli.trace_run import Done
+    from synfin.cli.trace_end import Done
 
 _PORTS = {"http": 80, "https": 443}
 

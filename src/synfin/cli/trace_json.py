@@ -32,6 +32,7 @@ def hop_json(hop: t.Hop, capture: Json) -> Json:
         "followed": False,
         "failed": None,
         "short_hello_answered": None,
+        "tls_answered": None,
     }
     for step in hop.steps:
         _add(said, step)
@@ -88,7 +89,7 @@ def _add(said: Json, step: t.Step) -> None:
         case t.Pointed():
             said["location"], said["followed"] = step.location, step.followed
         case t.Probed():
-            said["short_hello_answered"] = step.answered
+            said["tls_answered" if step.clear else "short_hello_answered"] = step.answered
         case t.Failed(cause):
             said["failed"] = {
                 "step": cause.step,

@@ -11,12 +11,12 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from synfin.cli import inputs, terminal
-from synfin.cli.trace_json import hop_json
+from synfin.cli.trace_end import Done, Told, judged_lines, probe_ports, refused_lines, said_as_json
 from synfin.cli.trace_tell import Page, Teller
 from synfin.drive import trace_steps as t
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
@@ -29,15 +29,8 @@ from synfin.errors import UsageError
 from synfin.judge.engine import HEALTHY, Judgement
 from synfin.judge.model import Severity
 from synfin.observe import observe
-from synfin.observe.story import Connection
 from synfin.tls import Credential
-from synfin.views import trace as say
-from synfin.views.budget import budget_line
-from synfin.views.findings import finding_lines
-from synfin.views.words import clean, count
-
-Told = list[tuple[Connection, Judgement, t.Hop | None]]
-
+from synfin.views.words import clean
 
 # ---------------------------------------------------------------- the commands
 
@@ -57,14 +50,16 @@ def traced(
     done = run(ask, page, trust, credentials, write=write, keylog=keylog, own=own)
     cause = done.hops[-1].cause if done.hops else None
     if page.json:
-        page.say(_json(done, str(write) if write is not None else ""))
+        page.say(said_as_json(done, str(write) if write is not None else ""))
     else:
-        _judged(done, page, write)
+        page.say(judged_lines(done, page, write))
     head = done.hops[-1].head if done.hops else None
     if cause is not None and cause.step == "dns":
         return terminal.complain(cause.words)
     worst = max((j.worst for _, j, _ in done.told if j.worst is not None), default=Severity.INFO)
     status = fail and head is not None and head.status >= 400
+    if status and head is not None and not page.json:
+        page.say(refused_lines(head.status, page))
     return 1 if cause is not None or status or worst >= Severity.WARNING else 0
 
 
@@ -100,19 +95,6 @@ def compared(
 
 
 # ---------------------------------------------------------------- one run with its capture
-
-
-@dataclass(slots=True)
-class Done:
-    """What came of a run: its hops, the judged connections of its capture, and how it was captured."""
-
-    hops: list[t.Hop]
-    told: Told
-    kind: str  # packets or pdu
-    why: str  # why not packets
-    packets: int
-    dropped: int
-    broken: str
 
 
 def run(
@@ -213,7 +195,7 @@ def _body(name: str) -> Iterator[Callable[[bytes], None]]:
 def _observed(path: Path, hops: list[t.Hop]) -> Told:
     """The connections of the capture with their judgement and the hop they belong to."""
     owner = {place: hop for hop in hops for place in hop.tried}
-    probes = _probes(hops)
+    probes = probe_ports(hops)
     with observe(path) as seen:
         found = []
         for connection, judgement in inputs.judged(seen):
@@ -231,86 +213,3 @@ def _outdone(judgement: Judgement) -> Judgement:
     """What was found about an address that failed where another one answered: a warning at most."""
     milder = [replace(one, severity=min(one.severity, Severity.WARNING)) for one in judgement.findings]
     return replace(judgement, findings=tuple(milder))
-
-
-def _probes(hops: list[t.Hop]) -> set[int]:
-    """Our ports of the second tries."""
-    return {step.port for hop in hops for step in hop.steps if isinstance(step, t.Probed)}
-
-
-# ---------------------------------------------------------------- the end
-
-
-def _judged(done: Done, page: Page, write: Path | None) -> None:
-    """Time, story and findings, out of the capture."""
-    from synfin.observe.tcpstates import States, follow
-    from synfin.views.connection import story
-
-    lines: list[str] = []
-    if not page.silent:
-        probes = _probes(done.hops)
-        several = len({id(hop) for _, _, hop in done.told if hop is not None}) > 1
-        for connection, _, hop in done.told:
-            if connection.a.port not in probes and (time := budget_line(connection)):
-                which = f"{hop.number + 1}. " if several and hop is not None else ""
-                lines += say.labelled("Time", [f"{which}{time}"], page.room, page.paint)
-        lines += say.labelled("Capture", [_captured(done, write)], page.room, page.paint)
-    if page.verbose:
-        for connection, judgement, _ in done.told:
-            states: list[States] = []
-            follow(connection.rows, states)
-            lines.append("")
-            lines += story(connection, (), judgement.not_judged, states, page.room, page.paint)
-    found = [finding for _, judgement, _ in done.told for finding in judgement.findings]
-    if found:
-        lines += [] if page.silent else [""]
-        for finding in found:
-            lines += finding_lines(finding, page.room, page.paint)
-    elif not page.silent and done.told:
-        failed = any(hop.cause is not None for hop in done.hops)
-        words = "no finding in the capture; what failed is told above" if failed else "no finding"
-        lines += say.labelled("Judged", [words], page.room, page.paint)
-    if page.silent:
-        for hop in done.hops:
-            cause = hop.cause
-            if cause is not None and cause.step != "dns":
-                lines.append(say.failed_line(cause.step, cause.words, cause.rule, cause.expected, cause.got))
-    page.say(lines)
-
-
-def _captured(done: Done, write: Path | None) -> str:
-    secrets = " with the TLS secrets" if any(hop.url.scheme == "https" for hop in done.hops) else ""
-    kept = f", kept in {write}{secrets}" if write is not None else ""
-    lost = f", {count(done.dropped, 'packet')} lost by the kernel" if done.dropped else ""
-    broken = f"; it is not complete ({done.broken})" if done.broken else ""
-    if done.kind == "packets":
-        if not done.packets and any(hop.tried for hop in done.hops):
-            return f"no packet left this machine: a packet filter of its own drops them{kept}{broken}"
-        return f"{count(done.packets, 'packet')}{lost}{kept}{broken}"
-    return (
-        f"{count(done.packets, 'record')} of the streams, no packets, so TCP is not judged: capturing packets here "
-        f"{done.why}{kept}{broken}"
-    )
-
-
-def _json(done: Done, file: str) -> Iterator[str]:
-    """An object per connection; one without a connection for a hop that had none."""
-    from synfin.views.json import SCHEMA, connection_json, dumps
-
-    how: dict[str, Any] = {"kind": done.kind, "packets": done.packets, "dropped": done.dropped, "why": done.why}
-    shown: set[int] = set()
-    for hop in done.hops:
-        mine = [one for one in done.told if one[2] is hop]
-        for connection, judgement, _ in mine:
-            shown.add(connection.id)
-            said = connection_json(connection, judgement.findings, judgement.not_judged, file)
-            live = hop_json(hop, how)
-            if live["failed"] is not None and live["failed"]["rule"] is None and judgement.findings:
-                live["failed"]["rule"] = judgement.findings[0].code
-            yield dumps({**said, "trace": live})
-        if not mine:
-            yield dumps({"synfin": {"schema": SCHEMA}, "file": file, "id": None, "trace": hop_json(hop, how)})
-    for connection, judgement, _ in done.told:
-        if connection.id not in shown:
-            said = connection_json(connection, judgement.findings, judgement.not_judged, file)
-            yield dumps({**said, "trace": None})

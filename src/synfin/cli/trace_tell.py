@@ -65,6 +65,8 @@ class Teller:
         self._talk = Talk()
         self._heading = True  # above the first TLS message of a connection
         self._label = ""  # of the lines before
+        self._secure = False
+        self._refused = False  # the lines of Cert said that it ended there
 
     def __call__(self, step: t.Step) -> None:
         """One more step."""
@@ -96,7 +98,8 @@ class Teller:
         match step:
             case t.Asking():
                 yield from [""] if step.number else []
-                self._talk, self._heading, self._label = Talk(), True, ""
+                self._talk, self._heading, self._label, self._refused = Talk(), True, "", False
+                self._secure = step.url.scheme == "https"
                 yield self._page.paint("title", clean(f"{step.method} {step.url}"))
             case t.Spoke():
                 yield from self._spoke(step)
@@ -167,14 +170,18 @@ class Teller:
                 yield from self._put("Close", [line])
             case t.Pointed():
                 on = "" if step.followed else " (-L follows)"
+                if self._secure and step.location.lower().startswith("http:"):
+                    on += "; out of TLS: whoever is on the path reads what is asked there, and can change the answer"
                 yield from self._put("Goes to", [f"{clean(step.location)}{on}"])
             case t.Probed():
-                yield from self._put("Again", [say.SHORT_ANSWERED if step.answered else say.SHORT_ALIKE])
+                said = (say.SHORT_ALIKE, say.SHORT_ANSWERED, say.TLS_ALIKE, say.TLS_ANSWERED)
+                yield from self._put("Again", [said[2 * step.clear + step.answered]])
             case t.Failed():
                 cause = step.cause
-                if cause.step != "dns":
-                    line = say.failed_line(cause.step, cause.words, cause.rule, cause.expected, cause.got)
-                    yield from self._put("", [line], "bad")
+                if cause.step != "dns" and not self._refused:  # told by complaint, and by the lines of Cert
+                    yield from self._put(
+                        "", [say.failed_line(cause.step, cause.words, cause.expected, cause.got)], "bad"
+                    )
 
     def _names(self, step: t.LookedUp) -> Iterator[str]:
         answers = [answer for answer in step.answers if answer.addresses]
@@ -194,6 +201,7 @@ class Teller:
 
     def _certified(self, step: t.Certified) -> Iterator[str]:
         now = int(step.now * 1e9)
+        self._refused = bool(step.violation) and not step.accepted
         if step.violation:
             lines = say.untrusted_lines(step.verdict, now, step.name, step.violation, step.why, accepted=step.accepted)
             yield from self._put("Cert", lines, "bad")

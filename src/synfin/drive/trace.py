@@ -23,9 +23,9 @@ from synfin.drive.lookup import look_up, name_servers
 from synfin.drive.pipe import Pipe
 from synfin.drive.streams import PlainStream, Stream, TlsStream
 from synfin.drive.trace_ask import Ask
-from synfin.drive.trace_causes import broken, late, no_address, unreached
+from synfin.drive.trace_causes import broken, endless, late, no_address, unreached
 from synfin.drive.trace_http import answer, goodbye, shown
-from synfin.drive.trace_probe import WORDLESS, answers_short, shorter
+from synfin.drive.trace_probe import UNANSWERED, WORDLESS, answers_short, shorter, speaks_tls
 from synfin.drive.trace_steps import (
     Asking,
     Attempted,
@@ -59,6 +59,8 @@ Connect = Callable[[Attempt, Callable[[Address, int], None] | None], Awaitable[P
 TELL = 0.002
 #: Seconds given to the server to close after us.
 GOODBYE = 1.0
+#: Seconds for a port that did not answer in clear to answer a ClientHello.
+PATIENCE = 2.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
@@ -91,6 +93,7 @@ class Run:
     _roots: RootSet | None = None
     _untold: list[Step] = field(default_factory=list)
     _clean: bool = False
+    _limit: asyncio.Timeout | None = None
     _begun: float = 0.0  # when the ClientHello went out, seconds since 1970
 
     async def run(self) -> list[Hop]:
@@ -99,10 +102,10 @@ class Run:
         if self.trust is not None:  # before the clock of a connection runs
             self._verifier, self._roots = self.trust.verifier(), RootSet(self.trust.roots)
         try:
-            async with asyncio.timeout(self.ask.max_seconds):
+            async with asyncio.timeout(self.ask.max_seconds) as self._limit:
                 await self._follow()
         except TimeoutError:
-            self._failed(late(self._step, self.ask.max_seconds, "--max-time"))
+            self._failed(late(self.ask.max_seconds, "--max-time", self._step, self._now.steps))
         finally:
             self._spill()
         return self.hops
@@ -120,15 +123,16 @@ class Run:
             self._tell(Pointed(location, follows and left > 0))
             if not follows:
                 return
-            if not left:
-                self._failed(Cause("redirect", f"more than {self.ask.follow} redirects"))
-                return
-            left -= 1
             try:
                 ask = ask.redirected(head.status, location)
             except UsageError as error:
-                self._failed(Cause("redirect", f"the redirect leads nowhere: {error}"))
+                remedy = "Server's operator: give an http:// or https:// URL in Location"
+                self._failed(Cause("redirect", f"the redirect leads nowhere: {error}", remedy=remedy, ours=True))
                 return
+            if not left:
+                self._failed(endless([*(str(one.url) for one in self.hops or ()), str(ask.url)], self.ask.follow))
+                return
+            left -= 1
 
     @property
     def _now(self) -> Hop:
@@ -173,7 +177,7 @@ class Run:
                     else:
                         stream = secure = await self._secure(pipe, *hello)
             except TimeoutError:
-                raise _HopError(late(self._step, ask.connect_seconds, "--connect-timeout")) from None
+                raise _HopError(late(ask.connect_seconds, "--connect-timeout", self._step, hop.steps)) from None
             await self._exchange(ask, pipe, stream, secure)
         except _HopError as stop:
             if pipe is not None:
@@ -181,8 +185,12 @@ class Run:
             self._failed(stop.cause)
             if pipe is not None and hello is not None and stop.cause.violation in WORDLESS:
                 await self._probe(ask, pipe.remote, *hello)
+            elif pipe is not None and hello is None and hop.head is None and stop.cause.violation in UNANSWERED:
+                await self._probe_clear(ask, pipe.remote)
         except BaseException:
-            if pipe is not None:
+            if pipe is not None and self._limit is not None and self._limit.expired():
+                await pipe.close()  # with FIN: the answer to it shows whether the other end is there
+            elif pipe is not None:
                 pipe.abort()
             raise
 
@@ -223,6 +231,28 @@ class Run:
         if not groups or witness.presented is not None:
             return
         config = replace(endpoint.config, groups=groups, verify=tls.accept_any_certificate, credentials=())
+        await self._again(ask, remote, lambda pipe: answers_short(pipe, config, endpoint.server_name), clear=False)
+
+    async def _probe_clear(self, ask: Ask, remote: Address) -> None:
+        """Whether a port that did not answer in clear wants TLS; where it does, one more connection shows it."""
+        config = tls.ClientConfig(
+            verify=tls.accept_any_certificate,
+            groups=shorter(ask.groups) or ask.groups,
+            handshake_seconds=None,
+            key_log=self._key_log if self.capture is not None else None,
+        )
+        name = ask.url.host.partition("%")[0]
+        with contextlib.suppress(OSError):
+            async with asyncio.timeout(PATIENCE):
+                unseen = await self.connect(Attempt(*remote, time.monotonic()), None)
+                found = await speaks_tls(unseen, config, name)
+            if found:
+                await self._again(ask, remote, lambda pipe: speaks_tls(pipe, config, name), clear=True)
+
+    async def _again(
+        self, ask: Ask, remote: Address, try_it: Callable[[Pipe], Awaitable[bool]], *, clear: bool
+    ) -> None:
+        """A second try, on a connection of its own."""
         with contextlib.suppress(OSError):  # nobody is there any more
             async with asyncio.timeout(ask.connect_seconds):
                 pipe = await self.connect(Attempt(*remote, time.monotonic()), self._watch)
@@ -230,8 +260,7 @@ class Run:
                 if isinstance(self.capture, PduCapture):
                     self._now.tried.append((*pipe.remote, port))
                     pipe = TappedPipe(pipe, self.capture.tap(pipe.local, pipe.remote, tls=True))
-                answered = await answers_short(pipe, config, endpoint.server_name)
-                self._tell(Probed(answered, port))
+                self._tell(Probed(await try_it(pipe), port, clear))
 
     def _watch(self, address: Address, port: int) -> None:
         self._now.tried.append((address[0].partition("%")[0], address[1], port))
@@ -312,7 +341,8 @@ class Run:
         chosen = secure.facts.alpn if secure is not None and secure.facts is not None else None
         if secure is not None and chosen != b"h2" and ask.alpn == (b"h2",):
             await stream.close(drain=GOODBYE)
-            raise _HopError(Cause("http", "the server does not speak HTTP/2 here: it chose no h2 in TLS (ALPN)"))
+            words = "the server does not speak HTTP/2 here: it chose no h2 in TLS (ALPN)"
+            raise _HopError(Cause("http", words, remedy="leave out --http2-prior-knowledge", ours=True))
         two = chosen == b"h2" or (secure is None and ask.prior_knowledge)
         request = Request(ask.method, ask.url.scheme, ask.url.authority, ask.url.target, ask.fields, ask.body)
         exchange: Exchange = Http2(request) if two else Http1(request)

@@ -21,6 +21,7 @@ class Cause:
     """Why a trace could not go on.  ``step`` is where: dns, tcp, tls, certificate, http or redirect.
 
     ``violation`` is a name of ``spec.violations``, or "" where it is none; ``rule`` is the judge's code for it, or "".
+    ``ours`` says that it was decided here, whatever the capture shows; ``remedy`` what can be done, or "".
     """
 
     step: str
@@ -28,6 +29,8 @@ class Cause:
     violation: str = ""
     expected: str = ""
     got: str = ""
+    remedy: str = ""
+    ours: bool = False
 
     @property
     def rule(self) -> str:
@@ -154,10 +157,14 @@ class Pointed:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """The server went without a word on a long ClientHello: whether it ``answered`` a short one, from ``port``."""
+    """The server went without a word: whether it ``answered`` a short ClientHello on another connection from ``port``.
+
+    What it had not answered was a long ClientHello, or with ``clear`` a request in clear.
+    """
 
     answered: bool
     port: int
+    clear: bool = False
 
 
 @dataclass(frozen=True, slots=True)

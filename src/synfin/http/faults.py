@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import h2.exceptions
 from hpack.exceptions import HPACKError
 from hyperframe.exceptions import HyperframeError
 
 from synfin.errors import PeerError
 
+#: Where hpack's words speak of its own memory.
+_ADDRESS = re.compile(r" from <memory at 0x[0-9a-f]+>")
 _VIOLATIONS: tuple[tuple[type[Exception], str, str], ...] = (
     (h2.exceptions.FrameTooLargeError, "h2_bad_frame_size", "a frame"),
     (h2.exceptions.FrameDataMissingError, "h2_bad_frame_size", "a frame"),
@@ -21,7 +25,7 @@ _VIOLATIONS: tuple[tuple[type[Exception], str, str], ...] = (
 
 def h2_fault(error: Exception) -> PeerError:
     """The violation behind an exception of h2, hpack or hyperframe."""
-    said = str(error) or type(error).__name__
+    said = _ADDRESS.sub("", str(error)) or type(error).__name__
     for kind, name, expected in _VIOLATIONS:
         if isinstance(error, kind):
             return PeerError(name, expected, said)

@@ -69,7 +69,7 @@ TABLE: tuple[Code, ...] = (
     Code("PRX101", "connect-refused", "the proxy refused CONNECT", _E, _OPERATOR, "no", Sign.PROXY | _HTTP),
     # Not TLS at all.
     Code("TLS101", "plain-server", "the server does not speak TLS here", _E, _CLIENT, "no", _HELLO),
-    Code("TLS102", "plain-client", "the client sent plain text to a TLS port", _E, _CLIENT, "no", Sign.NOT_TLS),
+    Code("TLS102", "plain-client", "the client sent plain text to a TLS port", _E, _CLIENT, "no", Sign.NOT_TLS | _HTTP),
     # Packets that do not pass.
     Code("TCP302", "large-hello-dropped", "a large ClientHello does not pass", _E, _NETWORK, "no", _HELLO | Sign.LOSS),
     Code("TCP301", "mtu-black-hole", "large packets do not pass", _E, _NETWORK, "no", Sign.HOLE | Sign.LOSS),

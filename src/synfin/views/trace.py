@@ -26,8 +26,13 @@ CLIENT_KEPT = "our certificate was not shown: the server did not ask, or admits 
 #: What a second try with a short ClientHello showed.
 SHORT_ANSWERED = "a shorter ClientHello, without X25519MLKEM768, is answered: the length of the first is the cause"
 SHORT_ALIKE = "a shorter ClientHello, without X25519MLKEM768, ends alike: its length is not the cause"
+#: The same after a request in clear.
+TLS_ANSWERED = "a ClientHello is answered with TLS: this port wants https://"
+TLS_ALIKE = "a ClientHello is not answered with TLS either"
 #: The common name within the text of a name (RFC 4514).
 _COMMON = re.compile(r"(?:^|, ?)CN=((?:\\.|[^,\\])+)")
+#: How the library says that octets are no DER.
+_DER = re.compile(r"error parsing asn1 value: ParseError \{ kind: (\w+).*\}", re.IGNORECASE)
 #: What Chromium's warning page calls a problem (net/base/net_error_list.h).
 _WARNINGS = {
     "expired": "ERR_CERT_DATE_INVALID",
@@ -120,9 +125,11 @@ def untrusted_lines(
     """A chain that does not hold: why, what a browser would say, names and dates, and whether it went on."""
     bare = violation.removeprefix("certificate_")
     problems = [clean(problem.sentence) for problem in verdict.problems if problem.severity >= Severity.WARNING]
-    told = clean(why.partition(" (encountered processing")[0])
-    first = problems[0] if problems and not told else told[:1].upper() + told[1:]
-    yield f"NOT TRUSTED: {first or bare.replace('_', ' ')}"
+    named = next((clean(problem.sentence) for problem in verdict.problems if problem.name == bare), "")
+    told = "" if why == "None" else clean(why.partition(" (encountered processing")[0])
+    told = _DER.sub(r"the certificate's DER is wrong (\1)", told)
+    first = named or told[:1].upper() + told[1:] or (problems[0] if problems else bare.replace("_", " "))
+    yield f"NOT TRUSTED: {first}"
     for sentence in problems:
         if sentence != first:
             yield f"also: {sentence}"
@@ -241,9 +248,28 @@ def ended_line(clean_end: bool | None, tickets: int, retransmits: int | None, rt
     return listing(parts)
 
 
-def failed_line(step: str, words: str, rule: str, expected: str, got: str) -> str:
-    """Why it stopped, with the judge's code where there is one."""
-    told = f"FAILED ({step}): {clean(words)}"
-    if got and step != "certificate":
-        told += f" (expected {clean(expected)}, got {clean(shorten(got, 200))})" if expected else f" ({clean(got)})"
-    return f"{told} [{rule}]" if rule else told
+def failed_line(step: str, words: str, expected: str, got: str) -> str:
+    """Where and why it stopped, as it was seen."""
+    return f"FAILED ({step}): {_failure(words, expected, got)}"
+
+
+def failed_lines(words: str, rule: str, remedy: str, expected: str, got: str) -> list[str]:
+    """The verdict where the judge has none: the same in the form of a finding."""
+    first = f"error{f' {rule}' if rule else ''}: {_failure(words, expected, got)}"
+    return [first, f"To do: {remedy}"] if remedy else [first]
+
+
+def _failure(words: str, expected: str, got: str) -> str:
+    told = clean(words)
+    if not got:
+        return told
+    return (
+        f"{told} (expected {clean(expected)}, got {clean(shorten(got, 200))})" if expected else f"{told} ({clean(got)})"
+    )
+
+
+def hanging(line: str, width: int, paint: Paint, tone: str = "") -> Iterator[str]:
+    """A line outside of the columns, wrapped."""
+    first, *rest = wrap(line, width, 4 if line[:1] != " " else 2)
+    yield paint(tone, first)
+    yield from rest

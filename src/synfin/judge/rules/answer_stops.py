@@ -1,7 +1,7 @@
 """HTP104: the answer stops in the middle, and the client gives up waiting.
 
-What it sees.  A response with a Content-Length came in part; then nothing more for seconds, until the client closed.
-The client had acknowledged all that came and had room for more.
+What it sees.  A response with a Content-Length, or the head of one, came in part; then nothing more for seconds, until
+the client closed.  The client had acknowledged all that came and had room for more.
 
 Why it matters.  "Operation timed out with N out of M bytes received" (curl 28), a download that hangs, a page that is
 half there.
@@ -27,17 +27,23 @@ from synfin.wire.tcpflags import ACK
 
 CODE = "HTP104"
 
+#: What the observer says of a response whose head came in part.
+CUT_HEAD = "head not complete"
+
 #: A silence that is no pause: this long, and this many round trips.
 SILENCE, TRIPS = 3 * SECOND // 2, 20
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
-    """Fire when the client leaves a response of announced length after a long silence in its middle."""
+    """Fire when the client leaves a response of announced length, or its head, after a long silence in its middle."""
     http, close = connection.http, first_close(connection)
     if http is None or close is None or connection.tcp.source != "packets" or missed(connection):
         return None
     response = next((m for m in http.messages if m.kind == "response" and not m.complete), None)
-    if response is None or response.framing != "length" or response.declared is None or response.sender == close.side:
+    if response is None or response.sender == close.side:
+        return None
+    headless = response.problem.startswith(CUT_HEAD)
+    if not headless and (response.framing != "length" or response.declared is None):
         return None
     server, rows = response.sender, connection.rows
     carried = [i for i in range(close.place) if rows.sender[i] == server and rows.load_len[i]]
@@ -51,8 +57,14 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if acknowledged(connection, server) < connection.streams[server].end or not windows or not windows[-1]:
         return None
     alive = next((i for i in by(connection, server, ACK) if i > close.place), None)
-    came = f"{response.body} of {response.declared} octets of the body"
-    if alive is not None:
+    came = "the beginning of its head" if headless else f"{response.body} of {response.declared} octets of the body"
+    if close.reset:
+        then = "It closed with RST, which nobody answers, so the server's end was not heard again."
+        todo = (
+            "Server's operator: look for what the program waited for in the middle of its answer. If it went on "
+            "sending: find what silences the connection on the way (firewall, NAT, route)."
+        )
+    elif alive is not None:
         then = f"The server's TCP answered the close (packet {rows.number[alive]}) and shows that it had sent no more."
         todo = "Server's operator: the program stopped in the middle of its answer; look for what it waited for."
     else:
@@ -70,7 +82,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         [response.packets[0], rows.number[last], close.packet, None if alive is None else rows.number[alive]],
         actor=Actor.SERVER if alive is not None else Actor.UNDECIDABLE,
         sure=Confidence.LIKELY if alive is not None else Confidence.POSSIBLE,
-        reason="the response says how long it is, everything that came was acknowledged, and nothing more came",
+        reason=f"{'its head is cut' if headless else 'the response says how long it is'}, everything that came was "
+        "acknowledged, and nothing more came",
         disproof="a capture at the server in which it goes on sending" if alive is None else "octets sent later",
         next_capture="at the server, to see whether it went on sending" if alive is None else "",
     )

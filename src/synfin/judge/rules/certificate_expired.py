@@ -79,10 +79,12 @@ def _unseen(connection: Connection, told: Blame) -> Finding:
 def _clock(connection: Connection, told: Blame) -> Finding:
     return finding(
         CODE,
-        f"{end(connection, client_side(connection))} takes a valid certificate for expired: look at its clock",
-        f"{told.verdict.sentence} Yet every certificate the server sent was valid at the capture's time.",
-        "Client's user: set the clock right; if it is right, an expired root in the client's own trust store is used "
-        "to build the chain: update the store.",
+        f"{end(connection, client_side(connection))} takes a chain for expired whose certificates are valid: an "
+        "expired root of its own, or its clock",
+        f"{told.verdict.sentence} Yet every certificate the server sent was valid at the capture's time. What was not "
+        "sent is the root, which the client has itself.",
+        "Client's user: look whether the root of this chain in the client's trust store has expired, and update the "
+        "store; else set the clock right.",
         [told.verdict.packet],
         actor=Actor.CLIENT,
         sure=Confidence.LIKELY,

@@ -87,7 +87,9 @@ def _stopped(connection: Connection, fate: HelloFate) -> Finding | None:
     """The server began its handshake, then fell silent until the client gave up."""
     tls, close = connection.tls, fate.close
     server = 1 - fate.client
-    if tls is None or tls.server_hello is None or tls.handshake_done or close is None or close.side == server:
+    if tls is None or not fate.answered or tls.handshake_done or close is None or close.side == server:
+        return None
+    if any(alert.sender == server for alert in tls.alerts):
         return None
     rows = connection.rows
     said = [i for i in payload_indices(connection, server) if i < close.place]

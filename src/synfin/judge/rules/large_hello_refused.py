@@ -33,10 +33,13 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     rows = connection.rows
     distinct = {rows.seq[i] for i in fate.carried}
-    if len(distinct) < 2 and fate.length <= _room(connection):
-        return None
     server = (connection.b.ip, connection.b.port)
-    short = context.neighbours.short_hellos.get(server) if context.neighbours is not None else None
+    near = context.neighbours
+    short = near.short_hellos.get(server) if near is not None else None
+    if len(distinct) < 2 and fate.length <= _room(connection):
+        known = near.tls_names.get(server, ()) if near is not None else ()
+        if not short or fate.length <= ONE_PACKET or connection.name not in known:
+            return None  # it came in one piece, and no other length was tried for the same name
     if short is False:
         return None  # a short ClientHello ended there in the same way
     if fate.heard or (fate.untouched and len(fate.carried) - len(distinct) > 1):
@@ -47,7 +50,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
     syn = connection.tcp.sides[fate.client].syn
     offset = (ack - syn.seq - 1) & 0xFFFFFFFF if syn is not None else 0
     partly = fate.start < offset < fate.start + fate.length and bool(rows.flags[close.place] & ACK)
-    packets = f"{len(distinct)} packets" if len(distinct) > 1 else "a packet that is cut on its way"
+    packets = f"{len(distinct)} packets" if len(distinct) > 1 else "one packet"
+    if len(distinct) == 1 and fate.length > _room(connection):
+        packets = "a packet that is cut on its way"
     return finding(
         CODE,
         f"{end(connection, 1 - fate.client)} gives up on a ClientHello of {fate.length} octets",

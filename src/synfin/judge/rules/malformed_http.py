@@ -18,8 +18,9 @@ References.  RFC 9112 6.3 and 7.1, RFC 9110 8.6.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import client_side, missed
+from synfin.judge.facts import client_side, first_close, missed
 from synfin.judge.model import Confidence, Finding, Severity
+from synfin.judge.rules.answer_stops import CUT_HEAD
 from synfin.judge.rules.short_body import ended_early
 from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
@@ -46,6 +47,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         contradicts = message.complete and message.problem.startswith(CONTRADICTION)
         if message.kind != "response" or not message.problem:
             continue
+        if message.problem.startswith(CUT_HEAD) and not _closed_by(connection, message.sender):
+            continue  # it had not finished yet
         if contradicts or not (message.complete or ended_early(message)):
             return finding(
                 CODE,
@@ -61,6 +64,12 @@ def check(connection: Connection, context: Context) -> Finding | None:
                 disproof="missing octets in the capture",
             )
     return _not_http(connection)
+
+
+def _closed_by(connection: Connection, side: int) -> bool:
+    """Whether ``side`` closed first; True also where closes are not seen."""
+    close = first_close(connection)
+    return connection.tcp.source != "packets" or (close is not None and close.side == side)
 
 
 def _old_answer(connection: Connection, packet: int) -> Finding:

@@ -20,12 +20,13 @@ References.  RFC 8446 6.2, RFC 5280 4.2.1.3, 4.2.1.10 and 4.2.1.12.
 from __future__ import annotations
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.chains import LONGEST_JAVA, USE_PROBLEMS, WEAK_PROBLEMS, blame
+from synfin.judge.chains import LONGEST_JAVA, USE_PROBLEMS, WEAK_PROBLEMS, Shape, blame
 from synfin.judge.engine import Context
-from synfin.judge.facts import client_side
+from synfin.judge.facts import client_side, server_chain
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.telling import end, finding, server_name
 from synfin.observe.story import Connection
+from synfin.spec.certificates import certificate_facts
 
 CODE = "CRT401"
 
@@ -39,6 +40,9 @@ _MAY_BE = {
     113: "its stapled OCSP answer is not valid",
 }
 
+#: Alerts about what no chain shows.
+_NOT_IN_CHAIN = (44, 49, 113)
+
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the client turned down a certificate for what it is."""
@@ -46,15 +50,18 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if told.fault != "unusable":
         return None
     form = told.form
-    wrong = [p.sentence for p in form.checked.problems if p.name in USE_PROBLEMS + WEAK_PROBLEMS] if form else []
-    if form is not None and len(form.checked.path) > LONGEST_JAVA:
-        wrong.append(f"The chain has {len(form.checked.path)} certificates, and Java takes {LONGEST_JAVA} at most")
     alert = told.verdict.alert
+    wrong = _wrong(form, alert) if form is not None else []
+    sent = server_chain(connection.tls) if connection.tls is not None else None
+    broken = "" if form is not None or sent is None or not sent.der else certificate_facts(sent.der[0]).why
+    if broken:
+        wrong = [f"The server's certificate cannot be read: {broken}"]
     may_be = _MAY_BE.get(alert or 0, "")
     if wrong:
         why, tail = f"{'. '.join(wrong)}.", f": {wrong[0][:1].lower()}{wrong[0][1:]}"
     elif form is not None:
-        why = f"Nothing in the chain as it was sent explains it; with this alert {may_be}."
+        may_be = may_be if alert in _NOT_IN_CHAIN else "the chain as it was sent does not show why"
+        why = f"Dates, names, keys and signatures of the chain are in order; {may_be}."
         tail = f", {alert_name(alert)}: {may_be}"
     else:
         why = f"The certificates are encrypted here; with this alert {may_be}."
@@ -67,7 +74,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "Server's operator: issue a certificate that current clients accept: valid now, RSA 2,048 bits or ECDSA, "
         "SHA-256, for serverAuth, with this name, within the CA's constraints. The client's own message names the "
         "check.",
-        [form.packet if form is not None else None, told.verdict.packet],
+        [sent.packets[0] if sent is not None and sent.packets else None, told.verdict.packet],
         severity=told.severity,
         sure=Confidence.LIKELY if wrong or form is None else Confidence.POSSIBLE,
         reason=f"the client's {'alert' if alert is not None else 'departure'}, and a fault that can be read in the "
@@ -75,5 +82,16 @@ def check(connection: Connection, context: Context) -> Finding | None:
         if wrong
         else "the client's alert names the kind of fault only",
         disproof="another client of the same kind that accepts it",
-        next_capture="" if form is not None else "with the client's TLS secrets (SSLKEYLOGFILE), to see the chain",
+        next_capture="" if sent is not None else "with the client's TLS secrets (SSLKEYLOGFILE), to see the chain",
     )
+
+
+def _wrong(form: Shape, alert: int | None) -> list[str]:
+    """What can be read in the chain and makes clients refuse it, the alert's own matter first."""
+    problems = form.checked.problems
+    wrong = [p.sentence for p in problems if p.name in USE_PROBLEMS + WEAK_PROBLEMS]
+    if alert == 113 and form.leaf.must_staple:
+        wrong.insert(0, f"The server certificate {form.leaf.label} demands a stapled OCSP response, and none was right")
+    if len(form.checked.path) > LONGEST_JAVA:
+        wrong.append(f"The chain has {len(form.checked.path)} certificates, and Java takes {LONGEST_JAVA} at most")
+    return wrong or [p.sentence for p in problems if p.name == "irregular" and alert in (42, 43, 46)]
