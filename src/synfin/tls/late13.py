@@ -12,7 +12,7 @@ from synfin.errors import PeerError, UsageError
 from synfin.spec.protection import Aead13
 from synfin.spec.transcript import Transcript
 from synfin.tls import authentication as auth
-from synfin.tls import checks, signing
+from synfin.tls import checks
 from synfin.tls.both13 import check_finished, key_update
 from synfin.tls.config import ServerConfig
 from synfin.tls.core import State
@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
 
 def certificate_request(config: ServerConfig, context: bytes) -> bytes:
-    """A CertificateRequest (RFC 8446 4.3.2)."""
-    schemes = tuple(code for code in config.schemes if signing.SCHEMES[code].in_13)
-    extensions = [Extension(checks.SCHEMES, checks.u16_list(schemes))]
+    """A CertificateRequest (RFC 8446 4.3.2); PKCS#1 in it is for the signatures of certificates (4.2.3)."""
+    extensions = [Extension(checks.SCHEMES, checks.u16_list(config.schemes))]
     if config.client_authorities:
         names = b"".join([len(name).to_bytes(2, "big") + name for name in config.client_authorities])
         extensions.append(Extension(checks.AUTHORITIES, len(names).to_bytes(2, "big") + names))
