@@ -24,7 +24,7 @@ from synfin.sim import (
 )  # fmt: skip
 from synfin.tcp import Config, Packet
 from synfin.tcp.config import MINUTE, SECOND
-from synfin.tcp.host import address
+from synfin.tcp.names import address
 
 ANSWER = b"the page as it was written" * 200
 

@@ -214,14 +214,15 @@ class OwnPipe:
         """What our TCP knows of the connection."""
         c = self.connection
         rtt = c.rtt
+        own_mss = c.config.announced_mss(c.local.address)
         return TcpInfo(
             state=c.state.value,
             rtt=rtt.smoothed / 1e9,
             rttvar=rtt.variation / 1e9,
             rto=rtt.rto / 1e9,
             mss=c.mss,
-            peer_mss=min(c.own_mss(), c.path_mss()),
-            advertised_mss=c.own_mss(),
+            peer_mss=min(own_mss, c.path_mss()),
+            advertised_mss=own_mss,
             path_mtu=c.mtu,
             cwnd=c.congestion.cwnd // max(c.mss, 1),
             retransmits=self.stack.retransmissions(c),

@@ -13,7 +13,7 @@ from enum import StrEnum
 from synfin.sim.network import Network, Router
 from synfin.tcp.arrives import refusal
 from synfin.tcp.config import SECOND
-from synfin.tcp.host import address
+from synfin.tcp.names import address
 from synfin.tcp.packet import Icmp, Packet
 from synfin.wire.tcpflags import ACK, RST
 

@@ -18,7 +18,8 @@ from synfin.sim.tap import Tap
 from synfin.sim.truth import Truth
 from synfin.tcp.config import Config
 from synfin.tcp.connection import Event
-from synfin.tcp.host import Host, address
+from synfin.tcp.host import Host
+from synfin.tcp.names import address
 from synfin.tcp.packet import Icmp, Packet
 
 _N = TypeVar("_N", bound="Node")

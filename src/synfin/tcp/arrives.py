@@ -16,7 +16,8 @@ from synfin.spec.tcp_segments import MASK, acceptable, distance, unwrap
 from synfin.spec.tcp_states import Cause, State
 from synfin.tcp import options, patience, prediction, recovery, segments
 from synfin.tcp.config import SECOND
-from synfin.tcp.names import NEVER, Kind, Timer
+from synfin.tcp.congestion import controller
+from synfin.tcp.names import NEVER, Kind, Timer, default_mss
 from synfin.tcp.packet import Packet
 from synfin.tcp.queues import ReceiveQueue
 from synfin.wire.codec import Buffer
@@ -114,7 +115,7 @@ def learn(c: Connection, packet: Packet, opts: options.Options, now: int) -> Non
     c.snd_wnd = c.max_snd_wnd = packet.window
     c.snd_wl1, c.snd_wl2 = c.irs, c.snd_una
     # A tiny MSS would make us keep a record for every few octets.
-    c.peer_mss = max(opts.mss, _LEAST_MSS) if opts.mss else (536 if len(c.local.address) == 4 else 1220)
+    c.peer_mss = max(opts.mss, _LEAST_MSS) if opts.mss else default_mss(c.local.address)
     scale = config.scale
     if opts.wscale is not None and scale is not None:
         c.wscale_on = True
@@ -131,7 +132,7 @@ def learn(c: Connection, packet: Packet, opts: options.Options, now: int) -> Non
     if opts.user_timeout is not None:
         c.adopt_timeout(opts.user_timeout)
     c.size_segments()
-    c.congestion = recovery.fresh_controller(c)
+    c.congestion = controller(config, c.mss)
 
 
 def syn_sent(c: Connection, packet: Packet, now: int) -> None:

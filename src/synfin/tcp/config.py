@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from synfin.errors import UsageError
+from synfin.tcp.names import headers
 
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
@@ -76,3 +77,7 @@ class Config:
         if self.window_scale is None:
             return None
         return max(min(self.window_scale, 14, (self.receive_buffer // 64).bit_length() - 1), 0)
+
+    def announced_mss(self, address: bytes) -> int:
+        """The MSS to announce from ``address`` (RFC 9293 3.7.1, RFC 6691): of the interface, whatever the path."""
+        return self.mss or self.mtu - headers(address)

@@ -1,11 +1,12 @@
-"""One TCP connection: its variables (RFC 9293 3.3.1), the user's calls (3.10.1 to 3.10.6) and its timers (3.10.8).
+"""One TCP connection: its variables (RFC 9293 3.3.1), the user's calls (3.10.1 to 3.10.6) and its transitions.
 
 Drive it by five verbs: ``receive`` a packet, ask ``next_timer`` and call ``timer_fired``, ``take_output`` what may go
 out, read ``next_event``.  Nothing here knows a clock or chance: ``now`` is an argument, and the initial sequence
 number is given.  Calling ``timer_fired`` too early or twice does no harm.
 
 What arrives is handled in ``arrives``, what acknowledgments mean for sending in ``recovery``, what goes out in
-``output``.  Sequence numbers are unwrapped integers; ``& MASK`` makes them 32 bits wide where they meet the wire.
+``output``, what time brings in ``timers``.  Sequence numbers are unwrapped integers; ``& MASK`` makes them 32 bits wide
+where they meet the wire.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from synfin.spec.tcp_states import Cause, Sent, State, by_cause
-from synfin.tcp import arrives, output, pathmtu, patience, recovery, segments
+from synfin.tcp import arrives, output, pathmtu, recovery, segments, timers
 from synfin.tcp.config import MILLISECOND, SECOND, Config
 from synfin.tcp.congestion import NewReno, Saved, controller
-from synfin.tcp.names import NEVER, ONCE, Kind, Place, Step, Timer
+from synfin.tcp.names import NEVER, ONCE, Kind, Place, Step, Timer, default_mss, headers
 from synfin.tcp.options import TS_SIZE
 from synfin.tcp.packet import Icmp, Packet
 from synfin.tcp.queues import ReceiveQueue, SendQueue
@@ -37,6 +38,7 @@ class Event(NamedTuple):
 _NO_TIMERS = [NEVER] * (Timer.ORPHAN + 1)
 #: States in which the user may still add data to the stream.
 _MAY_SEND = frozenset((State.SYN_SENT, State.SYN_RECEIVED, State.ESTABLISHED, State.CLOSE_WAIT))
+_HEARD_FIN = frozenset((State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK, State.TIME_WAIT, State.CLOSED))
 
 
 class Connection:
@@ -107,7 +109,7 @@ class Connection:
         # recovery
         self.board = Scoreboard()
         self.rtt = Rtt(config)
-        self.mss = 536 if len(local.address) == 4 else 1220  # RFC 9293 3.7.1: until the peer says more
+        self.mss = default_mss(local.address)  # until the peer says more
         self.congestion: NewReno = controller(config, self.mss)
         self.recovering = ""  # "", "fast" or "timeout"
         self.recover = iss
@@ -153,10 +155,7 @@ class Connection:
 
     def timer_fired(self, now: int) -> None:
         """Do what is due."""
-        for timer, act in _TIMERS:
-            if self.timers[timer] <= now:
-                self.timers[timer] = NEVER
-                act(self, now)
+        timers.fire(self, now)
 
     def take_output(self, now: int) -> list[Packet]:
         """The packets that may go out now."""
@@ -355,55 +354,9 @@ class Connection:
 
     def path_mss(self) -> int:
         """Octets of options and payload that the path's MTU leaves."""
-        return max(self.mtu - (40 if len(self.local.address) == 4 else 60), 8)
-
-    def own_mss(self) -> int:
-        """The MSS to announce (RFC 9293 3.7.1, RFC 6691): of the interface, whatever the path."""
-        return self.config.mss or min(self.config.mtu - (40 if len(self.local.address) == 4 else 60), 65535)
+        return max(self.mtu - headers(self.local.address), 8)
 
     def size_segments(self) -> None:
         """Set ``mss``, the payload of a full segment, from what peer and path allow."""
         self.mss = max(min(self.peer_mss, self.path_mss()) - (TS_SIZE if self.ts_on else 0), 8)
         self.congestion.mss = self.mss
-
-
-_HEARD_FIN = frozenset((State.CLOSE_WAIT, State.CLOSING, State.LAST_ACK, State.TIME_WAIT, State.CLOSED))
-
-
-def _time_wait_over(c: Connection, now: int) -> None:
-    c.move(Cause.TIMEOUT_2MSL, now)
-    c.finish()
-
-
-def _user_timeout(c: Connection, now: int) -> None:
-    opening = c.state in (State.SYN_SENT, State.SYN_RECEIVED)
-    limit = c.patience
-    if not opening and not len(c.board) and not len(c.queue) and not (c.fin_wanted and not c.fin_sent):
-        return
-    if now - c.progress_at < limit:
-        c.timers[Timer.USER] = c.progress_at + limit
-        return
-    c.fail(Cause.USER_TIMEOUT, Kind.TIMED_OUT, now)
-
-
-def _orphan(c: Connection, now: int) -> None:
-    if c.state == State.FIN_WAIT_2:
-        c.fail(Cause.USER_TIMEOUT, Kind.TIMED_OUT, now, "the peer did not close")
-
-
-def _delayed_ack(c: Connection, now: int) -> None:
-    c.ack_now = True
-
-
-#: In the order of ``Timer``.
-_TIMERS = (
-    (Timer.RETRANSMIT, recovery.retransmission_timeout),
-    (Timer.PROBE, recovery.tail_probe),
-    (Timer.REORDER, recovery.reorder_timeout),
-    (Timer.PERSIST, patience.persist_timeout),
-    (Timer.DELAYED_ACK, _delayed_ack),
-    (Timer.KEEPALIVE, patience.keepalive_timeout),
-    (Timer.TIME_WAIT, _time_wait_over),
-    (Timer.USER, _user_timeout),
-    (Timer.ORPHAN, _orphan),
-)

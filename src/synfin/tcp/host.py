@@ -8,37 +8,29 @@ the place of a connection in TIME_WAIT (RFC 6191).  Packets to an own address ar
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from ipaddress import ip_address
 
 from synfin.errors import UsageError, WireError
-from synfin.spec.tcp_segments import MASK, before, distance
+from synfin.spec.tcp_segments import MASK, before
 from synfin.spec.tcp_states import Cause, State
-from synfin.tcp import arrives, options
+from synfin.tcp import arrives
 from synfin.tcp.chance import Chance
 from synfin.tcp.config import SECOND, Config
 from synfin.tcp.connection import Connection, Event
 from synfin.tcp.fragments import Fragments
 from synfin.tcp.listeners import Key, Listener, cookie, cookie_back
-from synfin.tcp.names import ONCE, Kind, Place, nobody
+from synfin.tcp.names import ONCE, Kind, Place, address, nobody
 from synfin.tcp.packet import Icmp, Packet, parse
-from synfin.tcp.rest import Rest, Resting
+from synfin.tcp.rest import Resting
+from synfin.tcp.schedule import Schedule
 from synfin.wire.codec import Buffer
-from synfin.wire.tcpflags import ACK, FIN, RST, SYN
+from synfin.wire.tcpflags import ACK, RST, SYN
 
 #: RFC 6056 3.2 asks for a wide range.
 EPHEMERAL = (1024, 65535)
 #: RSTs for nobody in one second: more would make us an amplifier of a scan.
 _RST_LIMIT = 200
-
-
-def address(text: str | bytes) -> bytes:
-    """An address as octets, from octets or from text; UsageError when it is none."""
-    try:
-        return ip_address(text).packed
-    except ValueError as error:
-        raise UsageError(f"{text!r} is not an IP address") from error
 
 
 class Host:
@@ -59,9 +51,7 @@ class Host:
         self._listeners: dict[tuple[bytes, int], Listener] = {}
         self._parents: dict[Connection, tuple[Listener, Key]] = {}
         self._busy: dict[Connection, None] = {}
-        self._heap: list[tuple[int, int, Key]] = []
-        self._soonest: dict[Key, int] = {}
-        self._serial = 0
+        self._schedule = Schedule()
         self._out: list[Packet] = []
         self._events: deque[Event] = deque()
         self._told: set[tuple[Connection, Kind]] = set()  # events of ``ONCE`` that wait to be read
@@ -90,7 +80,7 @@ class Host:
             if rest is None:
                 self._incoming(packet, key, now)
                 return
-            if self._may_replace(rest, packet):
+            if self._listener(packet.dst, packet.dport) is not None and rest.gives_way(packet):
                 self.resting.drop(key)
                 held = rest.held()
                 if held is not None:
@@ -118,26 +108,15 @@ class Host:
         """When ``timer_fired`` is to be called next; None: nothing runs."""
         for connection in self._busy:  # the others were noted by ``take_output``
             if connection.state is not State.CLOSED and connection.state is not State.TIME_WAIT:
-                self._schedule(_key(connection), connection)
-        first, last = self._next(), self.resting.next_timer()
+                self._note(_key(connection), connection)
+        first, last = self._schedule.next(), self.resting.next_timer()
         if first is None or last is None:
             return last if first is None else first
         return min(first, last)
 
-    def _next(self) -> int | None:
-        heap = self._heap
-        while heap:
-            when, _, key = heap[0]
-            if self._soonest.get(key) == when:
-                return when
-            heapq.heappop(heap)
-        return None
-
     def timer_fired(self, now: int) -> None:
         """Do what is due."""
-        while (when := self._next()) is not None and when <= now:
-            _, _, key = heapq.heappop(self._heap)
-            del self._soonest[key]
+        while (key := self._schedule.due(now)) is not None:
             connection = self.connections[key]
             connection.timer_fired(now)
             self._touched(key, connection, now)
@@ -162,7 +141,7 @@ class Host:
                 elif connection.state is State.CLOSED:
                     self._forget(key, connection)
                 else:
-                    self._schedule(key, connection)
+                    self._note(key, connection)
             for packet in found:
                 if packet.dst in self._own:
                     self.receive(packet, now)
@@ -247,7 +226,7 @@ class Host:
         key = _key(connection)
         if self.connections.get(key) is connection:
             self._busy[connection] = None
-            self._schedule(key, connection)
+            self._note(key, connection)
 
     def send(self, connection: Connection, data: Buffer, now: int, *, urgent: bool = False) -> int:
         """SEND; how many octets were taken."""
@@ -350,19 +329,6 @@ class Host:
         if answer is not None and self._rsts <= _RST_LIMIT:
             self._out.append(answer)
 
-    def _may_replace(self, old: Rest, packet: Packet) -> bool:
-        """RFC 6191 2: is this SYN surely newer than the connection in TIME_WAIT?"""
-        if packet.flags & (SYN | ACK | RST | FIN) != SYN or self._listener(packet.dst, packet.dport) is None:
-            return False
-        newer = before(old.rcv_nxt - 1 & MASK, packet.seq)
-        stamp = options.read(packet.options).ts if old.config.timestamps else None
-        if stamp is None:
-            return newer
-        if not old.ts_on:
-            return True
-        ahead = distance(old.ts_recent, stamp[0])
-        return ahead > 0 or (ahead == 0 and newer)
-
     def _error(self, message: Icmp, now: int) -> None:
         key = (message.receiver, message.sport, message.remote, message.dport)
         connection = self.connections.get(key)
@@ -398,36 +364,19 @@ class Host:
         else:
             listener.queue.append(connection)
 
-    def _schedule(self, key: Key, connection: Connection) -> None:
-        """Note when a connection wants to be called.
-
-        One that was noted for an earlier time stays there: the call then does nothing but note the later time.
-        """
+    def _note(self, key: Key, connection: Connection) -> None:
         when = connection.next_timer()
-        if when is None:
-            return
-        known = self._soonest.get(key)
-        if known is None or when < known:
-            self._soonest[key] = when
-            self._serial += 1
-            heapq.heappush(self._heap, (when, self._serial, key))
-            self._tidy()
-
-    def _tidy(self) -> None:
-        """Drop noted times that mean nothing any more."""
-        if len(self._heap) > 2 * len(self._soonest) + 64:
-            self._heap = [entry for entry in self._heap if self._soonest.get(entry[2]) == entry[0]]
-            heapq.heapify(self._heap)
+        if when is not None:
+            self._schedule.note(key, when)
 
     def _forget(self, key: Key, connection: Connection) -> None:
         if self.connections.get(key) is connection:
             del self.connections[key]
-            self._soonest.pop(key, None)
+            self._schedule.drop(key)
         rest = self.resting.records.get(key)
         if connection.state is State.CLOSED and rest is not None and rest.held() is connection:
             self.resting.drop(key)
         self._busy.pop(connection, None)
-        self._tidy()
 
 
 def _sound(port: int) -> None:

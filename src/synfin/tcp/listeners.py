@@ -14,7 +14,7 @@ from synfin.tcp import options
 from synfin.tcp.chance import Chance
 from synfin.tcp.config import MILLISECOND, SECOND, Config
 from synfin.tcp.connection import Connection
-from synfin.tcp.names import Place
+from synfin.tcp.names import Place, default_mss
 from synfin.tcp.packet import Packet
 from synfin.wire.tcpflags import ACK, SYN
 
@@ -51,7 +51,7 @@ def cookie(chance: Chance, listener: Listener, packet: Packet, now: int) -> Pack
     listener.cookies_until = now + _COOKIE_LIFETIME
     local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
     config = listener.config
-    iss = chance.cookie(local, remote, packet.seq, opts.mss or 536, now)
+    iss = chance.cookie(local, remote, packet.seq, opts.mss or default_mss(packet.src), now)
     stamps, scale, sack = None, None, False
     if opts.ts is not None and config.timestamps:
         sack = opts.sack_permitted and config.sack
@@ -60,8 +60,7 @@ def cookie(chance: Chance, listener: Listener, packet: Packet, now: int) -> Pack
         note = (opts.wscale if scale is not None and opts.wscale is not None else 15) | (16 if sack else 0)
         # The clock of the connection to be may not run back: the note takes the low bits of a past tick.
         stamps = (((now // MILLISECOND + offset & MASK) - 32 & ~31) | note, opts.ts[0])
-    mtu = config.mtu - (40 if len(packet.src) == 4 else 60)
-    raw = options.opening(config.mss or mtu, scale, sack, stamps)
+    raw = options.opening(config.announced_mss(packet.src), scale, sack, stamps)
     window = min(config.receive_buffer, 65535)
     p = packet
     return Packet(p.dst, p.src, p.dport, p.sport, iss, p.seq + 1 & MASK, SYN | ACK, window, raw, ttl=config.ttl)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Final, NamedTuple
 
+from synfin.errors import UsageError
 from synfin.spec.tcp_states import Cause, State
 
 #: A timer that is not running.
@@ -61,8 +63,26 @@ class Place(NamedTuple):
     port: int
 
 
-def nobody(address: bytes) -> bool:
+def address(text: str | bytes) -> bytes:
+    """An address as octets, from octets or from text; UsageError when it is none."""
+    try:
+        return ip_address(text).packed
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not an IP address") from error
+
+
+def headers(where: bytes) -> int:
+    """Octets of the IP and TCP headers, without options, in the version of IP this address is of."""
+    return 40 if len(where) == 4 else 60
+
+
+def default_mss(where: bytes) -> int:
+    """The MSS of a peer that names none (RFC 9293 3.7.1)."""
+    return 536 if len(where) == 4 else 1220
+
+
+def nobody(where: bytes) -> bool:
     """Whether this is no address of one host: unspecified, multicast or broadcast (RFC 9293 MUST-46, MUST-63)."""
-    if len(address) == 4:
-        return 224 <= address[0] < 240 or address in (bytes(4), b"\xff" * 4)
-    return address[0] == 255 or address == bytes(16)
+    if len(where) == 4:
+        return 224 <= where[0] < 240 or where in (bytes(4), b"\xff" * 4)
+    return where[0] == 255 or where == bytes(16)

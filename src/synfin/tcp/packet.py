@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Literal, NamedTuple
 
 from synfin.errors import WireError
+from synfin.tcp.names import headers
 from synfin.wire.checksum import checksum, ones_sum, pseudo_header
 from synfin.wire.codec import Buffer, Reader
 from synfin.wire.icmp import Message
@@ -65,8 +66,7 @@ class Packet(NamedTuple):
     @property
     def size(self) -> int:
         """Octets of the whole IP packet."""
-        header = 40 if len(self.src) == 4 else 60
-        return header + (len(self.options) + 3 & ~3) + len(self.payload)
+        return headers(self.src) + (len(self.options) + 3 & ~3) + len(self.payload)
 
     @property
     def segment(self) -> Segment:

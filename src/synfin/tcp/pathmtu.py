@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from synfin.spec.tcp_states import State
 from synfin.tcp.config import MINUTE
+from synfin.tcp.names import headers
 from synfin.tcp.options import TS_SIZE
 
 if TYPE_CHECKING:
@@ -80,8 +81,7 @@ def probe(c: Connection, now: int) -> int:
     if now < after:
         return 0
     size = (low + high + 1) // 2 if halve else high
-    header = (40 if len(c.local.address) == 4 else 60) + (TS_SIZE if c.ts_on else 0)
-    payload = min(c.peer_mss - (TS_SIZE if c.ts_on else 0), size - header)
+    payload = min(c.peer_mss - (TS_SIZE if c.ts_on else 0), size - _overhead(c))
     if payload <= c.mss or high - low < _CLOSE_ENOUGH:
         c.mtu_range = None
         return 0
@@ -90,8 +90,12 @@ def probe(c: Connection, now: int) -> int:
 
 def sent(c: Connection, end: int, payload: int) -> None:
     """A probe went out."""
-    header = (40 if len(c.local.address) == 4 else 60) + (TS_SIZE if c.ts_on else 0)
-    c.mtu_probe = (end, payload + header)
+    c.mtu_probe = (end, payload + _overhead(c))
+
+
+def _overhead(c: Connection) -> int:
+    """Octets of a full segment that are no payload."""
+    return headers(c.local.address) + (TS_SIZE if c.ts_on else 0)
 
 
 def succeeded(c: Connection) -> None:

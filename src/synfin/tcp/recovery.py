@@ -14,7 +14,6 @@ from synfin.spec.tcp_segments import unwrap
 from synfin.spec.tcp_states import Cause, State
 from synfin.tcp import pathmtu, patience, segments, spurious
 from synfin.tcp.config import MILLISECOND
-from synfin.tcp.congestion import NewReno, controller
 from synfin.tcp.names import NEVER, Kind, Timer
 from synfin.tcp.options import Options
 from synfin.tcp.packet import Icmp
@@ -24,12 +23,8 @@ if TYPE_CHECKING:
     from synfin.tcp.arrives import Arrival
     from synfin.tcp.connection import Connection
 
+#: Duplicate acknowledgments that make a loss (RFC 5681 3.2); early retransmit (RFC 5827) is not done.
 _DUP_THRESH = 3
-
-
-def fresh_controller(c: Connection) -> NewReno:
-    """The congestion controller of a connection whose segment size is known now."""
-    return controller(c.config, c.mss)
 
 
 def opened(c: Connection, ack: int, opts: Options, now: int) -> None:
@@ -211,7 +206,7 @@ def _losses(c: Connection, now: int) -> int:
             c.timers[Timer.REORDER] = again or NEVER
         else:
             lost = board.detect_by_count(c.mss)
-    elif not c.recovering and board.departed >= _duplicates(c) and c.snd_una > c.recover - 1:
+    elif not c.recovering and board.departed >= _DUP_THRESH * c.mss and c.snd_una > c.recover - 1:
         lost = _lose_first(c)
     _lost(c, lost, now)
     return lost
@@ -236,11 +231,6 @@ def _lost(c: Connection, lost: int, now: int) -> None:
         c.must_resend = True
     elif not c.recovering:
         _enter(c, now)
-
-
-def _duplicates(c: Connection) -> int:
-    """Octets that three duplicate acknowledgments stand for; fewer where fewer can come (RFC 5827 is not done)."""
-    return _DUP_THRESH * c.mss
 
 
 def _enter(c: Connection, now: int) -> None:

@@ -10,12 +10,16 @@ from __future__ import annotations
 import heapq
 from weakref import ref
 
+from synfin.spec.tcp_segments import MASK, before, distance
 from synfin.spec.tcp_states import State
+from synfin.tcp import options
 from synfin.tcp.config import Config
 from synfin.tcp.connection import Connection
 from synfin.tcp.listeners import Key
 from synfin.tcp.names import Place, Timer
+from synfin.tcp.packet import Packet
 from synfin.tcp.queues import ReceiveQueue, SendQueue
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
 
 class Rest:
@@ -55,6 +59,19 @@ class Rest:
         c.challenges, c.challenges_at = self.challenges, self.challenges_at
         c.timers[Timer.TIME_WAIT] = self.until
         return c
+
+    def gives_way(self, packet: Packet) -> bool:
+        """Whether a segment is a SYN so surely newer that it takes its place (RFC 6191 2)."""
+        if packet.flags & (SYN | ACK | RST | FIN) != SYN:
+            return False
+        newer = before(self.rcv_nxt - 1 & MASK, packet.seq)
+        stamp = options.read(packet.options).ts if self.config.timestamps else None
+        if stamp is None:
+            return newer
+        if not self.ts_on:
+            return True
+        ahead = distance(self.ts_recent, stamp[0])
+        return ahead > 0 or (ahead == 0 and newer)
 
 
 class Resting:

@@ -32,7 +32,7 @@ def syn(c: Connection, now: int, again: bool) -> None:
     # A SYN that gets no answer may be one whose extras a middlebox dislikes (RFC 3168 6.1.1.1).
     flags = SYN | (ECE | CWR if config.ecn == "ask" and c.retries < 2 else 0)
     stamps = (c.clock(now), 0) if config.timestamps else None
-    raw = options.opening(c.own_mss(), config.scale, config.sack, stamps)
+    raw = options.opening(config.announced_mss(c.local.address), config.scale, config.sack, stamps)
     if config.timeout_option:
         raw += options.user_timeout(c.user_timeout)
         c.timeout_due = True  # and once more behind the SYN: a cookie forgets it (RFC 5482 3.1)
@@ -41,12 +41,14 @@ def syn(c: Connection, now: int, again: bool) -> None:
 
 def syn_ack(c: Connection, now: int, again: bool) -> None:
     """The answer to a SYN: what both offered, and the window as it is."""
+    config = c.config
     stamps = (c.clock(now), c.ts_recent) if c.ts_on else None
-    raw = options.opening(c.own_mss(), c.rcv_wscale if c.wscale_on else None, c.sack_on, stamps)
-    if c.config.timeout_option:
+    scale = c.rcv_wscale if c.wscale_on else None
+    raw = options.opening(config.announced_mss(c.local.address), scale, c.sack_on, stamps)
+    if config.timeout_option:
         raw += options.user_timeout(c.user_timeout)
         c.timeout_due = True
-    window = min(c.config.receive_buffer, 65535)
+    window = min(config.receive_buffer, 65535)
     c.rcv_adv = max(c.rcv_adv, c.rcv_nxt + window)
     flags = SYN | ACK | (ECE if c.ecn_on else 0)
     _put(c, flags, c.iss, c.rcv_nxt & MASK, window, raw, b"", again=again)
