@@ -13,8 +13,8 @@ from synfin.observe.story_tls import Opened, TlsStory
 from synfin.observe.tlswatch import watch_tls
 from tests.support.packets import packets, write_pcap
 from tests.support.streams import talk
-from tests.tls import rfc8448_play as play
-from tests.tls.rfc8448_play import DATA, EARLY, Trace
+from tests.tls import rfc8448_traces as traces
+from tests.tls.rfc8448_traces import DATA, EARLY, Trace
 
 #: Handshake messages by type, the client's and the server's.
 MESSAGES = {
@@ -40,7 +40,7 @@ def watched(trace: Trace, secrets: bytes) -> TlsStory:
     return story
 
 
-@pytest.mark.parametrize("trace", play.TRACES, ids=lambda trace: f"section {trace.section}")
+@pytest.mark.parametrize("trace", traces.TRACES, ids=lambda trace: f"section {trace.section}")
 def test_our_observer(trace: Trace) -> None:
     story = watched(trace, key_log(trace))
     assert [side.opened for side in story.decryption] == [Opened.ALL, Opened.ALL]
@@ -61,10 +61,10 @@ def test_our_observer(trace: Trace) -> None:
 
 
 def test_with_secrets_of_another_section_nothing_opens() -> None:
-    random = play.SIMPLE.steps[0].record[11:43].hex()
-    other = key_log(play.COMPATIBLE).decode().split("\n")[:-1]
+    random = traces.SIMPLE.steps[0].record[11:43].hex()
+    other = key_log(traces.COMPATIBLE).decode().split("\n")[:-1]
     wrong = "".join(f"{name} {random} {secret}\n" for name, _, secret in map(str.split, other)).encode()
-    story = watched(play.SIMPLE, wrong)
+    story = watched(traces.SIMPLE, wrong)
     assert Opened.ALL not in [side.opened for side in story.decryption]
     assert [message.type for message in story.messages] == [1, 2]
 
@@ -81,19 +81,19 @@ def _text(trace: Trace) -> str:
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")
 def test_tshark(tmp_path: Path) -> None:
-    many = [packet for trace in play.TRACES for packet in packets(_text(trace))]
+    many = [packet for trace in traces.TRACES for packet in packets(_text(trace))]
     path, keys = write_pcap(many, tmp_path / "rfc8448.pcap"), tmp_path / "keys"
-    keys.write_bytes(b"".join(map(key_log, play.TRACES)))
+    keys.write_bytes(b"".join(map(key_log, traces.TRACES)))
     command = ["tshark", "-r", str(path), "-n", "-o", f"tls.keylog_file:{keys}", "-Y", "tls", "-T", "fields"]
     fields = ["tcp.stream", "tcp.srcport", "tls.handshake.type", "tls.alert_message.desc"]
     for field in fields:
         command += ["-e", field]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    said: dict[int, tuple[list[int], list[int]]] = {trace.section: ([], []) for trace in play.TRACES}
+    said: dict[int, tuple[list[int], list[int]]] = {trace.section: ([], []) for trace in traces.TRACES}
     closed = 0
     for line in done.stdout.splitlines():
         stream, port, types, alerts = line.split("\t")
-        section = play.TRACES[int(stream)].section
+        section = traces.TRACES[int(stream)].section
         said[section][port == "443"].extend(int(number) for number in types.split(",") if number)
         closed += alerts == "0"
     assert said == MESSAGES
