@@ -9,7 +9,7 @@ from tests.support.folders import remove_all
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("suite")
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: programs under test would be deaf to it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background: tested programs would be deaf to it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
