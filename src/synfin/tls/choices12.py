@@ -43,14 +43,14 @@ def choose(end: Server, hello: Hello) -> Chosen:
     listed = hello.codes(checks.GROUPS) if checks.GROUPS in hello.bodies else None
     credentials = candidates(end, hello)
     compressed = checks.POINT_FORMATS in hello.bodies and 0 not in hello.codes(checks.POINT_FORMATS)
-    if compressed and (listed is None or not groups.ELLIPTIC.isdisjoint(listed)):  # RFC 8422 5.1.2
+    if compressed and not groups.ELLIPTIC.isdisjoint(listed or ()):  # RFC 8422 5.1.2
         raise PeerError("illegal_parameter", "uncompressed points", hello.bodies[checks.POINT_FORMATS].hex())
     shared = [code for code in end.config.suites_12 if code in offered]
     missing, finite = "no_common_cipher", False
     for code in shared:
         suite = suite_facts(code)
         group = choose_group(end, suite.kex, listed)
-        if group is None:
+        if group is None or (compressed and suite.kex.startswith("ECDHE")):
             missing = "no_common_group"
             finite = finite or (suite.kex.startswith("DHE") and any(code in _FFDHE for code in listed or ()))
             continue

@@ -227,8 +227,6 @@ class Records:
             raise PeerError("record_size_limit_exceeded", f"at most {self._fragment} octets", str(length))
 
     def _protected(self, opener: Protection, kind: int, version: int, fragment: memoryview) -> None:
-        if kind == CCS and self.version != TLS13:
-            raise PeerError("bad_change_cipher_spec", "none any more", "one")
         try:
             inner, content = opener.open_record(kind, version, fragment)
         except BadRecord as error:
@@ -249,7 +247,7 @@ class Records:
         elif inner == ALERT:
             self._alert(content)
         elif inner == CCS:
-            raise PeerError("bad_change_cipher_spec", "one in clear", "one inside a protected record")
+            raise PeerError("bad_change_cipher_spec", "none here", "one inside a protected record")
         else:
             raise PeerError("unknown_content_type", "20 to 23", str(inner))
 
