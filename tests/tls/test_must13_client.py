@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,8 +15,18 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from synfin.errors import UsageError
 from synfin.spec.protection import opener_13
-from synfin.tls import Closed, Data, Failed, KeyUpdated, Limits, PeerAlert, ReplayGuard, Session, Ticket
+from synfin.tls import (
+    Credential,
+    Failed,
+    Limits,
+    PathVerifier,
+    PeerAlert,
+    ReplayGuard,
+    Session,
+    Ticket,
+)
 from synfin.tls import accept_any_certificate as anybody
+from tests.spec.test_certificates_check import resigned
 from tests.support.minted import mint
 from tests.tls.bad_server import (
     NEW,
@@ -27,16 +38,15 @@ from tests.tls.bad_server import (
     block,
     carried,
     ends,
-    flipped,
     hello,
     judged,
     message,
 )
 from tests.tls.ends import (
+    NAME,
     NOW,
     client,
     client_config,
-    credential,
     events,
     of,
     pump,
@@ -45,7 +55,7 @@ from tests.tls.ends import (
     server_config,
     ticket_keys,
 )
-from tests.tls.test_letter_client13 import SCHEMES, WORDS, cr, ee, signs, ticket, verify
+from tests.tls.test_letter_client13 import WORDS, ee, signs, verify
 from tests.tls.test_letter_client_records import STEPS, at, under
 from tests.tls.test_refusals import record
 
@@ -200,6 +210,19 @@ def _chain(der: bytes) -> Edit:
     return lambda bad, raw: entries((der, b"\0\0"))
 
 
+@pytest.mark.parametrize("digest", ["md5", "sha1"])
+def test_hashes_of_the_past(digest: str) -> None:
+    """RFC 8446 4.4.2.4: bad_certificate."""
+    when = datetime.fromtimestamp(NOW, UTC)
+    issuer = mint("An issuer", kind="rsa2048", number=30, ca=True, now=when)
+    made = mint(NAME, issuer, number=1, sans=[x509.DNSName(NAME)], now=when)
+    chain = (resigned(made, issuer, digest), issuer.der)
+    two = server(server_config(credentials=(Credential(chain, made.key),), max_version=NEW))
+    one = client(client_config(verify=PathVerifier([issuer.der])))
+    pump(one, two)
+    assert [(event.violation, event.alert) for event in of(events(one), Failed)] == [("certificate_weak_signature", 42)]
+
+
 @pytest.mark.parametrize("salt", [0, 20, 31, 33, 48, 64])
 def test_the_salt_is_as_long_as_the_hash(salt: int) -> None:
     """RFC 8446 4.2.3."""
@@ -320,178 +343,3 @@ def test_what_was_agreed_about_records() -> None:
     one, bad = ends(NEW, {8: ee()}, client=LIMITED)
     pump(one, bad)
     assert one.record_limits == (1 << 14, 1 << 14)
-
-
-# ---------------------------------------------------------------- after the handshake
-
-
-def test_one_request_for_new_keys_at_a_time() -> None:
-    """RFC 9846 4.7.3: none before the answer to the last one."""
-    one, bad = ends(NEW, {})
-    pump(one, bad)
-    events(bad)
-    one.update_keys(request=True)
-    one.update_keys(request=True)
-    bad.receive(one.take_output(NOW), NOW)
-    assert of(events(bad), KeyUpdated) == [KeyUpdated(True), KeyUpdated(False)]
-    one.receive(bad.take_output(NOW), NOW)
-    one.update_keys(request=True)
-    one.send(b"still the same")
-    bad.receive(one.take_output(NOW), NOW)
-    assert events(bad) == [KeyUpdated(True), Data(b"still the same")]
-
-
-def test_old_keys_open_nothing_after_an_update() -> None:
-    """RFC 8446 4.6.3."""
-    one, bad = ends(NEW, {})
-    pump(one, bad)
-    old = bad._sealer
-    assert old is not None
-    bad.update_keys()
-    one.receive(bad.take_output(NOW), NOW)
-    one.receive(old.seal_record(23, b"x"), NOW)
-    judged(one, 20)
-
-
-def asked() -> tuple[Teller, Bad]:
-    """A client that said it would answer late requests."""
-    one, bad = ends(NEW, {}, client={"post_handshake_auth": True, "credentials": (credential(client=True),)})
-    pump(one, bad)
-    one.take_output(NOW)
-    return one, bad
-
-
-def test_a_late_answer_is_in_one_piece() -> None:
-    """RFC 8446 4.6.2: Certificate, CertificateVerify, Finished; or an empty Certificate and Finished."""
-    for schemes, expected in ((SCHEMES, [11, 15, 20]), ((13, b"\0\2\x08\x07"), [11, 20])):
-        one, bad = asked()
-        bad.seal(22, cr(schemes, context=b"one"))
-        one.receive(bad.take_output(NOW), NOW)
-        one.send(b"after it")
-        opener = bad._opener
-        assert opener is not None
-        data = bytes(one.take_output(NOW))
-        size = 5 + int.from_bytes(data[3:5], "big")
-        kind, content = opener.open_record(23, 0x0303, memoryview(data)[5:size])
-        assert kind == 22
-        kinds = []
-        while content:
-            kinds.append(content[0])
-            if content[0] == 11:
-                assert content[4:8] == b"\3one"
-            content = content[4 + int.from_bytes(content[1:4], "big") :]
-        assert kinds == expected
-        judged(one, None)
-
-
-def test_a_context_is_asked_once() -> None:
-    """RFC 8446 4.3.2: unique in the connection."""
-    one, bad = asked()
-    for context in (b"x", b"y", b"x"):
-        assert not one.told
-        bad.seal(22, cr(SCHEMES, context=context))
-        one.receive(bad.take_output(NOW), NOW)
-    judged(one, ILLEGAL)
-
-
-def test_requests_without_end() -> None:
-    one, bad = asked()
-    for number in range(100):
-        bad.seal(22, cr(SCHEMES, context=b"%d" % number))
-    one.receive(bad.take_output(NOW), NOW)
-    judged(one, UNEXPECTED)
-
-
-@pytest.mark.parametrize("kind", [b"\2\x28", b"\2\x50", b"\1\x14", b"\2\xff"])
-def test_nothing_is_said_or_heard_after_an_error_alert(kind: bytes) -> None:
-    """RFC 8446 6, 6.2."""
-    one, bad = ends(NEW, {}, server={"ticket_keys": ticket_keys()})
-    pump(one, bad)
-    events(one)
-    bad.seal(21, kind)
-    bad.seal(22, ticket())
-    bad.seal(23, b"late")
-    one.receive(bad.take_output(NOW), NOW)
-    assert events(one) == [PeerAlert(kind[1], fatal=True), Closed(clean=False)]
-    assert not one.ready
-    with pytest.raises(UsageError):
-        one.send(b"x")
-    with pytest.raises(UsageError):
-        one.update_keys()
-    one.close()
-    assert not one.take_output(NOW)
-
-
-def test_nothing_is_heard_after_close_notify_and_all_may_be_said() -> None:
-    """RFC 8446 6.1."""
-    one, bad = ends(NEW, {})
-    pump(one, bad)
-    events(one)
-    events(bad)
-    bad.close()
-    bad._mute = False
-    bad.send(b"ignored")
-    one.receive(bad.take_output(NOW), NOW)
-    assert events(one) == [Closed(clean=True)]
-    one.send(b"still")
-    one.close()
-    bad.receive(one.take_output(NOW), NOW)
-    assert events(bad) == [Data(b"still"), Closed(clean=True)]
-
-
-def test_no_context_is_an_empty_one() -> None:
-    """RFC 8446 7.5."""
-    one, bad = ends(NEW, {})
-    pump(one, bad)
-    value = one.export("EXPORTER-test", None, 40)
-    assert value == one.export("EXPORTER-test", b"", 40) == bad.export("EXPORTER-test", b"", 40)
-    assert value != one.export("EXPORTER-test", b"x", 40)
-
-
-def test_a_failed_handshake_leaves_no_session() -> None:
-    """RFC 8446 6: secrets of failed connections are forgotten; tickets come after a good Finished only."""
-    one = carried(NEW, {20: flipped}, DECRYPT, server={"ticket_keys": ticket_keys()})
-    assert one.keys13 is None
-    assert one.facts is None
-    with pytest.raises(UsageError):
-        one.export("EXPORTER-test", b"", 32)
-
-
-def test_groups_of_the_server_are_not_acted_on() -> None:
-    """RFC 8446 4.2.7: nothing changes, whatever stands there."""
-    one = carried(NEW, {8: ee((10, b"\0\4\x99\x99\0\x18"))}, None)
-    assert one.facts is not None
-    assert one.facts.group == 29
-
-
-@pytest.mark.parametrize("lifetime", [1, 7200, 604800])
-def test_how_long_a_ticket_is_offered(lifetime: int) -> None:
-    """RFC 8446 4.2.11.1, 4.6.1: not beyond its time, nor a week."""
-    one, bad = ends(NEW, {})
-    pump(one, bad)
-    bad.seal(22, ticket(lifetime))
-    one.receive(bad.take_output(NOW), NOW)
-    session = of(events(one), Ticket)[0].session
-    assert session.fresh(NOW + lifetime - 1)
-    assert not session.fresh(NOW + lifetime)
-
-
-def test_tickets_to_throw_away_and_unknown_extensions() -> None:
-    """RFC 8446 4.6.1."""
-    one, bad = ends(NEW, {})
-    pump(one, bad)
-    for raw in (ticket(0), ticket(tail=block((0x7A7A, b"x"), (0x1234, b"")))):
-        bad.seal(22, raw)
-    one.receive(bad.take_output(NOW), NOW)
-    assert len(of(events(one), Ticket)) == 1
-    assert not of(events(one), Failed)
-
-
-def test_each_ticket_has_a_key_of_its_own() -> None:
-    """RFC 8446 4.6.1: by its nonce."""
-    one, bad = ends(NEW, {})
-    pump(one, bad)
-    for nonce in (b"", b"\0", b"\1", bytes(255)):
-        bad.seal(22, ticket(nonce=nonce))
-    one.receive(bad.take_output(NOW), NOW)
-    assert len({event.session.secret for event in of(events(one), Ticket)}) == 4

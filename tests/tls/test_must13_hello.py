@@ -432,3 +432,27 @@ def test_padding(kept: bool) -> None:
         assert after == before if not inside else after == max(0x200, before + 5)
         lengths.add(inside)
     assert lengths == {False, True}
+
+
+def test_what_every_client_has() -> None:
+    """RFC 8446 9.1, 9.2: offered unless a configuration says otherwise."""
+    found = first()
+    assert {0x1301, 0x1302, 0x1303} <= set(found.suites)
+    assert {23, 29} <= set(found.groups)
+    assert {0x0401, 0x0804, 0x0403} <= set(listed(found.body(13)))
+    assert {0, 10, 13, 43, 45, 51} <= {number for number, _ in found.extensions}
+
+
+def test_what_no_client_offers() -> None:
+    """RFC 8446 D.5: no suite but those of this engine can be asked for, and all have keys of 128 bits or more."""
+    for code in (0x0004, 0x0005, 0xC007, 0xC011, 0x000A, 0x0009, 0x0000, 0x0001, 0x003B, 0x0018, 0x0062):
+        with pytest.raises(ValueError, match="cipher suite"):
+            client_config(suites=(0x1301, code))
+    assert not first(suites=SUITES_13 + SUITES_12).has(4)
+
+
+@pytest.mark.parametrize("scheme", [0x0201, 0x0203, 0x0101, 0x0301, 0x0303, 0x0202, 0x0402])
+def test_hashes_that_no_client_offers(scheme: int) -> None:
+    """RFC 8446 4.2.3: MD5, SHA-1, SHA-224, DSA."""
+    with pytest.raises(ValueError, match="signature scheme"):
+        client_config(schemes=(0x0403, scheme))
