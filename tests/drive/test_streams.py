@@ -6,8 +6,10 @@ import asyncio
 import os
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -244,8 +246,6 @@ def test_blocking_both_roles_and_python_ssl() -> None:
                     tunnel.sendall(tunnel.recv(100)[::-1])
                     tunnel.unwrap()
 
-        import threading
-
         thread = threading.Thread(target=serve)
         thread.start()
         config = tls.ClientConfig(verify=tls.accept_any_certificate)
@@ -265,4 +265,25 @@ def test_blocking_server_refuses_garbage() -> None:
     theirs.sendall(b"GET / HTTP/1.0\r\n\r\n")
     with pytest.raises(PeerError, match="plain_http_sent"):
         serve_tls(ours, ends.server_config())
+    theirs.close()
+
+
+def test_blocking_handshake_has_a_deadline() -> None:
+    """A peer that sends an octet now and then is not waited for beyond ``handshake_seconds``."""
+    ours, theirs = socket.socketpair()
+    ours.settimeout(5)
+    over = threading.Event()
+
+    def drip() -> None:
+        for octet in b"\x16\x03\x01\x02\x00" + bytes(500):
+            if over.wait(0.02):
+                return
+            theirs.sendall(bytes((octet,)))
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    with pytest.raises(PeerError, match="handshake_stalled"):
+        serve_tls(ours, replace(ends.server_config(), handshake_seconds=0.2))
+    over.set()
+    thread.join()
     theirs.close()

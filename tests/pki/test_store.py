@@ -33,7 +33,7 @@ def test_what_is_issued_lies_in_the_folder_and_verifies(store: Store) -> None:
     assert done.folder.name.endswith("-_.home.example")
     chain = pem_certificates((done.folder / "chain.pem").read_bytes())
     assert chain == (done.walk.certificate, store.certificate("web"))
-    roots = RootSet.from_pem((store.folder / "root" / "certificate.pem").read_bytes())
+    roots = RootSet(pem_certificates((store.folder / "root" / "certificate.pem").read_bytes()))
     assert check_chain(chain, name="a.home.example", when_ns=NOW_NS, roots=roots).problems == ()
     key = keys.load_key((done.folder / "key.pem").read_bytes())
     assert keys.spki(mint.public_of(key)) == certificate_facts(chain[0]).spki

@@ -23,7 +23,7 @@ from synfin.spec.certcheck import MAX_CHAIN, PROBLEMS, ChainVerdict, Severity, c
 from synfin.spec.certextensions import Subtree
 from synfin.spec.certificates import CertificateFacts, certificate_facts
 from synfin.spec.certnames import NameMatch, a_label, match_name, outside, u_label
-from synfin.spec.certroots import RootSet, interception_product
+from synfin.spec.certroots import RootSet, interception_product, pem_certificates
 from tests.support.minted import NOW_NS, Minted, mint
 
 OPENSSL = shutil.which("openssl")
@@ -424,7 +424,7 @@ def test_interception_is_recognised() -> None:
 
 def test_roots_are_read_from_pem() -> None:
     pem = b"# comment\n" + root().pem + middle().pem + b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n"
-    roots = RootSet.from_pem(pem)
+    roots = RootSet(pem_certificates(pem))
     assert len(roots) == 2
     assert roots.has(certificate_facts(root().der))
     assert not roots.has(certificate_facts(server(middle()).der))

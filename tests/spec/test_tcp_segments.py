@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synfin.spec.tcp_segments import HALF, MASK, acceptable, ack_acceptable, add, before, distance, unwrap, within
+from synfin.spec.tcp_segments import HALF, MASK, acceptable, add, before, distance, unwrap, within
 
 NUMBERS = st.integers(0, MASK)
 
@@ -39,13 +38,6 @@ def test_acceptable_is_an_octet_in_the_window(rcv_nxt: int, rcv_wnd: int, off: i
     else:  # the RFC looks at both edges only: a segment that swallows the window is not accepted
         wanted = 0 <= off < rcv_wnd or 0 <= off + length - 1 < rcv_wnd
     assert acceptable(seq, length, rcv_nxt, rcv_wnd) == wanted
-
-
-@pytest.mark.parametrize(
-    ("ack", "wanted"), [(100, False), (101, True), (200, True), (201, False), (99, False), (MASK, False)]
-)
-def test_ack_acceptable(ack: int, wanted: bool) -> None:
-    assert ack_acceptable(ack, 100, 200) is wanted
 
 
 def test_within_wraps() -> None:

@@ -23,7 +23,8 @@ _CHUNK = 1 << 16
 class BlockingTls:
     """TLS over a connected, blocking socket, which becomes ours.  ``tickets`` are the sessions that came.
 
-    The socket's own timeout holds for every wait; TimeoutError (an OSError) when it passes.
+    The socket's own timeout holds for every wait, and the endpoint's deadline for the whole handshake; TimeoutError
+    (an OSError) when the first passes, PeerError for the second.
     """
 
     def __init__(self, sock: socket.socket, endpoint: tls.Client | tls.Server) -> None:
@@ -47,7 +48,11 @@ class BlockingTls:
             self._flush()
             if self._end is not None:
                 raise self._end
-            self._receive()
+            due = self.endpoint.next_timer()
+            if due is None:
+                self._receive()
+            else:
+                self._receive_by(due)
         self._flush()
         return self.endpoint.facts
 
@@ -101,6 +106,23 @@ class BlockingTls:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
+    def _receive_by(self, due: float) -> None:
+        """As ``_receive``, but no longer than to ``due``; then the endpoint's timer fires."""
+        patience, left = self.sock.gettimeout(), due - clock.now()
+        if left > 0:
+            mine = patience is None or left < patience
+            self.sock.settimeout(left if mine else patience)
+            try:
+                self._receive()
+                return
+            except TimeoutError:
+                if not mine:
+                    raise
+            finally:
+                self.sock.settimeout(patience)
+        self.endpoint.timer_fired(max(due, clock.now()))
+        self._events()
+
     def _receive(self) -> None:
         data = self.sock.recv(_CHUNK)
         endpoint = self.endpoint
@@ -108,6 +130,10 @@ class BlockingTls:
             endpoint.receive(data, clock.now())
         else:
             endpoint.receive_eof(clock.now())
+        self._events()
+
+    def _events(self) -> None:
+        endpoint = self.endpoint
         while (event := endpoint.next_event()) is not None:
             if isinstance(event, tls.Data):
                 self._data.append(event.data)
@@ -124,8 +150,13 @@ class BlockingTls:
 
     def _flush(self) -> None:
         out = self.endpoint.take_output(clock.now())
-        if out:
+        if not out:
+            return
+        try:
             self.sock.sendall(out, NO_SIGNAL)
+        except OSError:
+            if self._end is None:  # else why it ended is known already
+                raise
 
 
 def connect_tls(

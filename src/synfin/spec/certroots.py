@@ -41,11 +41,6 @@ class RootSet:
                 self._by_subject.setdefault(facts.subject_der, []).append(facts)
                 self._count += 1
 
-    @classmethod
-    def from_pem(cls, data: bytes) -> RootSet:
-        """The roots of a PEM bundle such as ca-certificates.crt."""
-        return cls(pem_certificates(data))
-
     def __len__(self) -> int:
         return self._count
 

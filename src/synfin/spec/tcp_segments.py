@@ -41,11 +41,6 @@ def acceptable(seq: int, length: int, rcv_nxt: int, rcv_wnd: int) -> bool:
     return within(rcv_nxt, seq, edge) or within(rcv_nxt, add(seq, length - 1), edge)
 
 
-def ack_acceptable(ack: int, snd_una: int, snd_nxt: int) -> bool:
-    """SND.UNA < SEG.ACK =< SND.NXT (RFC 9293 3.4): acknowledges something new that was sent."""
-    return before(snd_una, ack) and not before(snd_nxt, ack)
-
-
 def unwrap(seq: int, near: int) -> int:
     """The number without wrap-around (any integer) that is ``seq`` modulo 2**32 and closest to ``near``."""
     return near + distance(near & MASK, seq)
