@@ -68,6 +68,15 @@ def serve(
     tickets: Annotated[
         int, typer.Option("--tickets", metavar="N", help="Session tickets for each TLS 1.3 client; 0: no resumption.")
     ] = 2,
+    early_data: Annotated[
+        int,
+        typer.Option(
+            "--early-data",
+            metavar="BYTES",
+            help="Take so much 0-RTT data, each hello's once in this process; methods that are not safe wait for the"
+            " handshake, and are 425 where Early-Data tells of a replay before us (RFC 8470). 0: none.",
+        ),
+    ] = 0,
     strict_sni: Annotated[
         bool, typer.Option("--strict-sni", help="Refuse names that no certificate is for (unrecognized_name).")
     ] = False,
@@ -146,6 +155,7 @@ def serve(
         groups=groups,
         alpn=alpn,
         tickets=tickets,
+        early_data=early_data,
         strict_sni=strict_sni,
         ocsp=ocsp,
         handshake=handshake_timeout,

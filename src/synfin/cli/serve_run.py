@@ -299,6 +299,10 @@ def _announce(
         lines.append(f"  its root     {root} (removed when this ends)")
     if made.config.client_auth:
         lines.append(f"  clients      certificate {made.config.client_auth}")
+    if made.config.max_early_data:
+        lines.append(
+            f"  early data   up to {made.config.max_early_data:,} octets with a resumed session; each hello's once"
+        )
     if plain is not None:
         lines.append(f"  in clear     {plain}")
     if plan.keylog is not None:

@@ -26,6 +26,8 @@ from synfin.tls.config import GROUPS, SUITES_12, SUITES_13, TLS12, TLS13
 _KEY_BLOCK = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 #: How long a certificate lives that is made for one run.
 LIFE = timedelta(days=7)
+#: Octets of early data at most: they are held where they have to wait.
+EARLY = 1 << 20
 
 
 @dataclass(slots=True)
@@ -46,6 +48,7 @@ class Wanted:
     groups: str = ""
     alpn: str = ""
     tickets: int = 2
+    early_data: int = 0
     strict_sni: bool = False
     ocsp: Path | None = None
     handshake: float = 10.0
@@ -102,6 +105,10 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
     mode, verify, authorities = _clients(wanted)
     if not 0 <= wanted.tickets <= 32:
         raise UsageError(f"--tickets {wanted.tickets}: 0 to 32")
+    if not 0 <= wanted.early_data <= EARLY:
+        raise UsageError(f"--early-data {wanted.early_data}: 0 to {EARLY}")
+    if wanted.early_data and (not wanted.tickets or high < TLS13):
+        raise UsageError("--early-data needs tickets and TLS 1.3: it comes with a session that is resumed")
     tickets = tls.TicketKeys(os.urandom(32)) if wanted.tickets else None
     try:
         config = tls.ServerConfig(
@@ -118,6 +125,8 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
             ticket_keys=tickets,
             tickets=wanted.tickets,
             session_cache=tls.SessionCache() if wanted.tickets else None,
+            max_early_data=wanted.early_data,
+            replay_guard=tls.ReplayGuard() if wanted.early_data else None,
             handshake_seconds=wanted.handshake,
             key_log=key_log,
         )

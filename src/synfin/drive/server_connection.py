@@ -2,6 +2,10 @@
 
 Every wait has an end (``Patience`` in ``server``): a peer that is slow or silent is told so where the protocol has
 words for it (408, GOAWAY, close_notify) and left.  What went wrong is one line of the log; nothing is raised.
+
+Requests in 0-RTT data (RFC 8470): safe methods are answered before the handshake is done, others wait until it is,
+which it never is after a replayed hello.  What somebody before us took as 0-RTT data (``Early-Data``) cannot wait for
+that: such a request is answered 425 unless its method is safe.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ _BURST = 16
 _MOST_HEARD = 4 << 20
 _NEVER = float("inf")
 _HTTP = ("HTTP/1.0", "HTTP/1.1", "HTTP/2")
+#: Methods that do nothing (RFC 9110 9.2.1).
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 class Connection:
@@ -37,7 +43,7 @@ class Connection:
 
     __slots__ = (
         "_answering", "_due", "_ending", "_handshake", "_heard", "_late", "_loop", "_octets", "_requests", "_server",
-        "_spoken", "_started", "_wrong", "idle", "pipe", "stream", "task",
+        "_shake_due", "_spoken", "_started", "_waiting", "_wrong", "idle", "pipe", "stream", "task",
     )  # fmt: skip
 
     def __init__(self, server: WebServer, pipe: Pipe, config: tls.ServerConfig | None) -> None:
@@ -50,6 +56,7 @@ class Connection:
             self.stream = TlsStream(pipe, tls.Server(config, now=clock.now(), entropy=clock.entropy))
         self.task: asyncio.Task[None] | None = None
         self._due = _NEVER  # when the wait under way has lasted too long, by the loop's clock
+        self._shake_due = _NEVER  # when a handshake has lasted too long whose 0-RTT data is being answered
         self._late = False
         self.idle = False
         self._ending = False
@@ -62,6 +69,7 @@ class Connection:
         self._wrong: PeerError | None = None  # what was wrong with them
         self._octets = 0
         self._spoken = ""
+        self._waiting: list[tuple[int, Request, float]] = []  # HTTP/2: what waits for the end of the handshake
 
     def end_if_idle(self) -> bool:
         """End the connection where it waits for a request; whether it does."""
@@ -74,28 +82,46 @@ class Connection:
     async def run(self) -> None:
         """From the handshake to the end."""
         stream, server = self.stream, self._server
-        where = "in the handshake"
+        shaken = False
         try:
             try:
                 if isinstance(stream, TlsStream):
-                    facts = await stream.handshake()
-                    self._handshake = clock.now() - self._started
+                    facts = await stream.handshake(early=server.app is not None)
                     self._spoken = " " + version_name(facts.version)
-                where = "while serving"
+                    if self._early:
+                        self._shake_due = self._loop.time() + server.patience.handshake
+                        stream.on_event = self._on_event
+                    else:
+                        self._handshake = clock.now() - self._started
+                shaken = True
                 self.idle = True
                 await self._talk()
+                await self._finish_handshake()  # so that it has its tickets
             except asyncio.CancelledError:
                 if not self._ending or self.task is None:
                     raise
                 self.task.uncancel()
-            except (PeerError, AlertError) as error:
-                server.log.failure(self.pipe.remote, where, error)
-            except OSError as error:
-                if where == "in the handshake" or not self.idle:
+            except (PeerError, AlertError, OSError) as error:
+                if not isinstance(error, OSError) or isinstance(error, AlertError) or not (shaken and self.idle):
+                    where = "while serving" if shaken and not self._early else "in the handshake"
                     server.log.failure(self.pipe.remote, where, error)
             await stream.close(drain=0.2 if server.stopping else server.patience.drain)
         except asyncio.CancelledError:
             stream.abort()
+
+    @property
+    def _early(self) -> bool:
+        """Whether the handshake is not done yet: what comes is 0-RTT data."""
+        return isinstance(self.stream, TlsStream) and self.stream.endpoint.facts is None
+
+    async def _finish_handshake(self) -> None:
+        if isinstance(self.stream, TlsStream) and self._early:
+            await self.stream.handshake()
+
+    def _on_event(self, event: tls.Event) -> None:
+        if isinstance(event, tls.HandshakeDone):
+            self._handshake = clock.now() - self._started
+            self._shake_due = _NEVER
 
     async def _talk(self) -> None:
         if self._server.app is None:
@@ -136,7 +162,7 @@ class Connection:
 
     def expire(self, now: float) -> None:
         """End the wait under way where its time is over."""
-        if self._due < now and self.task is not None and not self._ending:
+        if self._due != _NEVER and min(self._due, self._shake_due) < now and self.task is not None and not self._ending:
             self._due = _NEVER
             self._late = True
             self.task.cancel()
@@ -224,16 +250,19 @@ class Connection:
         """Answer; whether the connection goes on."""
         server = self._server
         started = self._loop.time()
+        if request.method not in _SAFE:
+            await self._finish_handshake()
         answer = self._decide(request, f"HTTP/{request.version}")
         keep = request.keep and not answer.close and not server.stopping
         head = answer_head(answer, request, server.date(), keep)
+        last = not keep and not self._early
         sent = 0
         try:
             if bodiless(answer, request):
-                await self._write(head, last=not keep)
+                await self._write(head, last=last)
             elif isinstance(answer.body, bytes) and len(answer.body) < PORTION:
                 sent = len(answer.body)
-                await self._write(head + answer.body, last=not keep)
+                await self._write(head + answer.body, last=last)
             else:
                 for part in pieces(answer, PORTION):
                     sent += len(part)
@@ -256,7 +285,9 @@ class Connection:
         self.idle = False
         if refusal.violation:
             self._server.log.failure(self.pipe.remote, "while serving", PeerError(refusal.violation, "", refusal.why))
-        await self._write(answer_head(answer, None, self._server.date(), False) + _body_of(answer), last=True)
+        await self._write(
+            answer_head(answer, None, self._server.date(), False) + _body_of(answer), last=not self._early
+        )
         self._told("-", "-", "HTTP/1.1", answer.status, answer.size, started)
 
     # ------------------------------------------------------------ HTTP/2
@@ -283,6 +314,12 @@ class Connection:
                 if server.stopping:
                     talk.close()
                 await self._flush2(talk)
+                if self._waiting:
+                    await self._finish_handshake()
+                    waiting, self._waiting = self._waiting, []
+                    for stream, request, started in waiting:
+                        self._answer2(talk, stream, request, started)
+                    await self._flush2(talk)
                 if talk.closed and talk.idle:
                     return
                 now = self._loop.time()
@@ -351,6 +388,9 @@ class Connection:
     def _answer2(self, talk: Http2, stream: int, item: Request | Refusal, started: float) -> None:
         head = isinstance(item, Request) and item.method == "HEAD"
         if isinstance(item, Request):
+            if item.method not in _SAFE and self._early:
+                self._waiting.append((stream, item, started))
+                return
             answer = self._decide(item, "HTTP/2")
             method, target = item.method, item.target
         else:
@@ -364,12 +404,15 @@ class Connection:
     def _decide(self, request: Request, protocol: str) -> Answer:
         self._requests += 1
         app = self._server.app
+        if request.method not in _SAFE and request.header("early-data"):
+            return told(425, "It came as early data of somebody before you: ask again without (RFC 8470 5.1).")
         if request.path == "/connection" and request.method in ("GET", "HEAD"):
             seen = connection_seen(
                 self.stream,
                 protocol=protocol,
                 started=self._started,
                 handshake=self._handshake,
+                early=self._early,
                 requests=self._requests,
             )
             return json_answer(seen)

@@ -20,9 +20,18 @@ from synfin.wire.tls.records import HANDSHAKE, HEADER, read_header
 
 
 def connection_seen(
-    stream: TlsStream | PlainStream, *, protocol: str, started: float, handshake: float | None, requests: int
+    stream: TlsStream | PlainStream,
+    *,
+    protocol: str,
+    started: float,
+    handshake: float | None,
+    early: bool,
+    requests: int,
 ) -> dict[str, Any]:
-    """What is known of a connection.  ``started`` in seconds since 1970, ``handshake`` its duration in seconds."""
+    """What is known of a connection.  ``started`` in seconds since 1970, ``handshake`` its duration in seconds.
+
+    ``early`` says that the handshake is not done: who asks did so in 0-RTT data.
+    """
     pipe: Pipe = stream.pipe
     info = pipe.info()
     return {
@@ -32,12 +41,12 @@ def connection_seen(
         "accepted": datetime.fromtimestamp(started, UTC).isoformat(timespec="microseconds"),
         "handshake_seconds": None if handshake is None else round(handshake, 6),
         "requests": requests,
-        "tls": _tls(stream) if isinstance(stream, TlsStream) else None,
+        "tls": _tls(stream, early) if isinstance(stream, TlsStream) else None,
         "tcp": None if info is None else asdict(info),
     }
 
 
-def _tls(stream: TlsStream) -> dict[str, Any] | None:
+def _tls(stream: TlsStream, early: bool) -> dict[str, Any] | None:
     facts = stream.facts
     if facts is None:
         return None
@@ -51,6 +60,7 @@ def _tls(stream: TlsStream) -> dict[str, Any] | None:
         "resumed": facts.resumed,
         "hello_retry_request": facts.retried,
         "early_data": facts.early_data,
+        "answered_early": early,
         "alpn": None if facts.alpn is None else facts.alpn.decode("latin-1"),
         "server_name": facts.server_name,
         "extended_master_secret": facts.extended_master_secret,

@@ -107,8 +107,8 @@ class TlsStream:
 
     @property
     def facts(self) -> tls.Facts | None:
-        """What was negotiated; None before the handshake is done."""
-        return self.endpoint.facts
+        """What was negotiated; None before the handshake is done, or 0-RTT data is taken."""
+        return self.endpoint.facts or self.endpoint.early_facts
 
     @property
     def ended(self) -> bool:
@@ -153,7 +153,7 @@ class TlsStream:
 
     def _overheard(self) -> bool:
         """Something came while a writer waits; whether it need not wait any more."""
-        if self.endpoint.facts is None:
+        if self.endpoint.facts is None and not self.endpoint.ready:
             return False
         self._look()
         return self._refused is not None
@@ -185,13 +185,17 @@ class TlsStream:
 
     # ------------------------------------------------------------ what a program does
 
-    async def handshake(self) -> tls.Facts:
-        """Shake hands.  PeerError for what the peer did wrong, AlertError for what it refused, OSError."""
+    async def handshake(self, *, early: bool = False) -> tls.Facts:
+        """Shake hands.  PeerError for what the peer did wrong, AlertError for what it refused, OSError.
+
+        With ``early`` it returns too when 0-RTT data was taken, which may be read and answered; what is left of the
+        handshake happens while reading, or in another ``handshake``.
+        """
         endpoint = self.endpoint
         timer = endpoint.next_timer()
         try:
             async with asyncio.timeout(None if timer is None else max(0.0, timer - self.clock())) as limit:
-                await self._shake()
+                await self._shake(early)
         except TimeoutError:
             if timer is None or not limit.expired():  # the kernel's ETIMEDOUT
                 raise
@@ -202,12 +206,14 @@ class TlsStream:
                 await self._flush()
             return endpoint.facts
         await self._last_words()
+        if self._end is None and endpoint.early_facts is not None:
+            return endpoint.early_facts
         raise self._end or ConnectionAbortedError("the stream is closed")
 
-    async def _shake(self) -> None:
-        """Until the handshake is done or has failed."""
+    async def _shake(self, early: bool) -> None:
+        """Until the handshake is done or has failed, or ``early`` data is here."""
         endpoint = self.endpoint
-        while endpoint.facts is None and self._end is None:
+        while endpoint.facts is None and self._end is None and not (early and self._data):
             await self._flush()
             data = await self.pipe.receive()
             if not endpoint.version and len(self.opening) < OPENING:

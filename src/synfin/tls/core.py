@@ -22,7 +22,7 @@ from synfin.spec.protection import BadRecord, Protection
 from synfin.spec.transcript import Transcript
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls.config import TLS12, TLS13, Limits
-from synfin.tls.events import Closed, Data, Event, Failed, KeyUpdated, PeerAlert
+from synfin.tls.events import Closed, Data, Event, Facts, Failed, KeyUpdated, PeerAlert
 from synfin.tls.records import APPLICATION_DATA, Records
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.messages import parse_handshake
@@ -90,6 +90,7 @@ class Endpoint(Records):
         self._update_asked = False  # a KeyUpdate that asks for one waits for its answer
         self._update_answer: object = None  # the record with our last answer to one
         self.early_exporter: tuple[str, bytes] | None = None  # hash, early_exporter_master_secret
+        self.early_facts: Facts | None = None  # a server's that takes 0-RTT data, before the handshake is done
         self._half_alert = b""  # TLS 1.2 may cut alerts
         #: Octets of a message that no limit forbids, unless it is one of the short ones.
         self._usual = min(limits.handshake_message, limits.certificate_message, 0xFFFF)
@@ -154,7 +155,7 @@ class Endpoint(Records):
     @property
     def ready(self) -> bool:
         """Whether ``send`` may be called."""
-        return self.facts is not None and not self._mute
+        return (self.facts or self.early_facts) is not None and not self._mute
 
     @property
     def record_limits(self) -> tuple[int, int]:
@@ -167,8 +168,11 @@ class Endpoint(Records):
         return self._deaf
 
     def send(self, data: Buffer) -> None:
-        """Application data.  UsageError before the handshake is done or after closing."""
-        if self.facts is None or self._mute:
+        """Application data.  UsageError before the handshake is done or after closing.
+
+        A server that takes 0-RTT data may answer it at once, before the client's Finished (RFC 8446 2.3).
+        """
+        if not self.ready:
             raise UsageError("application data can be sent only between the end of the handshake and close()")
         if data:
             self.seal(APPLICATION_DATA, data)

@@ -131,7 +131,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         end.early_exporter = (name, early_exporter(name, secret, hello_hash))
         end.log("CLIENT_EARLY_TRAFFIC_SECRET", message.random, traffic, sink)
         end.read_keys(opener_13(suite, traffic))
-        end._early = True
+        end._early, end.early_facts = True, facts
         end._early_left = psk.state.max_early_data
         return WaitEndOfEarlyData(progress)
     if checks.EARLY_DATA in hello.bodies:
