@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from synfin.spec import keys
@@ -16,7 +17,7 @@ from synfin.spec.protection import Protection, opener_13
 from synfin.tls import Event, Failed, Server, groups
 from synfin.tls.schedule import Schedule, binder, early_traffic, suite_hash
 from synfin.tls.signing import context_13, sign
-from tests.tls.ends import NAME, NOW, credential, events, server
+from tests.tls.ends import NAME, NOW, credential, events, server, server_config
 
 CCS, ALERT, HANDSHAKE, DATA = 20, 21, 22, 23
 HRR = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
@@ -53,6 +54,10 @@ class AlertError(Exception):
     def __init__(self, alert: int | None, how: str = "") -> None:
         super().__init__(f"{alert} {how}")
         self.alert = alert
+
+
+class OldError(Exception):
+    """The server answered with TLS 1.2."""
 
 
 class Way(Protocol):
@@ -178,37 +183,47 @@ class Raw13:
 
     # ------------------------------------------------------------ out
 
-    def say(self, raw: bytes, *, each: int = 1 << 14) -> None:
+    def say(self, raw: bytes, *, each: int = 1 << 14) -> Raw13:
         """A handshake message into the transcript and out, in records of ``each`` octets."""
         self.said += raw
         for at in range(0, len(raw), each):
             self.put(HANDSHAKE, raw[at : at + each])
+        return self
 
-    def put(self, kind: int, content: bytes, padding: int = 0) -> None:
+    def raw(self, data: bytes) -> Raw13:
+        """Octets as they are."""
+        self.way.send(data)
+        return self
+
+    def put(self, kind: int, content: bytes, padding: int = 0) -> Raw13:
         """One record, under the keys that hold."""
         self.way.send(self.sealed(kind, content, padding))
+        return self
 
     def sealed(self, kind: int, content: bytes, padding: int = 0) -> bytes:
         if self.out is None:
             return record(content, kind)
         return self.out.seal_record(kind, content, padding)
 
-    def early_keys(self, ticket: Ticket) -> None:
+    def early_keys(self, ticket: Ticket) -> Raw13:
         """Seal with the keys of early data; the hello must be all that was said."""
         name = suite_hash(ticket.suite)
         digest = hashlib.new(name, self.said).digest()
         self.out = opener_13(ticket.suite, early_traffic(name, ticket.key, digest))
+        return self
 
-    def handshake_keys(self) -> None:
+    def handshake_keys(self) -> Raw13:
         """Seal with the keys of the handshake."""
         assert self.schedule is not None
         self.out = self.schedule.protection(self.schedule.client)
+        return self
 
-    def certificate(self, body: bytes | None = None) -> None:
+    def certificate(self, body: bytes | None = None) -> Raw13:
         """Certificate: that of ``credential``, or this."""
         if body is None:
             body = b"\0" + vector(vector(credential(client=True).chain[0], 3) + b"\0\0", 3)
         self.say(message(11, body))
+        return self
 
     def verify(self, key: Any = None, scheme: int = 0x0403) -> bytes:
         """A right CertificateVerify."""
@@ -219,15 +234,17 @@ class Raw13:
         assert self.schedule is not None
         return self.schedule.verify_data(self.schedule.client, self.digest())
 
-    def finish(self) -> None:
+    def finish(self) -> Raw13:
         """Finished, and the keys after it."""
         self.say(message(20, self.verify_data()))
         self.application_keys()
+        return self
 
-    def application_keys(self) -> None:
+    def application_keys(self) -> Raw13:
         assert self.schedule is not None
         self.schedule.finish(self.digest())
         self.out = self.schedule.protection(self.schedule.client_next)
+        return self
 
     # ------------------------------------------------------------ in
 
@@ -287,6 +304,8 @@ class Raw13:
             return raw
         self.said += raw
         found = split(raw[at + 5 :])
+        if 43 not in found:
+            raise OldError
         group, key = int.from_bytes(found[51][:2], "big"), found[51][4:]
         self.group = group
         psk = self.psk if 41 in found else b""
@@ -296,12 +315,13 @@ class Raw13:
         self.handshake_keys()
         return raw
 
-    def flight(self) -> None:
+    def flight(self) -> Raw13:
         """Everything up to the server's Finished."""
         self.server_hello()
         self.rest_of_flight()
+        return self
 
-    def rest_of_flight(self) -> None:
+    def rest_of_flight(self) -> Raw13:
         assert self.schedule is not None
         while True:
             raw = self.next()
@@ -312,14 +332,16 @@ class Raw13:
                 break
         self.schedule.application(self.digest())
         self.into = self.schedule.protection(self.schedule.server_next)
+        return self
 
-    def shake(self, hello: bytes | None = None) -> None:
+    def shake(self, hello: bytes | None = None) -> Raw13:
         """A whole handshake."""
         self.say(self.hello() if hello is None else hello)
         self.flight()
         self.finish()
+        return self
 
-    def late(self) -> None:
+    def late(self) -> Raw13:
         """What comes after the handshake, until nothing does: tickets are kept."""
         while (raw := self.next()) is not None:
             if raw[0] == 4 and self.schedule is not None:
@@ -328,11 +350,13 @@ class Raw13:
                 identity = raw[at + 2 : at + 2 + int.from_bytes(raw[at : at + 2], "big")]
                 age = int.from_bytes(raw[8:12], "big")
                 self.tickets.append(Ticket(identity, self.schedule.ticket_psk(nonce), self.suite, age))
+        return self
 
-    def updated(self, *, reading: bool = False) -> None:
+    def updated(self, *, reading: bool = False) -> Raw13:
         """The next keys after a KeyUpdate, of ours or of the server."""
         for name in ("into",) if reading else ("out",):
             setattr(self, name, getattr(self, name).updated())
+        return self
 
 
 def split(block: bytes) -> dict[int, bytes]:
@@ -358,15 +382,35 @@ def connect(end: Server | None = None, **more: Any) -> Raw13:
 
 
 def verdict(client: Raw13, act: Callable[[Raw13], Any]) -> int | str | None:
-    """What the server made of it: an alert, "ok" where the handshake is done, "waits", or None for an end without."""
+    """What the server made of it: an alert, "ok" or "old" by the handshake, "waits", or None for an end."""
     try:
         act(client)
         client.late()
     except AlertError as error:
         return error.alert
+    except OldError:
+        return "old"
     way = client.way
     assert isinstance(way, Memory)
     assert not [event for event in way.events if isinstance(event, Failed)]
     if way.end.closed:
         return None
     return "ok" if way.end.facts is not None else "waits"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A requirement as a script: section, what is said, by whom, what must come of it, and the server's settings."""
+
+    section: str
+    words: str
+    act: Callable[[Raw13], Any]
+    want: int | str | None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.section} {self.words}"
+
+    def play(self) -> int | str | None:
+        """What came of it."""
+        return verdict(connect(server(server_config(**self.more))), self.act)
