@@ -297,12 +297,59 @@ def test_http_and_https_side_by_side(site: Site, capsys: pytest.CaptureFixture[s
         ["-X", "A B", "http://localhost/"],
         ["ftp://localhost/"],
         ["--compare", "https://localhost:1/"],
+        ["--http-url", "http://localhost/", "https://localhost/"],
+        ["--http1.1", "--http2", "https://localhost/"],
+        ["--http2", "--http2-prior-knowledge", "https://localhost/"],
+        ["--ciphers", "", "https://localhost/"],
+        ["--groups", " ", "https://localhost/"],
+        ["--sni", "a b", "https://localhost/"],
+        ["--connect-to", "::localhost:99999", "https://localhost/"],
+        ["--connect-to", "::a b:1", "https://localhost/"],
+        ["--resolve", "localhost:0:127.0.0.1", "https://localhost/"],
+        ["-o", ".", "http://localhost/"],
+        ["http://localhost:0/"],
     ],
-    ids=lambda arguments: arguments[0],
+    ids=lambda arguments: " ".join(arguments[:-1]) or arguments[0],
 )
 def test_mistakes_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = trace(capsys, *arguments)
     assert (code, out) == (2, "") and err.count("\n") == 1 and err.startswith("synfin: ")
+
+
+@pytest.mark.parametrize(
+    ("option", "word", "meant"),
+    [
+        ("--ciphers", "TLS_AES_128_GCM_SHA25", "TLS_AES_128_GCM_SHA256"),
+        ("--ciphers", "ECDHE-RSA-AES128-GCM-SHA265", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"),
+        ("--curves", "X2551", "x25519"),
+        ("--groups", "prime256v2", "secp256r1"),
+    ],
+)
+def test_near_misses_are_asked_back(option: str, word: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = trace(capsys, option, word, "https://localhost/")
+    assert code == 2 and f"did you mean {meant}" in err
+
+
+def test_http2_is_offered_or_known_beforehand(site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """As curl means them: --http2 offers it, --http2-prior-knowledge takes nothing else."""
+    code, out, _ = trace(capsys, "--http2", "--cacert", site.root, f"{site.https}/")
+    assert code == 0 and "ALPN h2 or http/1.1" in out and "> GET / HTTP/1.1" in out
+    code, out, err = trace(capsys, "--http2", f"{site.http}/")
+    assert code == 0 and "> GET / HTTP/1.1" in out and "--http2-prior-knowledge" in err
+    known = "--http2-prior-knowledge"
+    code, out, _ = trace(capsys, known, "--cacert", site.root, f"{site.https}/")
+    assert code == 1 and "chose no h2" in out.splitlines()[-2] and "leave out" in out.splitlines()[-1]
+    code, out, _ = trace(capsys, known, f"{site.http}/")
+    assert code == 1 and "> GET / HTTP/2" in out
+
+
+def test_an_answer_that_is_a_failure_leaves_no_file(
+    site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    assert trace(capsys, "-o", str(kept), f"{site.expired}/")[0] == 1 and not kept.exists()
+    assert trace(capsys, "-f", "-o", str(kept), f"{site.http}/gone")[0] == 1 and not kept.exists()
+    assert trace(capsys, "-o", str(kept), f"{site.http}/gone")[0] == 0 and kept.stat().st_size == 39
 
 
 def test_openssls_server_tells_the_same(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

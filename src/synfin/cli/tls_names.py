@@ -6,6 +6,7 @@ Lists are separated by colons or commas, best first.
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 
 from synfin.errors import UsageError
 from synfin.tls.config import GROUPS, OPTIONAL_SUITES, SUITES_12, SUITES_13
@@ -28,8 +29,9 @@ def suites(text: str, option: str = "--ciphers") -> tuple[int, ...]:
         if number is None:
             number = known.get(bare)
         if number is None:
+            near = _near(bare, {key: cipher_name(code) for key, code in known.items()})
             listed = ", ".join(cipher_name(code) for code in SUITES_13 + SUITES_12)
-            raise UsageError(f"{option} {word}: no such cipher suite here; usual ones are {listed}")
+            raise UsageError(f"{option} {word}: no such cipher suite here; {near or f'usual ones are {listed}'}")
         found.append(number)
     return tuple(dict.fromkeys(found))
 
@@ -42,9 +44,18 @@ def groups(text: str, option: str = "--groups") -> tuple[int, ...]:
         plain = word.upper().replace("-", "")
         number = known.get(_GROUP_ALIASES.get(plain, plain), _number(word, GROUPS))
         if number is None:
-            raise UsageError(f"{option} {word}: no such group here; there are {', '.join(map(group_name, GROUPS))}")
+            names = {alias: name.lower() for alias, name in _GROUP_ALIASES.items()}
+            near = _near(plain, {**names, **{name: group_name(code) for name, code in known.items()}})
+            listed = ", ".join(map(group_name, GROUPS))
+            raise UsageError(f"{option} {word}: no such group here; {near or f'there are {listed}'}")
         found.append(number)
     return tuple(dict.fromkeys(found))
+
+
+def _near(word: str, names: dict[str, str]) -> str:
+    """A question about what was meant, or ""; ``names`` are those that count, with what they are called."""
+    found = get_close_matches(word, names, 2, 0.75)
+    return f"did you mean {' or '.join(dict.fromkeys(names[one] for one in found))}?" if found else ""
 
 
 def _words(text: str) -> list[str]:

@@ -17,7 +17,7 @@ from synfin.cli.options import Color, KeylogTo, OwnAddress, Stack, TunName, Widt
 
 def trace(
     url: Annotated[str, typer.Argument(metavar="URL", help="http:// or https://; without a scheme, http.")],
-    method: Annotated[str, typer.Option("-X", "--request", metavar="METHOD", help="The method.")] = "",
+    method: Annotated[str | None, typer.Option("-X", "--request", metavar="METHOD", help="The method.")] = None,
     header: Annotated[
         list[str], typer.Option("-H", "--header", metavar="'NAME: VALUE'", help="A field of the request; repeatable.")
     ] = [],  # noqa: B006  typer copies defaults
@@ -45,7 +45,9 @@ def trace(
     cert: Annotated[Path | None, typer.Option("-E", "--cert", metavar="PEM", help="Client certificate.")] = None,
     key: Annotated[Path | None, typer.Option("--key", metavar="PEM", help="Its key, where not in --cert.")] = None,
     password: Annotated[str | None, typer.Option("--pass", metavar="PHRASE", help="What opens the key.")] = None,
-    sni: Annotated[str, typer.Option("--sni", metavar="NAME", help="Name to ask for in TLS and to check.")] = "",
+    sni: Annotated[
+        str | None, typer.Option("--sni", metavar="NAME", help="Name to ask for in TLS and to check.")
+    ] = None,
     resolve: Annotated[
         list[str], typer.Option("--resolve", metavar="HOST:PORT:ADDR", help="Use this address; repeatable.")
     ] = [],  # noqa: B006
@@ -56,26 +58,31 @@ def trace(
     ipv4: Annotated[bool, typer.Option("-4", "--ipv4", help="IPv4 only.")] = False,
     ipv6: Annotated[bool, typer.Option("-6", "--ipv6", help="IPv6 only.")] = False,
     http1: Annotated[bool, typer.Option("--http1.1", help="HTTP/1.1 only.")] = False,
-    http2: Annotated[bool, typer.Option("--http2", help="HTTP/2 only; over http:// with prior knowledge.")] = False,
+    http2: Annotated[
+        bool, typer.Option("--http2", help="HTTP/2, or HTTP/1.1 where the server has none (the default over https).")
+    ] = False,
+    prior: Annotated[
+        bool, typer.Option("--http2-prior-knowledge", help="HTTP/2 only; over http:// without asking first.")
+    ] = False,
     tls12: Annotated[bool, typer.Option("--tlsv1.2", help="TLS 1.2 or later (the default).")] = False,
     tls13: Annotated[bool, typer.Option("--tlsv1.3", help="TLS 1.3 or later.")] = False,
-    tls_max: Annotated[str, typer.Option("--tls-max", metavar="1.2|1.3", help="Highest version.")] = "",
+    tls_max: Annotated[str | None, typer.Option("--tls-max", metavar="1.2|1.3", help="Highest version.")] = None,
     ciphers: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--ciphers", metavar="LIST", help="Cipher suites to offer, best first, by IANA's or OpenSSL's names."
         ),
-    ] = "",
+    ] = None,
     groups: Annotated[
-        str, typer.Option("--groups", "--curves", metavar="LIST", help="Groups to offer, best first.")
-    ] = "",
+        str | None, typer.Option("--groups", "--curves", metavar="LIST", help="Groups to offer, best first.")
+    ] = None,
     connect_timeout: Annotated[
         float, typer.Option("--connect-timeout", metavar="SECONDS", help="For name, TCP and TLS; 0: none.")
     ] = 30.0,
     max_time: Annotated[
         float, typer.Option("-m", "--max-time", metavar="SECONDS", help="For everything; 0: none.")
     ] = 60.0,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The body; - is stdout.")] = "",
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="The body; - is stdout.")] = None,
     write: Annotated[
         Path | None,
         typer.Option("-w", "--write", metavar="FILE", help="Keep the capture (pcapng, with the TLS secrets)."),
@@ -105,10 +112,17 @@ def trace(
     from synfin.cli.trace_request import Wish, ask_of, credential_of, trust_of
     from synfin.cli.trace_run import compared, traced
     from synfin.cli.trace_tell import Page
+    from synfin.errors import UsageError
 
+    given = {"-X": method, "--sni": sni, "--tls-max": tls_max, "--ciphers": ciphers, "--groups": groups, "-o": output}
+    for option, text in given.items():
+        if text is not None and not text.strip():
+            raise UsageError(f"{option} is empty: give a value, or leave it out")
+    if http_url and not compare:
+        raise UsageError("--http-url goes with --compare")
     wish = Wish(
         url=url,
-        method="HEAD" if head and not method else method,
+        method=method or ("HEAD" if head else ""),
         header=header,
         data=data,
         data_binary=data_binary,
@@ -117,23 +131,28 @@ def trace(
         referer=referer,
         follow=follow,
         insecure=insecure,
-        sni=sni,
+        sni=sni or "",
         resolve=resolve,
         connect_to=connect_to,
         ipv4=ipv4,
         ipv6=ipv6,
         http1=http1,
         http2=http2,
+        prior=prior,
         tls13=tls13,
-        tls_max=tls_max,
-        ciphers=ciphers,
-        groups=groups,
+        tls_max=tls_max or "",
+        ciphers=ciphers or "",
+        groups=groups or "",
         connect_timeout=connect_timeout,
         max_time=max_time,
         unbounded=bool(output),
     )
     ask = ask_of(wish)
-    page = Page.of(width, no_color=no_color, verbose=verbose, silent=silent, json=json, body=output)
+    if http2 and ask.url.scheme == "http":
+        from synfin.cli.terminal import complain
+
+        complain("--http2 over http:// asks in HTTP/1.1 (RFC 9113 3.1 has no upgrade); see --http2-prior-knowledge")
+    page = Page.of(width, no_color=no_color, verbose=verbose, silent=silent, json=json, body=output or "")
     trust = trust_of(ask, cacert, crlfile, follow=follow or compare)
     credentials = credential_of(cert, key, password)
     own = own_stack(stack, own_address, tun_name)

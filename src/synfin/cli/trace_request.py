@@ -45,6 +45,7 @@ class Wish:
     ipv6: bool = False
     http1: bool = False
     http2: bool = False
+    prior: bool = False
     tls13: bool = False
     tls_max: str = ""
     ciphers: str = ""
@@ -62,8 +63,8 @@ def ask_of(wish: Wish) -> Ask:
 
     if wish.ipv4 and wish.ipv6:
         raise UsageError("choose one of -4 and -6")
-    if wish.http1 and wish.http2:
-        raise UsageError("choose one of --http1.1 and --http2")
+    if wish.http1 + wish.http2 + wish.prior > 1:
+        raise UsageError("choose one of --http1.1, --http2 and --http2-prior-knowledge")
     url = parse_url(wish.url)
     body = _body(wish)
     ask = Ask(
@@ -74,8 +75,8 @@ def ask_of(wish: Wish) -> Ask:
         follow=_MOST_REDIRECTS if wish.follow else 0,
         insecure=wish.insecure,
         versions=_versions(wish),
-        alpn=(b"http/1.1",) if wish.http1 else (b"h2",) if wish.http2 else (b"h2", b"http/1.1"),
-        prior_knowledge=wish.http2,
+        alpn=(b"http/1.1",) if wish.http1 else (b"h2",) if wish.prior else (b"h2", b"http/1.1"),
+        prior_knowledge=wish.prior,
         server_name=ascii_host(wish.sni) if wish.sni else None,
         families=(4,) if wish.ipv4 else (6,) if wish.ipv6 else (6, 4),
         connect_seconds=_seconds(wish.connect_timeout, "--connect-timeout"),

@@ -7,10 +7,11 @@ any other; what is printed after the steps is said by the same views as ``synfin
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -47,7 +48,7 @@ def traced(
     own: OwnPlace | None = None,
 ) -> int:
     """One trace; the exit code."""
-    done = run(ask, page, trust, credentials, write=write, keylog=keylog, own=own)
+    done = run(ask, page, trust, credentials, write=write, keylog=keylog, fail=fail, own=own)
     cause = done.hops[-1].cause if done.hops else None
     if page.json:
         page.say(said_as_json(done, str(write) if write is not None else ""))
@@ -105,6 +106,7 @@ def run(
     *,
     write: Path | None,
     keylog: Path | None,
+    fail: bool = False,
     own: OwnPlace | None = None,
 ) -> Done:
     """Do the run, and observe and judge its capture."""
@@ -116,7 +118,7 @@ def run(
         elif path.exists() and not path.is_file():
             raise UsageError(f"-w {path}: is no file; the capture is read again at the end")
         logs = [stack.enter_context(key_log_file(keylog))] if keylog is not None else []
-        sink = stack.enter_context(_body(page.body)) if page.body else None
+        sink = Body(page.body) if page.body else None
         why = may_capture()
         file = private_file(path, "-w ")
         capture = LiveCapture(file) if not why else PduCapture(file)
@@ -129,6 +131,7 @@ def run(
             credentials=credentials,
             capture=capture,
             key_logs=tuple(logs),
+            fail=fail,
         )
         try:
             capture.start()
@@ -136,6 +139,10 @@ def run(
         finally:
             capture.close(linger=_linger(trace.hops or []))
         hops = trace.hops or []
+        if sink is not None:
+            if hops and hops[-1].head is not None and not (fail and hops[-1].head.status >= 400):
+                sink(b"")
+            sink.close()
         return Done(
             hops,
             _observed(path, hops),
@@ -166,30 +173,45 @@ def _linger(hops: list[t.Hop]) -> float:
     return min(0.02 + 2 * max(rtts, default=0.0), 0.5)
 
 
-@contextmanager
-def _body(name: str) -> Iterator[Callable[[bytes], None]]:
-    """Where a body goes."""
-    file: IO[bytes]
-    if name == "-":
-        file = sys.stdout.buffer
-    else:
-        try:
-            file = Path(name).open("wb")  # noqa: SIM115  closed below
-        except OSError as error:
-            raise UsageError(f"-o {name}: {error.strerror}") from None
+class Body:
+    """Where a body goes: a file that is opened when an answer has come, or stdout for "-".
 
-    def take(data: bytes) -> None:
-        try:
-            file.write(data)
-        except OSError as error:
-            raise UsageError(f"-o {name}: {error.strerror}") from None
+    UsageError at once for what cannot be written as far as that shows before, and later for what is refused then.
+    """
 
-    try:
-        yield take
-    finally:
-        file.flush()
-        if name != "-":
-            file.close()
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._file: IO[bytes] | None = sys.stdout.buffer if name == "-" else None
+        path = Path(name)
+        why = ""
+        if name != "-" and path.is_dir():
+            why = os.strerror(errno.EISDIR)
+        elif name != "-" and not path.parent.is_dir():
+            why = os.strerror(errno.ENOENT)
+        elif name != "-" and not os.access(path if path.exists() else path.parent, os.W_OK):
+            why = os.strerror(errno.EACCES)
+        if why:
+            raise UsageError(f"-o {name}: {why}")
+
+    def __call__(self, data: bytes) -> None:
+        """Write ``data``; b"" only makes the file."""
+        try:
+            if self._file is None:
+                self._file = Path(self._name).open("wb")  # noqa: SIM115  closed below
+            self._file.write(data)
+        except OSError as error:
+            raise UsageError(f"-o {self._name}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Flush, and close what was opened."""
+        if self._file is None:
+            return
+        try:
+            self._file.flush()
+            if self._name != "-":
+                self._file.close()
+        except OSError as error:
+            raise UsageError(f"-o {self._name}: {error.strerror}") from None
 
 
 def _observed(path: Path, hops: list[t.Hop]) -> Told:

@@ -76,7 +76,8 @@ class _HopError(Exception):
 class Run:
     """One trace.  ``told`` hears every step, ``body`` every piece of the last answer's body.
 
-    ``trust`` may be None where only http is asked.  ``key_logs`` get each line of an SSLKEYLOGFILE.
+    ``trust`` may be None where only http is asked.  With ``fail`` no body of a status of 400 or above is handed on.
+    ``key_logs`` get each line of an SSLKEYLOGFILE.
     """
 
     ask: Ask
@@ -87,6 +88,7 @@ class Run:
     capture: LiveCapture | PduCapture | None = None
     key_logs: tuple[Callable[[str], None], ...] = ()
     connect: Connect = connect_socket
+    fail: bool = False
     hops: list[Hop] | None = None
     _step: str = "dns"
     _verifier: tls.PathVerifier | None = None
@@ -361,7 +363,8 @@ class Run:
             raise _HopError(cause)
 
     def _take(self, head: Head | None, data: bytes) -> None:
-        """A piece of a body, unless its answer only points to the one that is wanted."""
+        """A piece of a body, unless its answer only points to the one that is wanted, or is none that is."""
         leads_on = self.ask.follow and head is not None and head.status in _REDIRECTS
-        if self.body is not None and not leads_on:
+        failed = self.fail and head is not None and head.status >= 400
+        if self.body is not None and not leads_on and not failed:
             self.body(data)

@@ -6,6 +6,7 @@ that are not ASCII go in their xn-- form (RFC 5891).  What cannot be asked for i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
@@ -17,6 +18,8 @@ from synfin.errors import UsageError
 from synfin.http.client import Fields
 from synfin.tls.config import GROUPS, SUITES_12, SUITES_13, TLS12, TLS13
 
+#: Names that are looked up and sent in TLS; the underscore is no host's, yet some have it.
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -66,6 +69,8 @@ def parse_url(text: str) -> Url:
         raise UsageError(f"{scheme}:// cannot be traced; give an http:// or https:// URL")
     if not host:
         raise UsageError(f"{text!r} has no host; write it like https://www.example.org/")
+    if port == 0:
+        raise UsageError(f"{text!r}: ports go from 1 to 65535")
     target = quote(parts.path or "/", safe="/%!$&'()*+,;=:@-._~") or "/"
     if parts.query:
         target += "?" + quote(parts.query, safe="/?%!$&'()*+,;=:@-._~[]{}|\\^`\"<>")
@@ -79,6 +84,8 @@ def ascii_host(host: str) -> str:
         labels = host.rstrip(".").split(".")
         if ":" not in host and (len(host) > 254 or any(not 0 < len(label) < 64 for label in labels)):
             raise UsageError(f"{host[:80]!r} is no host name: labels have 1 to 63 characters")
+        if ":" not in host and not _HOST.fullmatch(host):
+            raise UsageError(f"{host[:80]!r} is no host name: it has letters, digits, hyphens and dots")
         return host.lower()
     try:
         return idna.encode(host, uts46=True).decode()
@@ -153,6 +160,7 @@ def resolve_of(entries: Iterable[str]) -> dict[tuple[str, int], tuple[str, ...]]
         addresses = tuple(one.strip().strip("[]") for one in listed.split(",") if one.strip())
         if not host or not port.isdigit() or not addresses:
             raise UsageError(f"--resolve {entry}: write HOST:PORT:ADDRESS, such as www.example.org:443:192.0.2.1")
+        _port(port, f"--resolve {entry}")
         for one in addresses:
             try:
                 ip_address(one.partition("%")[0])
@@ -170,8 +178,15 @@ def connect_to_of(entries: Iterable[str]) -> tuple[tuple[str, int, str, int], ..
         if len(parts) != 4 or any(part and not part.isdigit() for part in (parts[1], parts[3])):
             raise UsageError(f"--connect-to {entry}: write HOST:PORT:HOST2:PORT2")
         host, port, other, other_port = parts
-        found.append((host.lower(), int(port or 0), other, int(other_port or 0)))
+        for one in (port, other_port):
+            _port(one or "1", f"--connect-to {entry}")
+        found.append((host.lower(), int(port or 0), ascii_host(other) if other else "", int(other_port or 0)))
     return tuple(found)
+
+
+def _port(text: str, where: str) -> None:
+    if not 0 < int(text) < 1 << 16:
+        raise UsageError(f"{where}: ports go from 1 to 65535")
 
 
 def _split_hosts(text: str) -> list[str]:

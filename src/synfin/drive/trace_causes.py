@@ -18,6 +18,8 @@ from synfin.wire.tls.registry import handshake_name
 def no_address(answers: list[Lookup]) -> str:
     """Why there is no address, of all families."""
     reasons = dict.fromkeys(answer.error for answer in answers if answer.error)
+    if len(answers) == 1 and "no such host" in reasons:
+        return f"no such host, or no IPv{answers[0].family} address of it"
     if "no such host" in reasons:  # the other family's answer says no more
         return "no such host"
     return "; ".join(reasons) or "no address"
