@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import dh
 
 from synfin.tls import groups
 from synfin.tls.ffdhe import PRIMES
-from tests.tls.bad_server import NEW, Bad, Edit, Teller, carried, ends, exactly, hello, judged
-from tests.tls.ends import NAME, NOW, credential, pump, verifier
+from tests.tls.bad_server import NEW, OLD, Bad, Edit, Teller, carried, ends, exactly, hello, judged
+from tests.tls.ends import NAME, NOW, client, client_config, credential, pump, server, server_config, verifier
 from tests.tls.test_letter_client13 import cr
 
 DECODE, ILLEGAL = 50, 47
@@ -212,3 +212,18 @@ def test_syntax_before_sense() -> None:
         return hello((51, b"\0\x1d\0\x20" + bytes(31)), cipher_suite=0x1301)(bad, raw)
 
     carried(NEW, {2: edit}, DECODE)
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_what_is_checked_and_what_is_signed_with_may_differ(version: int) -> None:
+    """One list is what a peer may sign with, the other what we do."""
+    own = {"credentials": (credential("rsa2048", client=True),), "schemes": (0x0403,), "sign_with": (0x0806, 0x0805)}
+    asking = {"client_auth": "required", "verify": verifier(), "schemes": (0x0805, 0x0806), "sign_with": (0x0403,)}
+    one, two = client(client_config(**own, max_version=version)), server(server_config(**asking))
+    pump(one, two)
+    assert one.facts is not None
+    assert two.facts is not None
+    assert (one.facts.signature, one.facts.own_signature) == (0x0403, 0x0806)
+    assert (two.facts.signature, two.facts.own_signature) == (0x0806, 0x0403)
+    with pytest.raises(ValueError, match="0x0201"):
+        client_config(sign_with=(0x0201,))

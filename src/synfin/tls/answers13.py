@@ -73,7 +73,7 @@ def authenticate(end: Client, request: Request, transcript: Transcript, fresh: b
     ``transcript`` grows with what is said; ``fresh`` tells whether it is the handshake's own.
     """
     fitting = request.wanted.choose(end.config.credentials)
-    chosen = pick(fitting, request.schemes, end.config.schemes, TLS13)
+    chosen = pick(fitting, request.schemes, end.config.own_schemes, TLS13)
     credential: Credential | None = chosen[0] if chosen else None
     compression = next((c for c in end.config.certificate_compression if c in request.compression), None)
     say = end.say_raw if fresh else end.say_later

@@ -63,7 +63,7 @@ def choose(end: Server, hello: Hello) -> Chosen:
                 return Chosen(suite, credential, 0, 0)
             if key.curve and listed is not None and _CURVES.get(key.curve) not in listed:
                 continue
-            scheme = signing.choose(key, schemes, TLS12, end.config.schemes)
+            scheme = signing.choose(key, schemes, TLS12, end.config.own_schemes)
             if scheme is not None:
                 return Chosen(suite, credential, scheme, group)
             missing = "no_common_signature"

@@ -282,7 +282,7 @@ def _credential(end: Client, request: CertificateRequest) -> tuple[Credential, i
     fitting = tuple(c for c in end.config.credentials if c.kind.kind in kinds)
     schemes = request.signature_algorithms or ()
     wanted = Wanted(request.authorities or (), (), schemes)
-    return pick(wanted.choose(fitting), schemes, end.config.schemes, TLS12)
+    return pick(wanted.choose(fitting), schemes, end.config.own_schemes, TLS12)
 
 
 def _await_finished(end: Client, progress: Progress, keys: Keys) -> State:

@@ -113,6 +113,7 @@ class _Common:
     suites: tuple[int, ...] = SUITES_13 + SUITES_12
     groups: tuple[int, ...] = GROUPS
     schemes: tuple[int, ...] = signing.DEFAULT
+    sign_with: tuple[int, ...] | None = None  # what we sign with, best first; None: the same
     alpn: tuple[bytes, ...] = ()
     limits: Limits = Limits()
     record_size_limit: int | None = None  # octets of content we take in a record (RFC 8449); None: 2^14
@@ -128,6 +129,7 @@ class _Common:
 
     def __post_init__(self) -> None:
         _check(self.suites, self.groups, self.schemes, (self.min_version, self.max_version))
+        _check((), (), self.own_schemes, (self.min_version, self.max_version))
         if not all(isinstance(name, bytes) and 0 < len(name) < 256 for name in self.alpn):
             raise ValueError("names of application protocols are 1 to 255 octets")
         if sum(len(name) + 1 for name in self.alpn) > 0x7FFF:
@@ -136,6 +138,11 @@ class _Common:
             raise ValueError("certificate_compression is of 1 (zlib), 2 (brotli) and 3 (zstd), each once")
         if self.record_size_limit is not None and not 64 <= self.record_size_limit <= 1 << 14:
             raise ValueError("record_size_limit is 64 to 16384 octets")
+
+    @property
+    def own_schemes(self) -> tuple[int, ...]:
+        """What we sign with."""
+        return self.schemes if self.sign_with is None else self.sign_with
 
     @cached_property
     def suites_13(self) -> tuple[int, ...]:

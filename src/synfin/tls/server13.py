@@ -254,7 +254,7 @@ def _signer(end: Server, hello: Hello) -> tuple[Credential, int]:
     """The credential for this client and the scheme it signs with."""
     if checks.SCHEMES not in hello.bodies:
         raise PeerError("missing_extension", "signature_algorithms", "none")
-    chosen = pick(candidates(end, hello), hello.codes(checks.SCHEMES), end.config.schemes, TLS13)
+    chosen = pick(candidates(end, hello), hello.codes(checks.SCHEMES), end.config.own_schemes, TLS13)
     if chosen is None:
         raise PeerError("no_common_signature", "a scheme of our keys", "none")
     return chosen
