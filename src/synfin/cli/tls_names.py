@@ -9,7 +9,8 @@ import re
 from difflib import get_close_matches
 
 from synfin.errors import UsageError
-from synfin.tls.config import GROUPS, OPTIONAL_SUITES, SUITES_12, SUITES_13
+from synfin.tls.config import OPTIONAL_SUITES, SUITES_12, SUITES_13
+from synfin.tls.groups import SUPPORTED
 from synfin.wire.tls.registry import cipher_name, group_name
 
 _GROUP_ALIASES = {"P256": "SECP256R1", "PRIME256V1": "SECP256R1", "P384": "SECP384R1", "P521": "SECP521R1"}
@@ -38,15 +39,15 @@ def suites(text: str, option: str = "--ciphers") -> tuple[int, ...]:
 
 def groups(text: str, option: str = "--groups") -> tuple[int, ...]:
     """The groups in ``text``.  UsageError for one that this engine has not."""
-    known = {group_name(code).upper(): code for code in GROUPS}
+    known = {group_name(code).upper(): code for code in SUPPORTED}
     found = []
     for word in _words(text):
         plain = word.upper().replace("-", "")
-        number = known.get(_GROUP_ALIASES.get(plain, plain), _number(word, GROUPS))
+        number = known.get(_GROUP_ALIASES.get(plain, plain), _number(word, SUPPORTED))
         if number is None:
             names = {alias: name.lower() for alias, name in _GROUP_ALIASES.items()}
             near = _near(plain, {**names, **{name: group_name(code) for name, code in known.items()}})
-            listed = ", ".join(map(group_name, GROUPS))
+            listed = ", ".join(map(group_name, SUPPORTED))
             raise UsageError(f"{option} {word}: no such group here; {near or f'there are {listed}'}")
         found.append(number)
     return tuple(dict.fromkeys(found))
