@@ -9,9 +9,8 @@ import pytest
 from synfin.errors import UsageError
 from synfin.sim import Conditions, Fate, HostNode, Network, Router, Talk, Talks
 from synfin.sim.chance import Stream
-from synfin.sim.link import MILLISECOND
 from synfin.tcp import Config, Packet
-from synfin.tcp.config import SECOND
+from synfin.tcp.config import MILLISECOND, SECOND
 
 DATA = bytes(range(256)) * 800
 

@@ -51,7 +51,7 @@ def demo(
     """
     from synfin.cli import lessons, terminal
     from synfin.errors import UsageError
-    from synfin.views.json import dumps
+    from synfin.views.json import SCHEMA, dumps
     from synfin.views.paint import Paint
 
     room, paint = terminal.columns(width) or 120, Paint(terminal.colour(no_color) and not json)
@@ -59,7 +59,9 @@ def demo(
         raise UsageError("--tls1.2, --rsa, --http2, --http and --scene are different demos: give one of them")
     if list_:
         names = [{"name": name, "title": words.title} for name, words in lessons.WORDS.items()]
-        terminal.write_lines([dumps({"scenes": names})] if json else lessons.listing(paint))
+        terminal.write_lines(
+            [dumps({"synfin": {"schema": SCHEMA}, "scenes": names})] if json else lessons.listing(paint)
+        )
     elif scene:
         from synfin.lab.lessons import lesson
 
@@ -90,7 +92,7 @@ def _write(path: Path, data: bytes) -> None:
         raise UsageError(f"{path}: cannot be written ({reason}); choose another place with -w FILE") from error
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Seen:
     """One connection of Alice's capture with its findings, and the same as the sniffer has it."""
 

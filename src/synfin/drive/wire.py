@@ -33,10 +33,9 @@ from synfin.drive.tun import Tun
 from synfin.drive.wire_keeper import Keeper, Orders
 from synfin.drive.wire_link import Link
 from synfin.errors import UsageError
+from synfin.sim.tap import RAW
 
 CLIENT4, SERVER4, CLIENT6, SERVER6 = "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"
-#: Link type of packets that begin with their IP header.
-_RAW = 101
 _LISTEN = "0A"
 _LONGEST = 65535
 #: Packets taken from one side before the other gets its turn.
@@ -52,7 +51,7 @@ class Tap:
         self.path = path
         self.packets = 0
         self._file = private_file(path, "-w ", read_back=True)
-        self._writer = PcapngWriter(self._file, _RAW)
+        self._writer = PcapngWriter(self._file, RAW)
         self._start = self._file.tell()
         self._offset = time.time_ns() - time.monotonic_ns()
 
@@ -84,7 +83,7 @@ class End:
     tap: Tap | None = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What to run.  ``servers``: shell commands; ``client``: a program and its arguments; ``wait``: seconds."""
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from synfin.sim import Conditions, Fate
 from synfin.sim.chance import Stream
-from synfin.sim.link import SECOND
 from synfin.tcp import Packet
+from synfin.tcp.config import SECOND
 from synfin.wire.checksum import checksum, pseudo_header
 from synfin.wire.tcpflags import ACK, RST, SYN
 

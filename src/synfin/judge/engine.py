@@ -33,7 +33,7 @@ MOST = 65_536
 KEPT = 20_000
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Neighbours:
     """What the connections of a capture did, as far as it explains another one; filled by ``note``."""
 
@@ -197,7 +197,7 @@ def judge_capture(quality: Quality) -> tuple[Finding, ...]:
     return tuple(answer for answer in answers if answer is not None)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Judged:
     """A connection that has something to tell, and what was found about it."""
 

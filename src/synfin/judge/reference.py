@@ -8,9 +8,13 @@ from synfin.judge.codes import Code
 
 
 def overview(table: Iterable[Code]) -> Iterator[str]:
-    """One line a rule: code, severity, what it says."""
-    for row in table:
+    """One line a rule: code, severity, what it says; and what the order means."""
+    rows = list(table)
+    for row in rows:
         yield f"{row.code}  {row.severity.name.lower():<8} {row.title}"
+    yield ""
+    yield f"{len(rows)} rules in the order of cause: of several findings about one connection the first is its root."
+    yield "synfin rule CODE explains one."
 
 
 def page(row: Code) -> Iterator[str]:

@@ -139,7 +139,6 @@ def server_credential(
     order = mint.leaf_order((name,), now - timedelta(days=10))
     key: Any
     if rsa_key is not None:
-        order = replace(order, key_usage=("digitalSignature", "keyEncipherment"))
         key = real = scene_rsa_key(rsa_key)
     else:
         key = SceneKey(draw)

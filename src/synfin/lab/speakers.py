@@ -22,9 +22,8 @@ from synfin.errors import PeerError
 from synfin.http.client import Body, Done, Exchange
 from synfin.sim import HostNode, Network, Talk
 from synfin.tcp import Connection
+from synfin.tcp.config import MILLISECOND
 from synfin.wire.codec import Buffer
-
-MILLISECOND = 1_000_000
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -27,6 +27,7 @@ from synfin.lab.speakers import Answerer, Answerer2, Asker, Http, Page, Speaker
 from synfin.sim import Conditions, HostNode, Network, Talks, Tamperer
 from synfin.sim.tap import Reel, Tap
 from synfin.tcp import Config, Icmp, Packet
+from synfin.tcp.config import MILLISECOND, SECOND
 from synfin.tls.groups import SECP256R1, X25519
 
 #: When it all happens: a fixed day, so that certificates stay valid and runs stay the same.
@@ -34,8 +35,6 @@ DAY = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
 NAME = "www.bob.example"
 ALICE, CAFE, BOB = "192.0.2.10", "192.0.2.1", "198.51.100.80"
 
-MILLISECOND = 1_000_000
-SECOND = 1_000_000_000
 #: The way from Alice to the cafe's router, and from there to Bob.
 NEAR, FAR = 2 * MILLISECOND, 18 * MILLISECOND
 _EVERY = 10 * SECOND

@@ -22,7 +22,7 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Groups:
     """Rows grouped: ``order[starts[k]:starts[k+1]]`` are the rows of connection k, in capture order."""
 

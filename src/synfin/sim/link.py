@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING
 
 from synfin.errors import WireError
 from synfin.sim.chance import Stream
+from synfin.tcp.config import MILLISECOND, SECOND
 from synfin.tcp.packet import Icmp, Packet, parse
 
 if TYPE_CHECKING:
     from synfin.sim.network import Network, Node
-
-SECOND = 1_000_000_000
-MILLISECOND = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

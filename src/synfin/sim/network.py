@@ -1,6 +1,6 @@
 """The network: a virtual clock, a heap of what is to happen, and nodes joined by links.
 
-A run is a function of what was built and of the seed: no clock, no chance, no threads.  ``Node`` is a host with its
+A run is a function of what was built and of the seed: no clock, no chance, no threads.  ``HostNode`` is a host with its
 TCP; applications hear its events and call it (see ``talk``).  ``Router`` passes packets on by address, counts hops and
 sends the ICMP errors a router sends.
 """
