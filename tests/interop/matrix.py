@@ -16,7 +16,20 @@ from pathlib import Path
 
 from synfin.drive.capture import may_capture
 from synfin.errors import PeerError
-from tests.interop import agree, browser, clients, golang, libraries, ours, proxies, pyopenssl, runtimes
+from tests.interop import (
+    agree,
+    browser,
+    clients,
+    erlang,
+    golang,
+    libraries,
+    nss,
+    ours,
+    proxies,
+    pyopenssl,
+    runtimes,
+    wolf,
+)
 from tests.interop.cells import CELLS, COLUMNS, POSTQUANTUM, Cell, Told, disagreements
 from tests.interop.peer import ClientPeer, Peer, ServerPeer
 
@@ -30,6 +43,9 @@ CLIENTS: tuple[ClientPeer, ...] = (
     runtimes.Node(),
     runtimes.Node(wheel=True),
     golang.Go(),
+    nss.Nss(),
+    erlang.Erlang(),
+    wolf.Wolf(),
     runtimes.Java(),
     browser.Chromium(),
 )
@@ -43,6 +59,9 @@ SERVERS: tuple[ServerPeer, ...] = (
     libraries.NodeServer(),
     libraries.NodeServer(wheel=True),
     golang.GoServer(),
+    nss.NssServer(),
+    erlang.ErlangServer(),
+    wolf.WolfServer(),
     libraries.JavaServer(),
     libraries.TlsLite(),
 )
@@ -124,7 +143,8 @@ def with_server(peer: ServerPeer, folder: Path) -> Batch:
     path = folder / "capture.pcapng"
     with peer.serving(cells, folder) as ports, ours.capturing(path, list(ports.values())) as capture:
         for name, cell in cells.items():
-            config = ours.client_config(cell, key_log=None if capture is None else capture.key_log)
+            log = None if capture is None else capture.key_log
+            config = ours.client_config(cell, key_log=log, **getattr(peer, "needs", {}))
             try:
                 session = None
                 if cell.resumed:
@@ -258,7 +278,8 @@ def main() -> int:
         asked.markdown.write_text(markdown(by_clients, by_servers, missing, FEATURES + page()))
     else:
         for batches in (by_clients, by_servers):
-            print("\n".join([*_table(batches, []), "", *_table(batches, [], POSTQUANTUM), ""]))
+            tables = _table(batches, []), _table(batches, [], POSTQUANTUM)
+            print("\n\n".join("\n".join(table) for table in tables if len(table) > 2) + "\n")
     return int(any(batch.wrong for batch in by_clients + by_servers))
 
 

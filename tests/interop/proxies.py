@@ -24,7 +24,7 @@ def running(*command: str, ports: list[int], cwd: Path) -> Iterator[subprocess.P
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=cwd)
     try:
         for port in ports:
-            wait_for(port, process, cwd)
+            wait_for(port, process, cwd / "program.log")
         yield process
     finally:
         process.terminate()
@@ -44,7 +44,7 @@ def _listens(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes], cwd: Path) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Until somebody listens, seen in the kernel's table: a connection would be one more in the capture."""
     for _ in range(1000):
         if _listens(port):
@@ -52,7 +52,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], cwd: Path) -> None:
         if process.poll() is not None:
             break
         time.sleep(0.01)
-    raise OSError(f"{process.args!r} does not listen: {(cwd / 'program.log').read_text()[-600:]}")
+    raise OSError(f"{process.args!r} does not listen: {log.read_text(errors='replace')[-600:]}")
 
 
 class _OpenSslServer:
@@ -150,25 +150,25 @@ class Haproxy(_OpenSslServer):
         return f"  bind {HOST}:{port} {options}{' curves secp384r1' if cell.retry else ''}"
 
 
-class _OneEach:
+class OneEach:
     """A server program that is started for every cell."""
 
-    log: Path
+    logs: dict[str, Path]
 
     @contextmanager
     def serving(self, cells: dict[str, Cell], folder: Path) -> Iterator[dict[str, int]]:
         ports = dict(zip(cells, free_ports(len(cells)), strict=True))
-        self.log = folder / "program.log"
+        self.logs = {name: folder / f"{ports[name]}.log" for name in cells}
         processes: list[subprocess.Popen[bytes]] = []
         try:
-            with self.log.open("ab") as log:
-                for name, cell in cells.items():
-                    command = self.command(cell, ports[name])
+            for name, cell in cells.items():
+                command = self.command(cell, ports[name])
+                with self.logs[name].open("wb") as log:
                     processes.append(
                         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder)
                     )
-            for port, process in zip(ports.values(), processes, strict=True):
-                wait_for(port, process, folder)
+            for name, process in zip(cells, processes, strict=True):
+                wait_for(ports[name], process, self.logs[name])
             yield ports
         finally:
             for process in processes:
@@ -179,7 +179,7 @@ class _OneEach:
         raise NotImplementedError
 
 
-class OpenSslServer(_OneEach):
+class OpenSslServer(OneEach):
     """``openssl s_server -www``: its status page."""
 
     name = "openssl"
@@ -214,7 +214,7 @@ class OpenSslServer(_OneEach):
         )
 
 
-class GnuTlsServer(_OneEach):
+class GnuTlsServer(OneEach):
     """``gnutls-serv --http``: its page about the session, and what it prints of the connection."""
 
     name = "GnuTLS"
@@ -241,7 +241,7 @@ class GnuTlsServer(_OneEach):
 
     def told(self, cell: Cell, asked: Asked) -> Told:
         text = asked.body.decode("latin-1")
-        printed = self.log.read_text(errors="replace").partition(f"127.0.0.1 port {asked.port} on")[2]
+        printed = self.logs[cell.id].read_text(errors="replace").partition(f"127.0.0.1 port {asked.port} on")[2]
         return Told(
             resumed="*** This is a resumed session" in printed.partition("* Accepted")[0] if printed else None,
             version=between(text, r"Protocol version:</TD><TD>\s*(\S+?)<"),
