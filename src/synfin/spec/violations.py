@@ -127,7 +127,6 @@ AREAS: dict[str, tuple[Violation, ...]] = {
         V("too_many_key_updates", "it updates keys without end", 8446, "4.6.3", UNEXPECTED_MESSAGE),
         V("too_many_tickets", "it sends tickets without end", 8446, "4.6.1", UNEXPECTED_MESSAGE),
         V("too_many_requests", "it asks for certificates without end", 8446, "4.6.2", UNEXPECTED_MESSAGE),
-        V("ticket_lives_too_long", "a ticket lives longer than a week", 8446, "4.6.1", ILLEGAL_PARAMETER),
         V("bad_premaster_version", "the premaster secret has another version", 5246, "7.4.7.1", BAD_RECORD_MAC),
         V("silent_end", "it closed in the middle of the handshake without a word", 8446, "6.1", None, "TLS111"),
         V("no_answer", "it never answered the ClientHello", 8446, "2", None, "TLS112"),
