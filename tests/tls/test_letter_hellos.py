@@ -207,7 +207,6 @@ ANSWERS: list[tuple[str, dict[str, Any], dict[str, Any], int]] = [
     ("ticket body", {"max_version": OLD}, {"+": (35, b"")}, -1),
     ("points compressed", {"max_version": OLD}, {"+": (11, b"\1\1")}, ILLEGAL),
     ("points empty", {"max_version": OLD}, {"+": (11, b"\0")}, DECODE),
-    ("groups, old", {"max_version": OLD}, {"+": (10, b"\0\2\0\x1d")}, ILLEGAL),
     ("share, old", {"max_version": OLD}, {"+": (51, b"\0\x1d\0\1x")}, ILLEGAL),
     ("unknown, old", {"max_version": OLD}, {"+": (0x1234, b"")}, UNSUPPORTED),
     ("compression, old", {"max_version": OLD}, {"compression_method": 1}, ILLEGAL),

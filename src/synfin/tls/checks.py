@@ -37,9 +37,9 @@ KNOWN_13 = frozenset({
 FORBIDDEN_13 = KNOWN_13 - PLACES_13["encrypted_extensions"]
 #: What TLS 1.3 names, but not for a ClientHello.
 NOT_IN_HELLO_13 = frozenset({OID_FILTERS})
-#: Where TLS 1.2's ServerHello allows them.
+#: Where TLS 1.2's ServerHello allows them.  Groups say nothing there, but no RFC forbids them and load balancers do it.
 PLACES_12 = frozenset(
-    {SERVER_NAME, 1, STATUS_REQUEST, POINT_FORMATS, ALPN, SCT, ETM, EMS, TICKET, RECORD_LIMIT, RENEGOTIATION}
+    {SERVER_NAME, 1, STATUS_REQUEST, GROUPS, POINT_FORMATS, ALPN, SCT, ETM, EMS, TICKET, RECORD_LIMIT, RENEGOTIATION}
 )
 
 _EVERY = frozenset({SERVER_NAME, STATUS_REQUEST, GROUPS, POINT_FORMATS, SCHEMES, ALPN, SCT, ETM, EMS, COMPRESS})

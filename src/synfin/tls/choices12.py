@@ -12,7 +12,7 @@ from synfin.errors import PeerError
 from synfin.tls import checks, groups, signing
 from synfin.tls.config import TLS12, Credential
 from synfin.tls.credentials import candidates
-from synfin.tls.master import AUTHENTICATION, ENCRYPTING, SIGNING, allows
+from synfin.tls.master import AUTHENTICATION, CURVES, ENCRYPTING, SIGNING, allows
 from synfin.tls.schedule import suite_facts
 from synfin.tls.session import TicketState, parse_state
 from synfin.wire.tls.suites import Suite
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 RENEGOTIATION_SCSV = 0x00FF
 _FFDHE = range(0x0100, 0x0200)  # finite-field groups, known or not (RFC 7919 4)
-_CURVES = {"secp256r1": groups.SECP256R1, "secp384r1": groups.SECP384R1, "secp521r1": groups.SECP521R1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ def choose(end: Server, hello: Hello) -> Chosen:
                 continue
             if suite.kex == "RSA":
                 return Chosen(suite, credential, 0, 0)
-            if key.curve and listed is not None and _CURVES.get(key.curve) not in listed:
+            if key.curve and listed is not None and CURVES.get(key.curve) not in listed:
                 continue
             scheme = signing.choose(key, schemes, TLS12, end.config.own_schemes)
             if scheme is not None:

@@ -19,6 +19,7 @@ from synfin.tls.events import Facts, HandshakeDone, Ticket
 from synfin.tls.master import (
     AUTHENTICATION,
     CERTIFICATE_TYPES,
+    CURVES,
     ENCRYPTING,
     SIGNING,
     Keys,
@@ -163,6 +164,8 @@ class WaitCertificate:
         key = signing.peer_key(chain[0])
         if key.kind not in kinds:
             raise PeerError("certificate_wrong_key_type", " or ".join(kinds), key.kind)
+        if key.curve and CURVES.get(key.curve) not in self.progress.offer.groups:
+            raise PeerError("certificate_wrong_key_type", "a curve that was offered", key.curve)
         usage = ENCRYPTING if self.progress.kex == "RSA" else SIGNING
         if not allows(chain[0], usage):
             raise PeerError("certificate_wrong_usage", usage, "a key usage without it")

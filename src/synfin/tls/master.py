@@ -29,6 +29,9 @@ AUTHENTICATION: dict[str, tuple[str, ...]] = {
 #: What the key usage of a server's certificate must allow: for static RSA, and for all else (RFC 5246 7.4.2).
 ENCRYPTING, SIGNING = "keyEncipherment", "digitalSignature"
 
+#: The curve of a certificate's key -> the group that must be listed for it (RFC 5246 7.4.2, RFC 8422 5.3).
+CURVES = {"secp256r1": 0x0017, "secp384r1": 0x0018, "secp521r1": 0x0019}
+
 #: ClientCertificateType (RFC 5246 7.4.4, RFC 8422 5.5) -> kinds of key.
 CERTIFICATE_TYPES: dict[int, tuple[str, ...]] = {1: ("rsa", "rsa-pss"), 64: ("ec", "ed25519", "ed448")}
 
