@@ -92,7 +92,7 @@ def main() -> None:
         cell("requests, 50 connections", usual + bare, asked, lambda s, t: wrk(s, t, 50))
         cell("requests, 1000 connections", usual + bare, asked, lambda s, t: wrk(s, t, 1000))
         cell("connections, full handshakes", forgetful, asked, lambda s, t: wrk(s, t, 50, "-H", "Connection: close"))
-        cell("connections, resumed", usual, asked, resumed)
+        cell("connections, resumed", usual, asked, lambda s, t: wrk(s, t, 50, "-H", "Connection: close"))
         cell("one large file, HTTP/1.1, MB", usual, asked, lambda s, _: curl(s, "--http1.1"))
         cell("one large file, HTTP/2, MB", usual, asked, lambda s, _: curl(s, "--http2"))
 
@@ -157,31 +157,6 @@ def client_context() -> ssl.SSLContext:
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
-
-
-def resumed(server: Server, seconds: int) -> int:
-    """Connections that resumed a session, a request on each; three clients at a time (wrk has no sessions)."""
-    pids, reader, writer = [], *os.pipe()
-    for _ in range(3):
-        pids.append(os.fork())
-        if not pids[-1]:
-            count, session, context = -1, None, client_context()
-            until = time.monotonic() + seconds
-            while time.monotonic() < until:
-                plain = socket.create_connection(("127.0.0.1", server.port))
-                with context.wrap_socket(plain, session=session) as sock:
-                    sock.sendall(b"GET /small HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-                    while sock.recv(1 << 16):
-                        pass
-                    count += session is None or bool(sock.session_reused)
-                    session = session or sock.session
-            os.write(writer, b"%d\n" % count)
-            os._exit(0)
-    for pid in pids:
-        os.waitpid(pid, 0)
-    os.close(writer)
-    with os.fdopen(reader) as lines:
-        return sum(map(int, lines)) or 1
 
 
 def idle(server: Server, count: int) -> None:

@@ -64,7 +64,7 @@ class Connection:
         self._started = clock.now()
         self._handshake: float | None = None
         self._requests = 0
-        self._answering: dict[int, tuple[str, str, int, float]] = {}  # HTTP/2: what was asked, status, since when
+        self._answering: dict[int, tuple[str, str, str, int, float]] = {}  # HTTP/2: what was asked, status, since when
         self._heard = 0  # HTTP/2: octets read while the write under way waits
         self._wrong: PeerError | None = None  # what was wrong with them
         self._octets = 0
@@ -256,6 +256,7 @@ class Connection:
         keep = request.keep and not answer.close and not server.stopping
         head = answer_head(answer, request, server.date(), keep)
         last = not keep and not self._early
+        spoken = self._said(_HTTP[request.version != "1.0"])
         sent = 0
         try:
             if bodiless(answer, request):
@@ -272,7 +273,7 @@ class Connection:
         finally:
             if not isinstance(answer.body, bytes):
                 answer.body.close()
-        self._told(request.method, request.target, _HTTP[request.version != "1.0"], answer.status, sent, started)
+        self._told(request.method, request.target, spoken, answer.status, sent, started)
         if head == b"" and sent != answer.size:
             server.log.failure(self.pipe.remote, "while serving", "the file became shorter while it was sent")
             self.stream.abort()
@@ -288,7 +289,7 @@ class Connection:
         await self._write(
             answer_head(answer, None, self._server.date(), False) + _body_of(answer), last=not self._early
         )
-        self._told("-", "-", "HTTP/1.1", answer.status, answer.size, started)
+        self._told("-", "-", self._said("HTTP/1.1"), answer.status, answer.size, started)
 
     # ------------------------------------------------------------ HTTP/2
 
@@ -381,8 +382,8 @@ class Connection:
     def _finished2(self, talk: Http2) -> None:
         """Tell of the answers that are out."""
         for stream, octets in talk.finished:
-            method, target, status, started = self._answering.pop(stream, ("-", "-", 0, 0.0))
-            self._told(method, target, "HTTP/2", status, octets, started)
+            method, target, spoken, status, started = self._answering.pop(stream, ("-", "-", "", 0, 0.0))
+            self._told(method, target, spoken, status, octets, started)
         talk.finished.clear()
 
     def _answer2(self, talk: Http2, stream: int, item: Request | Refusal, started: float) -> None:
@@ -396,7 +397,7 @@ class Connection:
         else:
             answer = told(item.status, item.why)
             method, target = "-", "-"
-        self._answering[stream] = method, target, answer.status, started
+        self._answering[stream] = method, target, self._said("HTTP/2"), answer.status, started
         talk.answer(stream, answer, head, self._server.date())
 
     # ------------------------------------------------------------ both
@@ -418,10 +419,11 @@ class Connection:
             return json_answer(seen)
         return app(request) if app is not None else told(404)
 
-    def _told(self, method: str, target: str, http: str, status: int, octets: int, started: float) -> None:
-        self._server.log.request(
-            self.pipe.remote, method, target, http + self._spoken, status, octets, self._loop.time() - started
-        )
+    def _said(self, http: str) -> str:
+        return f"{http}{self._spoken} 0-RTT" if self._early else http + self._spoken
+
+    def _told(self, method: str, target: str, spoken: str, status: int, octets: int, started: float) -> None:
+        self._server.log.request(self.pipe.remote, method, target, spoken, status, octets, self._loop.time() - started)
 
 
 def _body_of(answer: Answer) -> bytes:
