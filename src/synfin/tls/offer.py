@@ -121,6 +121,7 @@ def _fixed(config: ClientConfig, server_name: str | None) -> Fixed:
     return Fixed(_block(first), _block(middle), _block(schemes), _block(last), versions, frozenset(numbers))
 
 
+@lru_cache(maxsize=256)
 def usable(config: ClientConfig, server_name: str | None) -> tuple[int, ...]:
     """The suites to offer.  UsageError where nothing is left to offer, or for a name that no hello can say."""
     suites = config.suites_13 + config.suites_12
