@@ -198,6 +198,7 @@ MISTAKES = {
     "no such fault": (["faults", "--make", "expird_leaf", "x"], "expired_leaf"),
     "fault without folder": (["faults", "--make", "expired_leaf"], "DIR"),
     "no URL": (["issue", "a.example", "--crl-url", "http://bücher.example/"], "no URL"),
+    "one CRL for two": (["init", "x", "--intermediate", "a", "--crl-url", "http://c.example/x.crl"], "{authority}"),
     "no URL for all": (["init", "x", "--ocsp-url", "ocsp.example"], "no URL"),
     "no name of an intermediate": (["init", "x", "--intermediate", ""], "--intermediate"),
     "no kind of root key": (["init", "x", "--key-kind", "dsa"], "p256"),

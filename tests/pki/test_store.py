@@ -193,6 +193,19 @@ def test_several_at_once_lose_nothing(store: Store) -> None:
     assert len(list((store.folder / "issued").iterdir())) == 20
 
 
+def test_authorities_below_have_their_own_addresses(tmp_path: Path) -> None:
+    ca = Store.create(tmp_path / "ca", mint.root_order("R", NOW))
+    ca.set_urls("root", ocsp_url="http://o.example/", crl_url="http://c.example/{authority}.crl")
+    middle = certificate_facts(ca.add_authority("web", mint.intermediate_order("W", NOW), NOW).walk.certificate)
+    leaf = certificate_facts(ca.issue(mint.leaf_order(("a.example",), NOW), NOW, by="web").walk.certificate)
+    assert (middle.ocsp, leaf.ocsp) == (("http://o.example/",),) * 2
+    assert b"http://c.example/root.crl" in middle.der
+    assert b"http://c.example/web.crl" in leaf.der
+    ca.set_urls("root", crl_url="http://c.example/root.crl")
+    ca.add_authority("other", mint.intermediate_order("O", NOW), NOW)
+    assert b"root.crl" not in ca.issue(mint.leaf_order(("b.example",), NOW), NOW, by="other").walk.certificate
+
+
 def test_what_cannot_be_written_down_is_not_issued(store: Store) -> None:
     with (store.folder / "web" / "ledger.jsonl").open("a") as ledger:
         ledger.write("{\n")

@@ -44,7 +44,10 @@ def init(
         str, typer.Option("--ocsp-url", metavar="URL", help="Goes into all that is issued: where OCSP is.")
     ] = "",
     crl_url: Annotated[
-        str, typer.Option("--crl-url", metavar="URL", help="Goes into all that is issued: where the CRL is.")
+        str,
+        typer.Option(
+            "--crl-url", metavar="URL", help="Goes into all that is issued: where the CRL is; {authority} says whose."
+        ),
     ] = "",
     ask: AskPassword = False,
     password_file: PasswordFile = None,
@@ -59,7 +62,7 @@ def init(
     from synfin.cli import ca_common, terminal
     from synfin.cli.ca_issue import authority_name, fits, make_intermediate
     from synfin.pki import mint
-    from synfin.pki.store import Store
+    from synfin.pki.store import AUTHORITY, Store
     from synfin.views.paint import Paint
 
     folder = ca or folder
@@ -75,15 +78,16 @@ def init(
     places = [authority_name(one) for one in intermediate]
     if len(set(places)) < len(places) or "root" in places:
         raise UsageError(f"--intermediate: each needs its own name, and not 'root': {', '.join(intermediate)}")
+    if intermediate and crl_url and AUTHORITY not in crl_url:
+        raise UsageError(f"--crl-url {crl_url}: each authority has a CRL of its own: write {AUTHORITY} for its name")
     for url in filter(None, (ocsp_url, crl_url)):
         mint.url(url)
     secret = ca_common.password(ask, password_file, "password for the CA's keys", twice=True)
     store = Store.create(folder, order, kind=key_kind, password=secret)
+    if ocsp_url or crl_url:
+        store.set_urls("root", ocsp_url=ocsp_url, crl_url=crl_url)
     for one in intermediate:
         make_intermediate(store, one, now, organisation=organisation, kind=key_kind)
-    if ocsp_url or crl_url:
-        for authority in store.authorities():
-            store.set_urls(authority, ocsp_url=ocsp_url, crl_url=crl_url)
     if json:
         made = [{"name": one, **_about(store, one)} for one in store.authorities()]
         ca_common.write_json({"folder": str(folder), "authorities": made})

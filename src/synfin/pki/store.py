@@ -49,6 +49,9 @@ issued/ holds what was issued: give certificate.pem or chain.pem, and key.pem, t
 To trust all of it in one program, give that program root/certificate.pem.
 """
 
+#: In a URL, the name of the authority it is for.
+AUTHORITY = "{authority}"
+_URLS = ("ocsp_url", "issuer_url", "crl_url")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
@@ -138,8 +141,10 @@ class Store:
             raise UsageError(f"there is an authority {name} already")
         key = make_key(kind)
         done = self._issue(order, apply(order, key), now, by, lambda _: self.folder / name)
+        urls = {url: str(self._about(by).get(url, "")) for url in _URLS}
+        urls = {url: text for url, text in urls.items() if text and (url == "ocsp_url" or AUTHORITY in text)}
         with _told():
-            _authority(self.folder / name, Credential(done.walk.certificate, key), by, self.password)
+            _authority(self.folder / name, Credential(done.walk.certificate, key), by, self.password, urls)
         return done
 
     # ---------------------------------------------------------------- issuing
@@ -176,11 +181,12 @@ class Store:
         key_password: bytes | None = None,
     ) -> Issued:
         ca, above, about = self.authority(by), self.above(by), self._about(by)
+        urls = {name: str(about.get(name, "")).replace(AUTHORITY, by) for name in _URLS}
         order = replace(
             order,
-            ocsp_url=order.ocsp_url or str(about.get("ocsp_url", "")),
-            issuer_url=order.issuer_url or str(about.get("issuer_url", "")),
-            crl_url=order.crl_url or str(about.get("crl_url", "")),
+            ocsp_url=order.ocsp_url or urls["ocsp_url"],
+            issuer_url=order.issuer_url or urls["issuer_url"],
+            crl_url=order.crl_url or urls["crl_url"],
         )
         walk = issue(ca, order, request, now, above[1:])
         folder: Path = place(walk)
@@ -280,6 +286,7 @@ class Store:
     def set_urls(self, authority: str, *, ocsp_url: str = "", issuer_url: str = "", crl_url: str = "") -> None:
         """Where clients find what: written into every certificate that ``authority`` issues from now on.
 
+        ``AUTHORITY`` stands for its name; authorities made below it later have what is the same for all, or has that.
         Raises UsageError for what is no URL; then nothing is written.
         """
         urls = {"ocsp_url": ocsp_url, "issuer_url": issuer_url, "crl_url": crl_url}
@@ -316,12 +323,14 @@ class Store:
             os.close(handle)
 
 
-def _authority(folder: Path, credential: Credential, above: str, password: bytes | None) -> None:
+def _authority(
+    folder: Path, credential: Credential, above: str, password: bytes | None, urls: dict[str, str] | None = None
+) -> None:
     folder.mkdir(exist_ok=True)
     _write(folder / "key.pem", key_pem(credential.key, password), 0o600)
     _write(folder / "certificate.pem", credential.pem)
     _write(folder / "ledger.jsonl", b"")
-    _write(folder / "authority.json", _json({"above": above, "crls": 0}))
+    _write(folder / "authority.json", _json({"above": above, "crls": 0, **(urls or {})}))
 
 
 def _json(fields: dict[str, Any]) -> bytes:
