@@ -225,5 +225,20 @@ def test_what_is_checked_and_what_is_signed_with_may_differ(version: int) -> Non
     assert two.facts is not None
     assert (one.facts.signature, one.facts.own_signature) == (0x0403, 0x0806)
     assert (two.facts.signature, two.facts.own_signature) == (0x0806, 0x0403)
+    assert one.facts.authorities == ()
     with pytest.raises(ValueError, match="0x0201"):
         client_config(sign_with=(0x0201,))
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+@pytest.mark.parametrize("names", [(), (b"\x30\0",)])
+def test_a_client_is_told_whose_certificates_are_wanted(version: int, names: tuple[bytes, ...]) -> None:
+    asking = {"client_auth": "optional", "verify": verifier(), "client_authorities": names}
+    one, two = client(client_config(max_version=version)), server(server_config(**asking))
+    pump(one, two)
+    assert one.facts is not None
+    assert one.facts.authorities == names
+    one, two = client(client_config(max_version=version)), server()
+    pump(one, two)
+    assert one.facts is not None
+    assert one.facts.authorities is None

@@ -229,13 +229,19 @@ class WaitFinished:
         if facts.early_data:
             end.say_raw(b"\5\0\0\0")
             _write_handshake_keys(end, schedule)
-        own = None
+        own = authorities = None
         if self.request is not None:
-            own = authenticate(end, self.request, transcript)
+            own, authorities = authenticate(end, self.request, transcript), self.request.wanted.authorities
         if self.peer is not None:
             chain, stapled, scts = self.peer
             facts = changed(
-                facts, signature=self.scheme, own_signature=own, peer_chain=chain, stapled=stapled, scts=scts
+                facts,
+                signature=self.scheme,
+                own_signature=own,
+                peer_chain=chain,
+                stapled=stapled,
+                scts=scts,
+                authorities=authorities,
             )
         end.say_raw(finished(schedule.verify_data(schedule.client, transcript.digest())))
         schedule.finish(transcript.digest())

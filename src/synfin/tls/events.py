@@ -21,6 +21,7 @@ class Facts:
     ``signature`` is the scheme the peer signed this handshake with, ``own_signature`` ours; ``peer_chain`` is DER,
     leaf first (of the first handshake where the session was resumed); ``retried`` says that a HelloRetryRequest
     happened; ``early_data`` that the server took 0-RTT data; ``stapled`` and ``scts`` came with the peer's leaf.
+    ``authorities`` are the names (DER) in a server's request for a certificate, None where it asked for none.
     """
 
     version: int
@@ -38,6 +39,7 @@ class Facts:
     peer_chain: tuple[bytes, ...] = field(default=(), repr=False)
     stapled: bytes | None = field(default=None, repr=False)
     scts: bytes | None = field(default=None, repr=False)
+    authorities: tuple[bytes, ...] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
