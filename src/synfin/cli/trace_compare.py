@@ -19,6 +19,8 @@ from synfin.views.words import clean, duration, pad
 if TYPE_CHECKING:
     from synfin.cli.trace_end import Done
 
+#: Octets that the capture puts before each IP packet (Linux cooked v2), which are not on the wire.
+COOKED = 20
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -67,13 +69,30 @@ def comparison(url: Url, done: Done, capture: Path) -> Side:
         "total_ns": round(sum(seconds.values()) * 1e9),
         "round_trips": _round_trips(mine) if mine is not None else None,
         "packets": len(mine.rows) if mine is not None and mine.tcp.source == "packets" else None,
-        "octets": sum(side.wire_bytes for side in mine.tcp.sides)
+        "octets": sum(side.wire_bytes for side in mine.tcp.sides) - COOKED * len(mine.rows)
         if mine is not None and mine.tcp.source == "packets"
         else None,
-        "stream_octets": sum(stream.end for stream in mine.streams) if mine is not None else None,
+        **_streams(mine),
     }  # fmt: skip
     last = hop.head
     return Side(url, hop.cause, last.status if last is not None else None, costs, _sniffed(capture, mine))
+
+
+def _streams(connection: Connection | None) -> dict[str, int | float | None]:
+    """The octets of both streams, and what they are: HTTP, TLS handshake messages, and what TLS puts around them."""
+    if connection is None:
+        return dict.fromkeys(("stream_octets", "http_octets", "handshake_octets", "sealing_octets"))
+    tls, every = connection.tls, sum(stream.end for stream in connection.streams)
+    if tls is None:
+        return {"stream_octets": every, "http_octets": every, "handshake_octets": None, "sealing_octets": None}
+    shaken = sum(message.length for message in tls.messages)
+    inside = sum(stream.end for stream in tls.data) if tls.data is not None else None
+    return {
+        "stream_octets": every,
+        "http_octets": inside,
+        "handshake_octets": shaken,
+        "sealing_octets": every - shaken - inside if inside is not None else None,
+    }
 
 
 def _round_trips(connection: Connection) -> int:
@@ -101,8 +120,11 @@ _ROWS = (
     ("altogether", "total_ns"),
     ("round trips to the first octet", "round_trips"),
     ("packets", "packets"),
-    ("octets on the wire", "octets"),
+    ("octets with IP and TCP headers", "octets"),
     ("octets of the streams", "stream_octets"),
+    ("  HTTP", "http_octets"),
+    ("  TLS handshake messages", "handshake_octets"),
+    ("  TLS records, tags, alerts", "sealing_octets"),
 )
 
 

@@ -129,7 +129,8 @@ def refused_lines(status: int, page: Page) -> Iterator[str]:
 
 
 def _captured(done: Done, write: Path | None) -> str:
-    secrets = " with the TLS secrets" if any(hop.url.scheme == "https" for hop in done.hops) else ""
+    sealed = any(isinstance(step, t.Shook) for hop in done.hops for step in hop.steps)
+    secrets = " with the TLS secrets" if sealed else ""
     kept = f", kept in {write}{secrets}" if write is not None else ""
     lost = f", {count(done.dropped, 'packet')} lost by the kernel" if done.dropped else ""
     broken = f"; it is not complete ({done.broken})" if done.broken else ""

@@ -78,8 +78,8 @@ def compared(
     """http and https side by side; the exit code."""
     from synfin.cli.trace_compare import both_urls, comparison
 
-    if write is not None or keylog is not None or page.body:
-        raise UsageError("--compare keeps nothing: leave out -w, --keylog and -o")
+    if keylog is not None or page.body:
+        raise UsageError("--compare keeps its captures only: leave out --keylog and -o")
     plain, secure = both_urls(ask.url, parse_url(http_url) if http_url else None)
     quiet = replace(page, silent=True)
     sides = []
@@ -87,11 +87,16 @@ def compared(
         page.say(() if page.json else [f"{clean(str(url))} ..."])
         with tempfile.TemporaryDirectory(prefix="synfin-trace-") as folder:
             kept = Path(folder) / "side.pcapng"
+            if write is not None:
+                kept = write.with_name(f"{write.stem}-{url.scheme}{write.suffix}")
             done = run(replace(ask, url=url, follow=0), quiet, trust, credentials, write=kept, keylog=None, own=own)
             sides.append(comparison(url, done, kept))
     from synfin.cli.trace_compare import both_json, side_by_side
 
     page.say([both_json(sides)] if page.json else side_by_side(sides, page.room, page.paint))
+    if write is not None and not page.json:
+        names = [str(write.with_name(f"{write.stem}-{side.url.scheme}{write.suffix}")) for side in sides]
+        page.say(["", f"kept in {clean(names[0])} and, with the TLS secrets, {clean(names[1])}"])
     return 1 if any(side.cause for side in sides) else 0
 
 

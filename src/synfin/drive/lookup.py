@@ -29,8 +29,8 @@ _REASONS = {
     "EAI_NONAME": "no such host",
     "EAI_NODATA": "no such host",
     "EAI_ADDRFAMILY": "no address of this family",
-    "EAI_AGAIN": "the name server did not answer",
-    "EAI_FAIL": "the name server failed",
+    "EAI_AGAIN": "no usable answer (silence, SERVFAIL or REFUSED) from the name servers",
+    "EAI_FAIL": "an answer that cannot be used from the name servers",
     "EAI_SYSTEM": "the resolver failed",
 }
 
@@ -114,7 +114,8 @@ def _system(name: str, family: int) -> tuple[list[Any], str]:
     except socket.gaierror as error:
         for word, reason in _REASONS.items():
             if error.errno == getattr(socket, word, None):
-                return [], reason
+                asked = f" {', '.join(name_servers())}" if reason.endswith("servers") else ""
+                return [], f"{reason}{asked}"
         return [], error.strerror or str(error)
     except (OSError, UnicodeError) as error:
         return [], str(error)
