@@ -52,7 +52,13 @@ def serve(
         Path | None, typer.Option("--client-ca", metavar="PEM", help="Ask clients for a certificate by these CAs.")
     ] = None,
     client_cert: Annotated[
-        str, typer.Option("--client-cert", metavar="optional|required", help="With --client-ca; required by default.")
+        str,
+        typer.Option(
+            "--client-cert",
+            metavar="optional|required|on-request",
+            help="With --client-ca; required by default. on-request: only who wants /client-certificate is asked, after"
+            " the handshake (TLS 1.3, HTTP/1.1).",
+        ),
     ] = "",
     tls_min: Annotated[str, typer.Option("--tls-min", metavar="1.2|1.3", help="Lowest version.")] = "1.2",
     tls_max: Annotated[str, typer.Option("--tls-max", metavar="1.2|1.3", help="Highest version.")] = "1.3",

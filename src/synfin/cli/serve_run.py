@@ -297,8 +297,8 @@ def _announce(
     ]
     if root is not None:
         lines.append(f"  its root     {root} (removed when this ends)")
-    if made.config.client_auth:
-        lines.append(f"  clients      certificate {made.config.client_auth}")
+    if made.config.verify is not None:
+        lines.append(f"  clients      certificate {made.config.client_auth or 'asked for at /client-certificate'}")
     if made.config.max_early_data:
         lines.append(
             f"  early data   up to {made.config.max_early_data:,} octets with a resumed session; each hello's once"

@@ -26,6 +26,8 @@ from synfin.tls.config import GROUPS, SUITES_12, SUITES_13, TLS12, TLS13
 _KEY_BLOCK = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 #: How long a certificate lives that is made for one run.
 LIFE = timedelta(days=7)
+#: The mode in which clients are asked after the handshake.
+ON_REQUEST = "on-request"
 #: Octets of early data at most: they are held where they have to wait.
 EARLY = 1 << 20
 
@@ -283,8 +285,8 @@ def _like(key: PrivateKey, kind: str) -> bool:
 def _clients(wanted: Wanted) -> tuple[str | None, tls.PathVerifier | None, tuple[bytes, ...]]:
     """Whether clients need certificates, who judges them, and the names of their CAs."""
     mode = wanted.client_cert
-    if mode not in ("", "optional", "required"):
-        raise UsageError(f"--client-cert {mode}: choose optional or required")
+    if mode not in ("", "optional", "required", ON_REQUEST):
+        raise UsageError(f"--client-cert {mode}: choose optional, required or {ON_REQUEST}")
     if wanted.client_ca is None:
         if mode:
             raise UsageError("--client-cert needs --client-ca FILE: the CAs whose clients are let in")
@@ -295,7 +297,7 @@ def _clients(wanted: Wanted) -> tuple[str | None, tls.PathVerifier | None, tuple
         verify = tls.PathVerifier(roots)
     except (ValueError, PeerError) as error:
         raise UsageError(f"--client-ca {wanted.client_ca}: {error}") from error
-    return mode or "required", verify, tuple(one.subject_der for one in facts)
+    return None if mode == ON_REQUEST else mode or "required", verify, tuple(one.subject_der for one in facts)
 
 
 # ---------------------------------------------------------------- names of numbers

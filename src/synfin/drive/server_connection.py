@@ -14,7 +14,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from synfin import tls
-from synfin.drive import clock
+from synfin.drive import clock, server_late
 from synfin.drive.pipe import Pipe
 from synfin.drive.server_seen import connection_seen
 from synfin.drive.streams import PORTION, AlertError, PlainStream, TlsStream, TruncatedError
@@ -42,8 +42,8 @@ class Connection:
     """One connection of a server."""
 
     __slots__ = (
-        "_answering", "_due", "_ending", "_handshake", "_heard", "_late", "_loop", "_octets", "_requests", "_server",
-        "_shake_due", "_spoken", "_started", "_waiting", "_wrong", "idle", "pipe", "stream", "task",
+        "_answering", "_asks", "_due", "_ending", "_handshake", "_heard", "_late", "_loop", "_octets", "_requests",
+        "_server", "_shake_due", "_spoken", "_started", "_waiting", "_wrong", "idle", "pipe", "stream", "task",
     )  # fmt: skip
 
     def __init__(self, server: WebServer, pipe: Pipe, config: tls.ServerConfig | None) -> None:
@@ -54,6 +54,8 @@ class Connection:
             self.stream = PlainStream(pipe)
         else:
             self.stream = TlsStream(pipe, tls.Server(config, now=clock.now(), entropy=clock.entropy))
+        #: Whether clients are asked for certificates when they want ``/client-certificate``.
+        self._asks = config is not None and config.client_auth is None and config.verify is not None
         self.task: asyncio.Task[None] | None = None
         self._due = _NEVER  # when the wait under way has lasted too long, by the loop's clock
         self._shake_due = _NEVER  # when a handshake has lasted too long whose 0-RTT data is being answered
@@ -252,7 +254,10 @@ class Connection:
         started = self._loop.time()
         if request.method not in _SAFE:
             await self._finish_handshake()
-        answer = self._decide(request, f"HTTP/{request.version}")
+        if self._asks and request.path == server_late.PATH and isinstance(self.stream, TlsStream):
+            answer = await self._ask_certificate(self.stream)
+        else:
+            answer = self._decide(request, f"HTTP/{request.version}")
         keep = request.keep and not answer.close and not server.stopping
         head = answer_head(answer, request, server.date(), keep)
         last = not keep and not self._early
@@ -279,6 +284,17 @@ class Connection:
             self.stream.abort()
             return False
         return keep
+
+    async def _ask_certificate(self, stream: TlsStream) -> Answer:
+        await self._finish_handshake()
+        self._due = self._loop.time() + self._server.patience.idle  # somebody may have to choose one
+        try:
+            return await server_late.ask(stream)
+        except asyncio.CancelledError:
+            self._check_late()
+            return told(403, "The client did not answer in time.", close=True)
+        finally:
+            self._due = _NEVER
 
     async def _refuse1(self, refusal: Refusal) -> None:
         started = self._loop.time()
@@ -407,6 +423,8 @@ class Connection:
         app = self._server.app
         if request.method not in _SAFE and request.header("early-data"):
             return told(425, "It came as early data of somebody before you: ask again without (RFC 8470 5.1).")
+        if self._asks and request.path == server_late.PATH:
+            return server_late.not_by_http2()
         if request.path == "/connection" and request.method in ("GET", "HEAD"):
             seen = connection_seen(
                 self.stream,

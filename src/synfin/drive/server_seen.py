@@ -6,7 +6,6 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from synfin import tls
 from synfin.drive.pipe import Pipe
 from synfin.drive.streams import PlainStream, TlsStream
 from synfin.errors import WireError
@@ -51,12 +50,13 @@ def _tls(stream: TlsStream, early: bool) -> dict[str, Any] | None:
     if facts is None:
         return None
     hello = client_hello(stream.opening)
+    late = stream.authenticated  # after the handshake
     return {
         "version": registry.version_name(facts.version),
         "cipher_suite": registry.cipher_name(facts.suite),
         "group": None if facts.group is None else registry.group_name(facts.group),
-        "server_signature": _scheme(facts.own_signature),
-        "client_signature": _scheme(facts.signature),
+        "server_signature": scheme_name(facts.own_signature),
+        "client_signature": scheme_name(late.signature if late else facts.signature),
         "resumed": facts.resumed,
         "hello_retry_request": facts.retried,
         "early_data": facts.early_data,
@@ -65,19 +65,21 @@ def _tls(stream: TlsStream, early: bool) -> dict[str, Any] | None:
         "server_name": facts.server_name,
         "extended_master_secret": facts.extended_master_secret,
         "encrypt_then_mac": facts.encrypt_then_mac,
-        "client_certificate": _certificate(facts),
+        "client_certificate": certificate_seen(late.chain if late else facts.peer_chain),
         "client_hello": None if hello is None else _hello(hello),
     }
 
 
-def _scheme(code: int | None) -> str | None:
+def scheme_name(code: int | None) -> str | None:
+    """A signature scheme by its name."""
     return None if code is None else registry.signature_name(code)
 
 
-def _certificate(facts: tls.Facts) -> dict[str, Any] | None:
-    if not facts.peer_chain:
+def certificate_seen(chain: tuple[bytes, ...]) -> dict[str, Any] | None:
+    """Whose certificate stands first in ``chain``; None where there is none."""
+    if not chain:
         return None
-    leaf = certificate_facts(facts.peer_chain[0])
+    leaf = certificate_facts(chain[0])
     return {
         "subject": name_text(leaf.subject),
         "issuer": name_text(leaf.issuer),
@@ -86,7 +88,7 @@ def _certificate(facts: tls.Facts) -> dict[str, Any] | None:
         "not_before": _time(leaf.not_before),
         "not_after": _time(leaf.not_after),
         "sha256": leaf.sha256,
-        "chain": len(facts.peer_chain),
+        "chain": len(chain),
     }
 
 

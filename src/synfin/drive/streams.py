@@ -30,7 +30,7 @@ from synfin.drive.listening import SocketListener, listen
 from synfin.drive.pipe import Pipe
 from synfin.drive.sockets import SocketPipe, connect
 from synfin.drive.tcpinfo import TcpInfo
-from synfin.errors import PeerError
+from synfin.errors import PeerError, UsageError
 from synfin.tls.config import TLS12
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.registry import ALERTS
@@ -78,7 +78,8 @@ class TlsStream:
     """TLS over ``pipe``; ``endpoint`` is a fresh Client or Server.  ``clock`` gives seconds since 1970.
 
     ``tickets`` gathers the sessions a server hands out; ``on_event`` sees every event of the endpoint; ``opening``
-    holds the first octets that came, up to the peer's hello; ``on_unread`` is called when data comes to a writer.
+    holds the first octets that came, up to the peer's hello; ``on_unread`` is called when data comes to a writer;
+    ``authenticated`` is a client's last answer to ``authenticate``.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class TlsStream:
         self.on_event = on_event
         self.tickets: list[tls.Session] = []
         self.opening = b""
+        self.authenticated: tls.PeerAuthenticated | None = None
         self.on_unread: Callable[[], None] | None = None
         self._written = 0  # octets since the last read
         self._heard = False  # something was taken while writing
@@ -140,6 +142,8 @@ class TlsStream:
             elif type(event) is tls.PeerAlert:
                 if event.fatal:
                     self._end = AlertError(event.description)
+            elif type(event) is tls.PeerAuthenticated:
+                self.authenticated = event
             elif type(event) is tls.Closed:
                 if event.clean:
                     self._clean = True
@@ -235,6 +239,24 @@ class TlsStream:
                     await self.pipe.send(out)
         self._written = 0
         return bytes(self._data.popleft())
+
+    async def authenticate(self) -> None:
+        """Ask the client for its certificate now (RFC 8446 4.6.2): its answer is in ``authenticated`` afterwards.
+
+        None is there where the client ends, or sends more than ``UNREAD`` octets of data before it answers.  UsageError
+        where it did not offer that, the errors of ``read``.
+        """
+        endpoint = self.endpoint
+        if not isinstance(endpoint, tls.Server):
+            raise UsageError("servers ask for certificates")
+        self.authenticated = None
+        endpoint.request_certificate()
+        while self.authenticated is None and not self._clean and sum(map(len, self._data)) < UNREAD:
+            if self._end is not None:
+                await self._last_words()
+                raise self._end
+            await self._flush()
+            self._take(await self.pipe.receive())
 
     def unread(self) -> bytes:
         """All that ``read`` would give at once."""
