@@ -397,6 +397,26 @@ def test_long_hellos_take_several_records(size: int) -> None:
     assert (len(found.records) > 1) == (size > 15_000)
 
 
+def test_the_longest_first_hello_has_room_for_a_second() -> None:
+    """Else what a server asks for would be our fault."""
+    names = tuple([b"%03d" % index * 85 for index in range(127)])
+    went = []
+    for size in range(27_000, 32_768, 500):
+        kept = Session.from_key(b"x" * size, bytes(32))
+        more: dict[str, Any] = {"alpn": names, "shares": 1}
+        try:
+            one, bad = ends(NEW, {}, server={"groups": (257,)}, client=more, session=kept)
+        except UsageError:
+            went.append(False)
+            continue
+        went.append(True)
+        bad.receive(one.take_output(NOW), NOW)
+        one.receive(bad.take_output(NOW), NOW)
+        assert one.take_output(NOW)
+    assert went == sorted(went, reverse=True)
+    assert len(set(went)) == 2
+
+
 def test_no_cookie_is_kept_for_another_connection() -> None:
     """RFC 8446 4.2.2."""
     retried(hello((44, b"\0\1x")))

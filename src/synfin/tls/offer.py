@@ -25,6 +25,8 @@ from synfin.wire.frozen import changed, quick
 LONGEST_TICKET = 1 << 15
 #: Octets of a first hello and a cookie together, so that the second hello has room for any share.
 LONGEST_HELLO = 0xF800
+#: Octets of a first hello's extensions, so that the second one has room without a cookie.
+LONGEST_FIRST = 0xF000
 
 
 @quick
@@ -203,7 +205,7 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
     if key:
         add(checks.PSK, key)
     block = b"".join(parts)
-    if len(block) > 0xFFFF:
+    if len(block) > (LONGEST_FIRST if transcript is None else 0xFFFF):
         raise UsageError("the ClientHello would be too long: offer fewer application protocols")
     session_id = offer.session_id
     hello = b"".join(
