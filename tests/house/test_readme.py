@@ -1,7 +1,7 @@
 """The sessions shown in README.md and docs/ are run: commands as printed, output as printed.
 
-A block marked ``console`` is a session.  ``$ command`` is run from the checkout and must print the lines below it.
-A line ``...`` stands for any lines.  Only synfin's own commands are run, and `echo $?` for the exit code before it.
+A block marked ``console`` is a session.  ``$ command`` is run in a folder of its own, beside ``examples``, and must
+print the lines below it.  A line ``...`` stands for any lines.  Only synfin's own commands are run, and `echo $?` for the exit code before it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def matches(expected: list[str], got: list[str]) -> bool:
 
 
 @pytest.mark.parametrize(("page", "steps"), sessions(), ids=[page for page, _ in sessions()])
-def test_sessions_are_true(page: str, steps: list[tuple[str, list[str]]]) -> None:
+def test_sessions_are_true(page: str, steps: list[tuple[str, list[str]]], tmp_path: Path) -> None:
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
     code = 0
     for command, expected in steps:
         if command == "echo $?":
@@ -57,7 +58,7 @@ def test_sessions_are_true(page: str, steps: list[tuple[str, list[str]]]) -> Non
                 [sys.executable, "-m", "synfin.cli.main", *words[1:]],
                 capture_output=True,
                 text=True,
-                cwd=ROOT,
+                cwd=tmp_path,
                 check=False,
                 env={"PATH": "", "COLUMNS": "120", "PYTHONPATH": str(ROOT / "src")},
             )
