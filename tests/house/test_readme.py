@@ -1,7 +1,8 @@
 """The sessions shown in README.md and docs/ are run: commands as printed, output as printed.
 
 A block marked ``console`` is a session.  ``$ command`` is run in a folder of its own, beside ``examples``, and must
-print the lines below it.  A line ``...`` stands for any lines.  Only synfin's own commands are run, and `echo $?` for the exit code before it.
+print the lines below it.  A line ``...`` stands for any lines.  Only synfin's own commands are run, and `echo $?` for
+the exit code before it.
 """
 
 from __future__ import annotations
