@@ -1,0 +1,200 @@
+"""A TLS 1.2 client that says what a script tells it to, our own with its words edited; and servers to say it to.
+
+An edit takes the client and the message that would go out, and gives the octets that do: nothing, another message or
+several.  ``records`` does the same below, for what would be sealed; ``wire`` for octets already in records.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from synfin.spec.protection import Protection
+from synfin.tls import Client, Closed, Failed, HandshakeDone, PeerAlert, Server, Session
+from synfin.tls.config import OPTIONAL_SUITES, SUITES_12, ServerConfig
+from synfin.wire.codec import Buffer
+from synfin.wire.tls.extensions import Extension
+from synfin.wire.tls.messages import ClientHello, parse_handshake, write_handshake
+from tests.tls.ends import NAME, NOW, client_config, events, of, server_config
+
+OLD = 0x0303
+#: All suites of TLS 1.2, the weak ones too.
+SUITES = SUITES_12 + tuple(code for code in OPTIONAL_SUITES if code >> 8 != 0x13)
+
+UNEXPECTED, BAD_MAC, OVERFLOW, HANDSHAKE_FAILURE, BAD_CERT, UNSUPPORTED_CERT, ILLEGAL = 10, 20, 22, 40, 42, 43, 47
+DECODE, DECRYPT, VERSION, INSUFFICIENT, FALLBACK, UNSUPPORTED, NO_PROTOCOL = 50, 51, 70, 71, 86, 110, 120
+
+Edit = Callable[["BadClient", bytes], bytes]
+CHANGE = b"\x14\3\3\0\1\1"
+
+
+class BadClient(Client):
+    """``edits`` by message type; ``records`` may give the octets for what would be sealed; ``change`` is its CCS."""
+
+    edits: dict[int, Edit] = {}
+    records: Any = None
+    change = CHANGE
+    hello = b""
+
+    def say_raw(self, raw: bytes) -> bytes:
+        """See ``Endpoint``."""
+        kind = raw[0]
+        if kind in self.edits:
+            raw = self.edits[kind](self, raw)
+        if kind == 1:
+            self.hello = raw
+        return super().say_raw(raw) if raw else raw
+
+    def send_ccs(self) -> None:
+        """See ``Endpoint``."""
+        if self.change:
+            self._out.append(self.change)
+
+    def seal(self, kind: int, content: Buffer) -> None:
+        """See ``Endpoint``."""
+        made = self.records(kind, bytes(content)) if self.records is not None else None
+        if made is None:
+            super().seal(kind, content)
+        else:
+            self._out.append(made)
+
+    def sealed(self, kind: int, content: bytes) -> bytes:
+        """A record under the keys that hold."""
+        sealer: Protection | None = self._sealer
+        return record(content, kind) if sealer is None else bytes(sealer.seal_record(kind, content))
+
+
+def message(kind: int, body: bytes) -> bytes:
+    return bytes([kind]) + len(body).to_bytes(3, "big") + body
+
+
+def record(content: bytes, kind: int = 22, version: int = OLD) -> bytes:
+    return bytes([kind]) + version.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
+
+
+def hello(*extensions: tuple[int, bytes | None], **fields: Any) -> Edit:
+    """A ClientHello with extensions replaced, put in or taken out (None), and other fields (a value, or a function)."""
+
+    def edit(bad: BadClient, raw: bytes) -> bytes:
+        parsed = parse_handshake(1, raw[4:])
+        assert isinstance(parsed, ClientHello)
+        kept = list(parsed.extensions or ())
+        for number, body in extensions:
+            at = next((i for i, x in enumerate(kept) if x.type == number), len(kept))
+            kept[at : at + 1] = [] if body is None else [Extension(number, body)]
+        values = {name: value(parsed) if callable(value) else value for name, value in fields.items()}
+        return write_handshake(replace(parsed, **{"extensions": tuple(kept), **values}))
+
+    return edit
+
+
+def exactly(kind: int, body: bytes) -> Edit:
+    return lambda bad, raw: message(kind, body)
+
+
+def body(make: Callable[[bytes], bytes]) -> Edit:
+    """The message with another body, made of its own."""
+    return lambda bad, raw: message(raw[0], make(raw[4:]))
+
+
+def gone(bad: BadClient, raw: bytes) -> bytes:
+    return b""
+
+
+def twice(bad: BadClient, raw: bytes) -> bytes:
+    return raw + raw
+
+
+def before(other: bytes) -> Edit:
+    return lambda bad, raw: other + raw
+
+
+def after(other: bytes) -> Edit:
+    return lambda bad, raw: raw + other
+
+
+def flipped(at: int = -1) -> Edit:
+    """A bit of octet ``at`` turned."""
+
+    def edit(bad: BadClient, raw: bytes) -> bytes:
+        octets = bytearray(raw)
+        octets[at] ^= 1
+        return bytes(octets)
+
+    return edit
+
+
+def scene(
+    edits: dict[int, Edit] | None = None,
+    *kinds: str,
+    server: dict[str, Any] | ServerConfig | None = None,
+    client: dict[str, Any] | None = None,
+    session: Session | None = None,
+    **attributes: Any,
+) -> tuple[BadClient, Server]:
+    """A bad client and a TLS 1.2 server that can do everything, with certificates of ``kinds`` (p256, rsa2048)."""
+    kept = {**attributes, "edits": edits or {}}
+    made = type("Scripted", (BadClient,), kept)
+    mine = client_config(**{"max_version": OLD, "grease": False, "suites": SUITES, **(client or {})})
+    one = made(mine, NAME, now=NOW, entropy=os.urandom, session=session)
+    if not isinstance(server, ServerConfig):
+        more = {"max_version": OLD, "suites": SUITES, **(server or {})}
+        server = server_config(*(kinds or ("p256", "rsa2048")), **more)
+    return one, Server(server, now=NOW, entropy=os.urandom)
+
+
+Wire = Callable[[BadClient, bytes], bytes]
+
+
+def carry(one: BadClient, two: Server, wire: Wire | None = None, rounds: int = 8) -> None:
+    """Octets both ways until there are none; ``wire`` edits what the client sends."""
+    for _ in range(rounds):
+        data = bytes(one.take_output(NOW))
+        if data:
+            two.receive(wire(one, data) if wire else data, NOW)
+        back = two.take_output(NOW)
+        if back:
+            one.receive(back, NOW)
+        if not data and not back:
+            return
+
+
+def judged(one: BadClient, two: Server, alert: int | None) -> list[Any]:
+    """The server's events: it ended with this one fatal alert, which reached the client, or (None) all went well."""
+    found = events(two)
+    failed = of(found, Failed)
+    if alert is None:
+        assert not failed, failed
+        assert of(found, HandshakeDone)
+        return found
+    assert [event.alert for event in failed] == [alert], failed
+    assert found[-1] == Closed(clean=False)
+    told = of(events(one), PeerAlert)
+    assert told[-1:] == [PeerAlert(alert, fatal=True)], told
+    two.receive(record(b"\2\x28", 21), NOW)
+    two.receive_eof(NOW)
+    assert not two.take_output(NOW)
+    assert not events(two)
+    return found
+
+
+def played(
+    edits: dict[int, Edit] | None, alert: int | None, *kinds: str, wire: Wire | None = None, **more: Any
+) -> Server:
+    """A handshake with a bad client, and how it ended for the server."""
+    one, two = scene(edits, *kinds, **more)
+    carry(one, two, wire)
+    judged(one, two, alert)
+    return two
+
+
+def connected(edits: dict[int, Edit] | None = None, *kinds: str, **more: Any) -> tuple[BadClient, Server]:
+    """Both ends after a handshake that went well."""
+    one, two = scene(edits, *kinds, **more)
+    carry(one, two)
+    assert one.facts is not None, (events(one), events(two))
+    assert two.facts is not None
+    events(one), events(two)
+    return one, two
