@@ -286,7 +286,7 @@ def test_records_and_messages(row: Row) -> None:
     assert row.play() == row.want
 
 
-def test_one_answer_to_all_requests_that_came_together() -> None:
+def test_one_answer_to_requests_that_came_together() -> None:
     """RFC 8446 4.6.3: with the old keys, update_not_requested, before data; the next request has its own."""
     c = connect()
     c.shake().late()

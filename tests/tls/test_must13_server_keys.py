@@ -248,6 +248,23 @@ def refused(
     return act
 
 
+def before_a_retry(*records: bytes, cut: int = 0) -> Play:
+    """Early data that a retry leaves without a meaning, ``cut`` octets of the second hello before it."""
+
+    def act(c: Raw13, tickets: Tickets) -> None:
+        c.psk = tickets[0].key
+        c.say(c.with_psk(c.hello({42: b"", 51: b"\0\0"}), tickets[:1])).server_hello()
+        hello = c.with_psk(c.hello(), tickets[:1], c.said)
+        c.said += hello
+        if cut:
+            c.raw(record(hello[:cut]))
+        for one in records:
+            c.raw(record(one, DATA))
+        c.raw(record(hello[cut:])).flight().finish()
+
+    return act
+
+
 TAKEN = [
     Row("4.2.10", "some", early(b"early"), "early"),
     Row("4.2.10", "none", early(), "early"),
@@ -292,6 +309,9 @@ NOT_TAKEN = [
     Row("4.2.10", "not wanted", refused(b"x", bytes(16384)), "resumed"),
     Row("4.2.10", "many small records", refused(*[b"x"] * 500), "resumed"),
     Row("4.2.10", "beyond all bounds", refused(*[bytes(16384)] * 4), UNEXPECTED),
+    Row("4.2.10", "before a retry", before_a_retry(bytes(50), bytes(16384)), "resumed"),
+    Row("4.2.10", "before a retry, beyond all bounds", before_a_retry(*[bytes(16384)] * 4), UNEXPECTED),
+    Row("5.1", "between the pieces of the second hello", before_a_retry(bytes(50), cut=20), UNEXPECTED),
     Row("4.5", "its end, not wanted", refused(b"x", then=lambda c: c.put(HANDSHAKE, message(5, b""))), UNEXPECTED),
     Row(
         "5.2", "more of it after a record that opened",

@@ -154,7 +154,7 @@ def test_a_key_share_may_come_again() -> None:
     assert ours[0] != ours[1]
 
 
-def test_certificates_are_asked_for_where_no_key_proves_the_client() -> None:
+def test_when_certificates_are_asked_for() -> None:
     """RFC 8446 4.3.2, 4.2.6: not beside a key in the handshake; later only if that was offered, by no shared key."""
     more = {"verify": verifier(), "ticket_keys": ticket_keys(), "shared_keys": ((b"shared", bytes(32)),)}
     asking = connect(server(server_config(client_auth="optional", **more)))
