@@ -97,6 +97,15 @@ class _Stage:
         """Let the network deliver a packet after a while."""
         self.network.after(wait, self.path.send, packet)
 
+    def twice(self, wait: int) -> Callable[[Packet], Packet]:
+        """A change: the packet passes, and once more after a while."""
+
+        def change(packet: Packet) -> Packet:
+            self.later(packet, wait)
+            return packet
+
+        return change
+
     def lesson(self, name: str, until: int) -> Lesson:
         """Let it happen, and take it all down."""
         self.network.run(until=until)
@@ -139,6 +148,10 @@ def _is(packet: Packet, source: str, flags: int) -> bool:
     return sender == source and packet.flags & (SYN | FIN | RST | ACK) == flags
 
 
+def _asks(packet: Packet) -> bool:
+    return packet.dport == _BOB_PORT and bool(packet.payload)
+
+
 # ---------------------------------------------------------------- the lessons
 
 
@@ -161,11 +174,7 @@ def duplicate_syn_ack(seed: int) -> Lesson:
     stage = _Stage(seed, "Alice")
     stage.serve(_Chat(_ANSWER, after=len(_QUESTION)))
 
-    def double(packet: Packet) -> Packet:
-        stage.later(packet, 15 * MILLISECOND)
-        return packet
-
-    stage.path.change = _first(lambda packet: _is(packet, "Bob", SYN | ACK), double)
+    stage.path.change = _first(lambda packet: _is(packet, "Bob", SYN | ACK), stage.twice(15 * MILLISECOND))
     stage.ask(_Chat(_QUESTION, enough=len(_ANSWER)))
     return stage.lesson("duplicate-syn-ack", 5 * MINUTE)
 
@@ -175,11 +184,7 @@ def old_duplicate(seed: int) -> Lesson:
     stage = _Stage(seed, "Bob")
     stage.serve(_Chat(_ANSWER, after=len(_QUESTION)))
 
-    def double(packet: Packet) -> Packet:
-        stage.later(packet, 15 * MILLISECOND)
-        return packet
-
-    stage.path.change = _first(lambda packet: packet.dport == _BOB_PORT and bool(packet.payload), double)
+    stage.path.change = _first(_asks, stage.twice(15 * MILLISECOND))
     stage.ask(_Chat(_QUESTION, enough=len(_ANSWER)))
     return stage.lesson("old-duplicate", 5 * MINUTE)
 
@@ -192,11 +197,7 @@ def past_connection(seed: int) -> Lesson:
     stage.his = talks[-1]
     Talks(stage.bob).listen(_BOB_PORT, lambda: talks.pop(0))
 
-    def double(packet: Packet) -> Packet:
-        stage.later(packet, 205 * MILLISECOND)
-        return packet
-
-    stage.path.change = _first(lambda packet: packet.dport == _BOB_PORT and bool(packet.payload), double)
+    stage.path.change = _first(_asks, stage.twice(205 * MILLISECOND))
     stage.ask(_Chat(_EARLIER))
     stage.network.after(200 * MILLISECOND, stage.ask, _Chat(_QUESTION, enough=len(_ANSWER)))
     return stage.lesson("past-connection", 5 * MINUTE)

@@ -380,7 +380,9 @@ def names_text(facts: CertificateFacts, most: int = 5) -> str:
 
 
 def _days(ns: int) -> str:
-    hours = ns // 3_600_000_000_000
-    return (
-        f"{hours // 24} days" if hours >= 48 else f"{hours} hours" if hours >= 2 else f"{ns // 60_000_000_000} minutes"
-    )
+    """A stretch of time in the unit in which people count it, from two of it on."""
+    seconds = ns // 1_000_000_000
+    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} second{'' if seconds == 1 else 's'}"
