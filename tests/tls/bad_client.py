@@ -17,7 +17,7 @@ from synfin.tls.config import OPTIONAL_SUITES, SUITES_12, ServerConfig
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import ClientHello, parse_handshake, write_handshake
-from tests.tls.ends import NAME, NOW, client_config, events, of, server_config
+from tests.tls.ends import NAME, NOW, client_config, events, of, said, server_config
 
 OLD = 0x0303
 #: All suites of TLS 1.2, the weak ones too.
@@ -27,6 +27,7 @@ UNEXPECTED, BAD_MAC, OVERFLOW, HANDSHAKE_FAILURE, BAD_CERT, UNSUPPORTED_CERT, IL
 DECODE, DECRYPT, VERSION, INSUFFICIENT, FALLBACK, UNSUPPORTED, NO_PROTOCOL = 50, 51, 70, 71, 86, 110, 120
 
 Edit = Callable[["BadClient", bytes], bytes]
+Make = Callable[["BadClient"], bytes]
 CHANGE = b"\x14\3\3\0\1\1"
 
 
@@ -198,3 +199,31 @@ def connected(edits: dict[int, Edit] | None = None, *kinds: str, **more: Any) ->
     assert two.facts is not None
     events(one), events(two)
     return one, two
+
+
+def turned(at: int) -> Make:
+    """A good record with a bit of one octet wrong."""
+
+    def make(one: BadClient) -> bytes:
+        octets = bytearray(one.sealed(23, b"data"))
+        octets[at] ^= 1
+        return bytes(octets)
+
+    return make
+
+
+def settled(one: BadClient, two: Server, octets: bytes, alert: int | None) -> list[Any]:
+    """What the server made of octets after the handshake; where it lives on, data still comes through."""
+    two.receive(octets, NOW)
+    if alert is None:
+        two.receive(one.sealed(23, b"later"), NOW)
+        found = events(two)
+        assert not of(found, Failed), found
+        assert said(found).endswith(b"later")
+        return found
+    found = events(two)
+    assert [event.alert for event in of(found, Failed)] == [alert], found
+    assert found[-1] == Closed(clean=False)
+    one.receive(two.take_output(NOW), NOW)
+    assert of(events(one), PeerAlert)[-1:] == [PeerAlert(alert, fatal=True)]
+    return found
