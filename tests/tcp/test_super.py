@@ -5,13 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from synfin.tcp import Config, Icmp, Packet
+from synfin.tcp import Config, Icmp
 from synfin.tcp.config import MILLISECOND
 from synfin.tcp.output import LONGEST
-from synfin.wire.checksum import ones_sum, pseudo_header
 from tests.tcp.dialogue import HERE, PEER_PORT, PLAIN, PORT, THERE, Dialogue, relative
 from tests.tcp.test_sending import MSS, MSS_OPTION, SACKED, at, block, opened
 
@@ -180,20 +177,3 @@ def test_received_ones_are_acknowledged_at_once_and_not_copied(scale: int | None
     assert (d.packets[0].window << d.connection.rcv_wscale > 1 << 20) == (scale is not None)
     got = d.host.recv_buffers(d.connection, d.now)
     assert all(type(piece) is bytes for piece in got)
-
-
-@given(st.binary(max_size=300), st.booleans(), st.integers(0, 0xFFFF))
-def test_the_device_may_do_the_sum(payload: bytes, six: bool, ident: int) -> None:
-    src, dst = (HERE, THERE) if not six else (bytes(15) + b"\1", bytes(15) + b"\2")
-    packet = Packet(src, dst, 1, 2, 3, 4, 16, 5, b"\x01\x01\x01", payload)
-    whole = packet.write(ident)
-    at = len(whole) - len(payload) - 24 + 16
-    partial, none = packet.header(ident, check="partial"), packet.header(ident, check="none")
-    assert partial[:at] + whole[at : at + 2] + partial[at + 2 :] + payload == whole
-    assert none[at : at + 2] == b"\0\0"
-    # What the device does: the sum from the TCP header on, with what the field holds, complemented.
-    start = at - 16
-    total = ~ones_sum(partial[start:] + payload) & 0xFFFF
-    assert total.to_bytes(2, "big") == whole[at : at + 2]
-    assert int.from_bytes(partial[at : at + 2], "big") == ones_sum(pseudo_header(src, dst, 6, len(whole) - start))
-    assert Packet.read(whole) == Packet.read(partial + payload, verify=False)

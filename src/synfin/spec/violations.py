@@ -22,7 +22,7 @@ CERTIFICATE_REQUIRED, NO_APPLICATION_PROTOCOL = 116, 120
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One fault: ``alert`` is a code point or None, ``rule`` and ``scenario`` are "" where there is none."""
+    """One fault: ``alert`` is a code point or None, ``rule`` a code of the judge or "" where there is none."""
 
     name: str
     sentence: str
@@ -30,7 +30,6 @@ class Violation:
     section: str
     alert: int | None = None
     rule: str = ""
-    scenario: str = ""
 
 
 V = Violation

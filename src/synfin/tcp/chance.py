@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2s
-from typing import NamedTuple
 
 from synfin.spec.tcp_segments import MASK
 from synfin.tcp.config import SECOND
@@ -17,14 +16,6 @@ from synfin.tcp.names import Place
 #: The MSS values a cookie can carry (RFC 4987 3.6): an index of three bits.
 COOKIE_MSS = (536, 1024, 1220, 1280, 1360, 1400, 1440, 1460)
 _COOKIE_TICK = 64 * SECOND
-
-
-class Cookie(NamedTuple):
-    """What a SYN cookie brings back."""
-
-    mss: int
-    wscale: int | None
-    sack: bool
 
 
 class Chance:

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from struct import Struct
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from synfin.errors import WireError
 from synfin.tcp.names import headers
-from synfin.wire.checksum import checksum, ones_sum, pseudo_header
+from synfin.wire.checksum import checksum, pseudo_header
 from synfin.wire.codec import Buffer, Reader
 from synfin.wire.icmp import Message
 from synfin.wire.ip import IPv4, IPv6
@@ -28,7 +28,6 @@ _TCP_PROTO, _ICMP, _ICMP6 = 6, 1, 58
 _ROUTING, _FRAGMENT6 = 43, 44
 _EXTENSIONS = (0, _ROUTING, _FRAGMENT6, 60)  # 0 hop by hop, 60 destination options
 _DF, _FRAGMENT = 0x4000, 0x3FFF
-Check = Literal["full", "partial", "none"]
 
 
 class Packet(NamedTuple):
@@ -107,30 +106,18 @@ class Packet(NamedTuple):
             0, False, tos >> 2,
         )  # fmt: skip
 
-    def write(self, ident: int = 0, *, check: Check = "full") -> bytes:
-        """The octets of the whole IP packet; ``ident`` is the IPv4 identification, ``check`` as for ``header``."""
-        return b"".join((self.header(ident, check=check), self.payload))
-
-    def header(self, ident: int = 0, *, check: Check = "full") -> bytes:
-        """The octets before the payload, so that a driver can hand both to the device without joining them.
-
-        ``check`` is what the TCP checksum holds: all of the segment ("full"); the sum of the pseudo-header, as a
-        device wants it that adds the rest ("partial", VIRTIO_NET_HDR_F_NEEDS_CSUM); or zero ("none").  The checksum
-        of an IPv4 header always is right.
-        """
+    def write(self, ident: int = 0) -> bytes:
+        """The octets of the whole IP packet; ``ident`` is the IPv4 identification."""
         options, payload = self.options, self.payload
         if len(options) & 3:
             options += bytes(-len(options) & 3)
         size = 20 + len(options)
         length = size + len(payload)
-        total = 0
-        if check != "none":
-            pseudo = pseudo_header(self.src, self.dst, _TCP_PROTO, length)
-            total = ones_sum(pseudo)
         fields = (self.sport, self.dport, self.seq, self.ack, size << 10 | self.flags, self.window)
-        if check == "full":
-            total = checksum(b"".join((pseudo, _TCP.pack(*fields, 0, self.urgent), options, payload)))
-        return _ip_header(self, length, _TCP_PROTO, ident) + _TCP.pack(*fields, total, self.urgent) + options
+        pseudo = pseudo_header(self.src, self.dst, _TCP_PROTO, length)
+        total = checksum(b"".join((pseudo, _TCP.pack(*fields, 0, self.urgent), options, payload)))
+        head = _ip_header(self, length, _TCP_PROTO, ident) + _TCP.pack(*fields, total, self.urgent)
+        return b"".join((head, options, payload))
 
     def pieces(self) -> list[Packet]:
         """A super-segment as the packets a network card cuts it into; itself where it is none."""
