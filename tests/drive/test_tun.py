@@ -25,11 +25,11 @@ from tests.drive.tunbox import needs_tun
 A4, B4 = bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2])
 A6, B6 = bytes(15) + b"\1", bytes(15) + b"\2"
 PACKETS = [
-    Packet(src, dst, 4000, 80, 1, 2, ACK | PSH, 500, options, payload, 0, ecn, 64)
+    Packet(src, dst, 4000, 80, 1, 2, ACK | PSH, 500, options, payload, 0, ecn, 64, dscp=dscp)
     for src, dst in ((A4, B4), (A6, B6))
     for options in (b"", b"\x01\x01\x08\x0a" + bytes(8), b"\x03\x03\x07")
     for payload in (b"", b"x", b"y" * 1461)
-    for ecn in (0, 2)
+    for ecn, dscp in ((0, 0), (2, 0), (0, 46), (3, 63))
 ]
 
 

@@ -84,7 +84,7 @@ def read(data: memoryview) -> Packet | Icmp:
         if not cut & _FRAGMENT and 50 <= body <= end <= size:
             return Packet(
                 src, dst, sport, dport, seq, ack, word & 0xFFF, window,
-                bytes(data[50:body]), data[body:end], urgent, tos & 3, ttl, bool(cut & _DF),
+                bytes(data[50:body]), data[body:end], urgent, tos & 3, ttl, bool(cut & _DF), 0, False, tos >> 2,
             )  # fmt: skip
     elif size >= 70 and first >> 4 == 6 and data[16] == _TCP_PROTO:
         head, total, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL6.unpack_from(data, 10)
@@ -92,7 +92,7 @@ def read(data: memoryview) -> Packet | Icmp:
         if 70 <= body <= end <= size:
             return Packet(
                 src, dst, sport, dport, seq, ack, word & 0xFFF, window,
-                bytes(data[70:body]), data[body:end], urgent, head >> 20 & 3, ttl,
+                bytes(data[70:body]), data[body:end], urgent, head >> 20 & 3, ttl, True, 0, False, head >> 22 & 63,
             )  # fmt: skip
     return parse(data[VNET_SIZE:], verify=False)
 
@@ -103,12 +103,13 @@ def joined(head: bytes, payload: memoryview) -> Packet:
         tos, _, cut, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL4.unpack_from(head, VNET_SIZE)
         return Packet(
             src, dst, sport, dport, seq, ack, word & 0xFFF, window,
-            head[50:], payload, urgent, tos & 3, ttl, bool(cut & _DF),
+            head[50:], payload, urgent, tos & 3, ttl, bool(cut & _DF), 0, False, tos >> 2,
         )  # fmt: skip
     word6, _, ttl, src, dst, sport, dport, seq, ack, word, window, urgent = _USUAL6.unpack_from(head, VNET_SIZE)
     return Packet(
-        src, dst, sport, dport, seq, ack, word & 0xFFF, window, head[70:], payload, urgent, word6 >> 20 & 3, ttl
-    )
+        src, dst, sport, dport, seq, ack, word & 0xFFF, window,
+        head[70:], payload, urgent, word6 >> 20 & 3, ttl, True, 0, False, word6 >> 22 & 63,
+    )  # fmt: skip
 
 
 def read_plain(data: memoryview) -> Packet | Icmp:
@@ -128,6 +129,7 @@ def head(packet: Packet, ident: int = 0) -> bytes:
     ip_head = 20 if four else 40
     gso = packet.gso
     cut = (_GSO_TCP4 if four else _GSO_TCP6) if gso else _GSO_NONE
+    tos = packet.dscp << 2 | packet.ecn
     partial = (_addresses(src, dst) + length) % 0xFFFF
     vnet = VNET.pack(_NEEDS_CSUM, cut, ip_head + tcp_head, gso, ip_head, 16)
     tcp = _TCP.pack(
@@ -137,11 +139,11 @@ def head(packet: Packet, ident: int = 0) -> bytes:
     if four:
         flags = _DF if packet.df else 0
         total = length + 20
-        known = _start(src, dst, packet.ecn, packet.ttl) + total + ident + flags
+        known = _start(src, dst, tos, packet.ttl) + total + ident + flags
         check = ~(known % 0xFFFF or 0xFFFF) & 0xFFFF
-        ip = _IP4.pack(0x45, packet.ecn, total, ident, flags, packet.ttl, _TCP_PROTO, check, src, dst)
+        ip = _IP4.pack(0x45, tos, total, ident, flags, packet.ttl, _TCP_PROTO, check, src, dst)
     else:
-        ip = _IP6.pack(6 << 28 | packet.ecn << 20, length, _TCP_PROTO, packet.ttl, src, dst)
+        ip = _IP6.pack(6 << 28 | tos << 20, length, _TCP_PROTO, packet.ttl, src, dst)
     return b"".join((vnet, ip, tcp, options))
 
 
