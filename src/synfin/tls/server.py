@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from synfin.errors import PeerError, UsageError
-from synfin.tls import both13, checks, late13, master, server12, server13
+from synfin.tls import both13, late13, master, server12, server13
 from synfin.tls.config import TLS12, TLS13, ServerConfig
 from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
 from synfin.tls.hello import read_hello
@@ -118,7 +118,5 @@ class WaitClientHello:
         if hello.version == TLS13:
             end.version = TLS13
             return server13.client_hello(end, hello)
-        if checks.EARLY_DATA in hello.bodies and checks.VERSIONS not in hello.bodies:
-            raise PeerError("misplaced_extension", "TLS 1.3", "early_data")
         end.version = TLS12
         return server12.client_hello(end, hello)
