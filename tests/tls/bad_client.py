@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from synfin.errors import WireError
 from synfin.spec.protection import Protection
 from synfin.tls import Client, Closed, Failed, HandshakeDone, PeerAlert, Server, Session
 from synfin.tls.config import OPTIONAL_SUITES, SUITES_12, ServerConfig
@@ -46,7 +47,19 @@ class BadClient(Client):
             raw = self.edits[kind](self, raw)
         if kind == 1:
             self.hello = raw
+            self._asked(raw)
         return super().say_raw(raw) if raw else raw
+
+    def _asked(self, raw: bytes) -> None:
+        """Take answers to what was said, not to what was meant."""
+        try:
+            said = parse_handshake(1, raw[4:])
+        except WireError:
+            return
+        assert isinstance(said, ClientHello)
+        state: Any = self.state
+        numbers = frozenset(extension.type for extension in said.extensions or ())
+        self.state = replace(state, offer=replace(state.offer, extensions=numbers))
 
     def send_ccs(self) -> None:
         """See ``Endpoint``."""

@@ -155,12 +155,10 @@ def test_max_fragment_length_is_held_against_the_client() -> None:
         two.receive(octets, NOW)
         found = of(events(two), Failed)
         assert (found[0].alert if alert else found[0].alert != OVERFLOW) == (alert or True)
-    for size, alert in ((512, None), (513, OVERFLOW), (1000, OVERFLOW)):
-        one, two = connected(server={"suites": (GCM,)})
-        two._limit_in = two._fragment = 512
-        settled(one, two, one.sealed(23, bytes(size)), alert)
-    one, two = connected(server={"suites": (GCM,)})
-    two._fragment = 512
+    for octets, alert in ((bytes(512), None), (bytes(513), OVERFLOW), (bytes(1000), OVERFLOW)):
+        one, two = connected({1: hello((1, b"\1"))}, server={"suites": (GCM,)})
+        settled(one, two, one.sealed(23, octets), alert)
+    one, two = connected({1: hello((1, b"\1"))}, server={"suites": (GCM,)})
     settled(one, two, record(bytes(833), 23), OVERFLOW)
 
 
