@@ -35,6 +35,7 @@ judges: $(VENV)/.ready-judges
 
 interop: $(VENV)/.ready-judges
 	$(BIN)/python -m tests.interop.matrix --markdown
+	$(BIN)/python -m tests.interop.refusals
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python -m benches $(BENCH)

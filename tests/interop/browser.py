@@ -43,6 +43,7 @@ def program() -> str | None:
 
 class Chromium:
     name = "Chromium"
+    trusts_anybody = True  # or it would have to be told of our root
 
     def missing(self) -> str:
         return "" if program() else "chromium is not installed"
@@ -74,10 +75,10 @@ class Chromium:
         results: dict[str, tuple[Any, Told] | str] = {}
         for name in cells:
             answer = found.get(name, {"error": "not asked"})
-            if "error" in answer:
-                results[name] = str(answer["error"])
-                continue
             words = told.get(ports[name], {})
+            if "error" in answer:
+                results[name] = words.get("net_error") or str(answer["error"])
+                continue
             results[name] = (
                 answer["body"]["tls"],
                 Told(
@@ -108,12 +109,14 @@ class Chromium:
 
 
 def _net_log(path: Path) -> dict[int, dict[str, Any]]:
-    """By server port the parameters of its last SSL_CONNECT that was done."""
+    """By server port the parameters of its last SSL_CONNECT that was done, and the first error's name."""
     text = path.read_text()
     log = json.loads(text if text.rstrip().endswith("}") else text.rstrip().rstrip(",") + "]}")
     connect = log["constants"]["logEventTypes"]["SSL_CONNECT"]
+    names = {number: f"net::ERR_{name.removeprefix('ERR_')}" for name, number in log["constants"]["netError"].items()}
     ports: dict[int, int] = {}
     found: dict[int, dict[str, Any]] = {}
+    errors: dict[int, str] = {}
     for event in log["events"]:
         source, params = event["source"]["id"], event.get("params", {})
         for address in (params.get("remote_address"), params.get("host_and_port"), params.get("host")):
@@ -121,4 +124,7 @@ def _net_log(path: Path) -> dict[int, dict[str, Any]]:
                 ports[source] = int(address.rpartition(":")[2])
         if event["type"] == connect and "version" in params:
             found[source] = params
-    return {ports[source]: params for source, params in found.items() if source in ports}
+        if source in ports and params.get("net_error", 0) < -99:  # of the connection, not of its bookkeeping
+            errors.setdefault(ports[source], names.get(params["net_error"], ""))
+    told = {ports[source]: params for source, params in found.items() if source in ports}
+    return {port: {**told.get(port, {}), "net_error": errors.get(port, "")} for port in {*told, *errors}}

@@ -18,7 +18,7 @@ from tests.interop.cells import CLIENT_NAME, HOST, NAME
 PASSWORD = "synfin"
 
 
-def _now() -> datetime:
+def now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
 
 
@@ -32,7 +32,7 @@ def folder() -> Path:
 
 @cache
 def root() -> mint.Credential:
-    made = mint.self_signed(mint.root_order("Interop root", _now()), make_key("p256"))
+    made = mint.self_signed(mint.root_order("Interop root", now()), make_key("p256"))
     (folder() / "root.pem").write_bytes(made.pem)
     return made
 
@@ -40,12 +40,12 @@ def root() -> mint.Credential:
 @cache
 def server(kind: str, name: str = NAME) -> mint.Credential:
     names = (name, HOST) if name == NAME else (name,)
-    return mint.signed(mint.leaf_order(names, _now(), life=timedelta(days=30)), make_key(kind), root())
+    return mint.signed(mint.leaf_order(names, now(), life=timedelta(days=30)), make_key(kind), root())
 
 
 @cache
 def client(kind: str) -> mint.Credential:
-    return mint.signed(mint.client_order(CLIENT_NAME, _now()), make_key(kind), root())
+    return mint.signed(mint.client_order(CLIENT_NAME, now()), make_key(kind), root())
 
 
 def credential(made: mint.Credential) -> tls.Credential:

@@ -16,7 +16,7 @@ import requests
 
 from tests.interop import chains
 from tests.interop.cells import HOST, NAME, Cell, Told
-from tests.interop.peer import EachCell, between, get, tls_of
+from tests.interop.peer import EachCell, between, complaint, get, tls_of
 
 NOT_QUANTUM = "ML-KEM and ML-DSA need OpenSSL 3.5"
 NOT_FIRST = "sends a share of it at once"
@@ -24,6 +24,15 @@ NOT_FIRST = "sends a share of it at once"
 
 class _Program(EachCell):
     program = ""
+    #: Where it says what is wrong.
+    complaints: tuple[str, ...] = ()
+
+    def answer(self, out: bytes, text: str) -> Any:
+        """The ``tls`` part of /connection.  ValueError with its complaint, where it has no answer or exits with one."""
+        try:
+            return tls_of(out)
+        except ValueError:
+            raise ValueError(complaint(text, *self.complaints)) from None
 
     def missing(self) -> str:
         return "" if shutil.which(self.program) else f"{self.program} is not installed"
@@ -41,6 +50,7 @@ class _Program(EachCell):
 
 class Curl(_Program):
     name = program = "curl"
+    complaints = (r"(curl: \(\d+\).*)",)
 
     def version(self) -> str:
         words = super().version().split()
@@ -49,7 +59,7 @@ class Curl(_Program):
     def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
         url = f"https://{NAME}:{port}/connection"
         command = [
-            "-sv",
+            "-sSv",
             "--noproxy",
             "*",
             "--cacert",
@@ -65,7 +75,7 @@ class Curl(_Program):
         out, text = self.output(*command, url)
         chosen = [line for line in text.splitlines() if "SSL connection using" in line]
         version, suite = (between(" ".join(chosen[-1:]), pattern) for pattern in (r"using (\S+) /", r"/ (\S+)"))
-        return tls_of(out), Told(
+        return self.answer(out, text), Told(
             version=version,
             suite=suite,
             resumed=re.search("SSL re-?using session", text) is not None,
@@ -76,6 +86,7 @@ class Curl(_Program):
 
 class OpenSsl(_Program):
     name = program = "openssl"
+    complaints = (r"(verify error:.*)", r"error:[0-9A-F]+:(.*)")
 
     def version(self) -> str:
         return " ".join(chains.version_of("openssl", "version").split()[:2])
@@ -91,7 +102,7 @@ class OpenSsl(_Program):
             self.output(*command, "-sess_out", session, give=get(port, cell.alpn))
             command += ["-sess_in", session]
         out, text = self.output(*command, give=get(port, cell.alpn))
-        return tls_of(out), Told(
+        return self.answer(out, text), Told(
             version=between(text, r"(?:New|Reused), (\S+), Cipher"),
             suite=between(text, r"Cipher is (\S+)"),
             group=between(text, r"(?:Server|Peer) Temp Key: (?:ECDH, )?([^,\s]+)"),
@@ -102,6 +113,11 @@ class OpenSsl(_Program):
 
 class GnuTls(_Program):
     name, program = "GnuTLS", "gnutls-cli"
+    complaints = (
+        r"(Status: The certificate is NOT trusted.*)",
+        r"(Received alert \[\d+\]: .*)",
+        r"\*\*\* (Fatal error: .*)",
+    )
 
     def version(self) -> str:
         return chains.version_of(self.program, "--version")
@@ -120,7 +136,7 @@ class GnuTls(_Program):
             command += ["--resume"]
         out, text = self.output(*command, give=get(port, cell.alpn))
         described = between(text.rpartition("- Description: ")[2], r"^(\S+)") or ""
-        return tls_of(out), Told(
+        return self.answer(out, text), Told(
             version=described[1:8],
             suite=described,
             group=between(described, r"\(ECDHE-([A-Z0-9]+)\)"),

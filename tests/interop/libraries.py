@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,8 +22,12 @@ from tests.interop.runtimes import HERE, Java, Node
 
 
 @contextmanager
-def in_threads(answer: Callable[[Cell, socket.socket], None], cells: dict[str, Cell]) -> Iterator[dict[str, int]]:
-    """A listener and a thread for each cell; ``answer`` handles one connection."""
+def in_threads(
+    answer: Callable[[Cell, socket.socket], None],
+    cells: dict[str, Cell],
+    refusals: tuple[type[Exception], ...] = (OSError,),
+) -> Iterator[dict[str, int]]:
+    """A listener and a thread for each cell; ``answer`` handles one connection, ``refusals`` it raises for bad ones."""
     listeners = {name: socket.create_server((HOST, 0)) for name in cells}
 
     def serve(name: str) -> None:
@@ -32,7 +36,7 @@ def in_threads(answer: Callable[[Cell, socket.socket], None], cells: dict[str, C
                 peer, _ = listeners[name].accept()
             except OSError:
                 return
-            with peer:
+            with peer, suppress(*refusals):
                 peer.settimeout(20)
                 answer(cells[name], peer)
 
@@ -134,13 +138,14 @@ class TlsLite:
             )
             tls.recv(1 << 16)
             words = {
-                "version": tls.getVersionName(), "suite": tls.getCipherName(), "alpn": tls.session.appProto.decode(),
+                "version": tls.getVersionName(), "suite": tls.getCipherName(),
+                "alpn": (tls.session.appProto or b"").decode(),
                 "resumed": tls.resumed if cell.version == "1.2" else None,  # it says so of TLS 1.2 only
             }  # fmt: skip
             tls.sendall(http_answer(words))
             tls.close()
 
-        with in_threads(answer, cells) as ports:
+        with in_threads(answer, cells, (OSError, import_module("tlslite.errors").TLSError)) as ports:
             yield ports
 
     def told(self, cell: Cell, asked: Asked) -> Told:

@@ -12,7 +12,7 @@ from typing import Any
 from tests.interop import chains
 from tests.interop.cells import HOST, NAME, Cell, Told
 from tests.interop.ours import Asked
-from tests.interop.peer import EachCell, between, get, tls_of
+from tests.interop.peer import EachCell, between, complaint, get, tls_of
 from tests.interop.proxies import OneEach
 
 _VERSIONS = {"3.3": "1.2", "3.4": "1.3"}
@@ -85,7 +85,7 @@ class Nss(EachCell):
         text = done.stderr.decode("latin-1") + done.stdout.decode("latin-1")
         answers = done.stdout.split(b"HTTP/1.1 200")
         if len(answers) < 2 + cell.resumed:
-            raise ValueError(text[-600:])
+            raise ValueError(complaint(text, r"((?:SSL|SEC)_ERROR_\w+: .*)"))
         return tls_of(answers[-1]), told(text)
 
 

@@ -87,6 +87,12 @@ def tls_of(output: bytes) -> Any:
     return json.JSONDecoder().raw_decode(output[start:].decode("latin-1"))[0]["tls"]
 
 
+def complaint(text: str, *patterns: str) -> str:
+    """The first of the patterns found in what a program printed, else the end of that."""
+    found = (between(text, pattern) for pattern in patterns)
+    return next((words for words in found if words), text[-300:].strip())
+
+
 def between(text: str, pattern: str) -> str | None:
     """The first group of a pattern in a text."""
     found = re.search(pattern, text)

@@ -44,8 +44,11 @@ class PyOpenSsl(EachCell):
         context.set_alpn_protos([cell.alpn.encode()])
         context.load_verify_locations(chains.root_file())
         context.set_verify(import_module("OpenSSL.SSL").VERIFY_PEER)
-        session = self._ask(context, cell, port, None)[2] if cell.resumed else None
-        told, answer, _ = self._ask(context, cell, port, session)
+        try:
+            session = self._ask(context, cell, port, None)[2] if cell.resumed else None
+            told, answer, _ = self._ask(context, cell, port, session)
+        except import_module("OpenSSL.SSL").Error as error:
+            raise OSError(str(error)) from error
         return tls_of(answer), told
 
     def _ask(self, context: Any, cell: Cell, port: int, session: Any) -> tuple[Told, bytes, Any]:
@@ -97,9 +100,9 @@ class PyOpenSsl(EachCell):
             raise ValueError(f"no such groups: {names}")
 
 
-def _chosen(own: bytes, tls: Any, offered: list[bytes]) -> bytes:
+def _chosen(own: bytes, tls: Any, offered: list[bytes]) -> Any:
     """Our name of what is offered, or nothing."""
-    return own if own in offered else b""
+    return own if own in offered else import_module("OpenSSL.SSL").NO_OVERLAPPING_PROTOCOLS
 
 
 class PyOpenSslServer(PyOpenSsl):
@@ -133,7 +136,7 @@ class PyOpenSslServer(PyOpenSsl):
             tls.sendall(http_answer({**self._words(tls), "client": client}))
             tls.shutdown()
 
-        with in_threads(answer, cells) as ports:
+        with in_threads(answer, cells, (OSError, api.Error)) as ports:
             yield ports
 
     def told(self, cell: Cell, asked: Asked) -> Told:
