@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from synfin.errors import UsageError
 from synfin.tls import Client, ReplayGuard, Session, Ticket
@@ -476,3 +478,49 @@ def test_hashes_that_no_client_offers(scheme: int) -> None:
     """RFC 8446 4.2.3: MD5, SHA-1, SHA-224, DSA."""
     with pytest.raises(ValueError, match="signature scheme"):
         client_config(schemes=(0x0403, scheme))
+
+
+def some(values: tuple[Any, ...], least: int = 0) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Some of them, in any order."""
+    return st.lists(st.sampled_from(values), min_size=least, unique=True).map(tuple)
+
+
+@given(
+    versions=st.sampled_from([(OLD, OLD), (OLD, NEW), (NEW, NEW)]),
+    suites=some((*SUITES_13, *SUITES_12), 1),
+    groups=some(GROUPS),
+    schemes=some((0x0403, 0x0503, 0x0804, 0x0809, 0x0807, 0x0401, 0x0904)),
+    shares=st.integers(0, 9),
+    switches=st.fixed_dictionaries(
+        {name: st.booleans() for name in ("grease", "ask_staple", "pad_hello", "send_name")}
+    ),
+    more=st.fixed_dictionaries(
+        {
+            "middlebox_compatibility": st.booleans(),
+            "certificate_compression": some((1, 2, 3)),
+            "alpn": some((b"h2", b"http/1.1", b"x" * 255)),
+            "record_size_limit": st.sampled_from([None, 64, 512, 1 << 14]),
+        }
+    ),
+    key=st.booleans(),
+)
+@settings(max_examples=120, deadline=None)
+def test_any_hello(
+    versions: tuple[int, int],
+    suites: tuple[int, ...],
+    groups: tuple[int, ...],
+    schemes: tuple[int, ...],
+    shares: int,
+    switches: dict[str, bool],
+    more: dict[str, Any],
+    key: bool,
+) -> None:
+    """Whatever is asked for: a hello by the letter, or none at all."""
+    low, high = versions
+    lists = {"suites": suites, "groups": groups, "schemes": schemes, "shares": shares}
+    kept = Session.from_key(b"us", bytes(32)) if key else None
+    try:
+        found = first(kept, min_version=low, max_version=high, **lists, **switches, **more)
+    except UsageError:
+        return
+    assert found.has(43) == any(code >> 8 == 0x13 for code in suites if high == NEW)
