@@ -511,13 +511,13 @@ def test_any_hello(
     groups: tuple[int, ...],
     schemes: tuple[int, ...],
     shares: int,
-    switches: dict[str, bool],
+    switches: dict[str, Any],
     more: dict[str, Any],
     key: bool,
 ) -> None:
     """Whatever is asked for: a hello by the letter, or none at all."""
     low, high = versions
-    lists = {"suites": suites, "groups": groups, "schemes": schemes, "shares": shares}
+    lists: dict[str, Any] = {"suites": suites, "groups": groups, "schemes": schemes, "shares": shares}
     kept = Session.from_key(b"us", bytes(32)) if key else None
     try:
         found = first(kept, min_version=low, max_version=high, **lists, **switches, **more)
