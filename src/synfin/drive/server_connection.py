@@ -305,7 +305,7 @@ class Connection:
         await self._write(
             answer_head(answer, None, self._server.date(), False) + _body_of(answer), last=not self._early
         )
-        self._told("-", "-", self._said("HTTP/1.1"), answer.status, answer.size, started)
+        self._told(*refusal.asked, self._said("HTTP/1.1"), answer.status, answer.size, started)
 
     # ------------------------------------------------------------ HTTP/2
 
@@ -412,7 +412,7 @@ class Connection:
             method, target = item.method, item.target
         else:
             answer = told(item.status, item.why)
-            method, target = "-", "-"
+            method, target = item.asked
         self._answering[stream] = method, target, self._said("HTTP/2"), answer.status, started
         talk.answer(stream, answer, head, self._server.date())
 

@@ -97,11 +97,15 @@ App = Callable[[Request], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that cannot be understood or is too much: the status that says so, the violation, what was wrong."""
+    """A request that cannot be understood or is too much: the status that says so, the violation, what was wrong.
+
+    ``violation`` is "" for what only goes beyond our limits; ``asked`` is method and target where they were read.
+    """
 
     status: int
     violation: str
     why: str
+    asked: tuple[str, str] = ("-", "-")
 
 
 class Budget:

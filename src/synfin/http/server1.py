@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import h11
@@ -40,7 +41,7 @@ class Http1:
         self._held = bytearray()
         self._looked = 0  # octets of it in which no head ends
         self._body: h11.Connection | None = None  # while a body is read
-        self._head: tuple[Request, bool] | None = None
+        self._head: Request | None = None
         self._parts: list[bytes] = []
         self._size = 0
         self._empty = 0
@@ -85,6 +86,8 @@ class Http1:
             self.forget()
         found = self._next_body() if self._body is not None else self._next_head()
         if isinstance(found, Refusal):
+            if self._head is not None:
+                found = replace(found, asked=(self._head.method, self._head.target))
             self._dead = True
             self._held.clear()
             self.forget()
@@ -117,7 +120,7 @@ class Http1:
         if end is None:
             self._looked = max(0, len(held) - 3)
             if len(held) > self.max_head:
-                return Refusal(431, "http_bad_field", f"a head of more than {self.max_head} octets")
+                return Refusal(431, "", f"a head of more than {self.max_head} octets")
             if held[0] < 0x21 or held[0] > 0x7E:
                 return Refusal(400, "http_bad_start_line", "no HTTP")
             if self._eof:
@@ -134,15 +137,16 @@ class Http1:
         if not length and not chunked:
             return request
         if length > self.max_body:
-            return Refusal(413, "http_bad_length", f"a body of {length} octets; {self.max_body} are allowed")
+            why = f"a body of {length} octets; {self.max_body} are allowed"
+            return Refusal(413, "", why, (request.method, request.target))
         self._body = _connection(head)
         self._body.next_event()
-        self._head = request, False
+        self._head = request
         self.received = 0
         expect = request.header("expect")
         if expect and request.version == "1.1":
             if expect.lower() != "100-continue":
-                return Refusal(417, "http_bad_field", f"the expectation {expect[:40]}")
+                return Refusal(417, "", f"the expectation {expect[:40]}")
             if not held:
                 return CONTINUE
         return self._next_body()
@@ -164,10 +168,10 @@ class Http1:
                     self.received = self._size
                     if self._size > self.max_body:
                         self._size -= len(event.data)
-                        return Refusal(413, "http_bad_length", f"a body of more than {self.max_body} octets")
+                        return Refusal(413, "", f"a body of more than {self.max_body} octets")
                     if not self.budget.take(len(event.data)):
                         self._size -= len(event.data)
-                        return Refusal(503, "http_bad_length", "too many bodies at a time")
+                        return Refusal(503, "", "too many bodies at a time")
                     self._parts.append(bytes(event.data))
                 elif isinstance(event, h11.EndOfMessage):
                     break
@@ -177,27 +181,17 @@ class Http1:
                     if left >> 63:
                         return Refusal(400, "http_bad_chunk", "a chunk's size of more than 63 bits")
                     if self._size + left > self.max_body:
-                        return Refusal(413, "http_bad_length", f"a body of more than {self.max_body} octets")
+                        return Refusal(413, "", f"a body of more than {self.max_body} octets")
                     if self._eof:
                         return Refusal(400, "http_short_body", "the end inside a request's body")
                     return None
         except h11.RemoteProtocolError as error:
             return Refusal(error.error_status_hint, "http_bad_chunk", str(error))
         self._held += conn.trailing_data[0]
-        request = head[0]
         body = b"".join(self._parts)
         self._parts.clear()
         self._body = self._head = None
-        return Request(
-            request.method,
-            request.target,
-            request.path,
-            request.query,
-            request.version,
-            request.headers,
-            body,
-            request.keep,
-        )
+        return replace(head, body=body)
 
 
 def _connection(head: bytes) -> h11.Connection:

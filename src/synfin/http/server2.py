@@ -253,7 +253,7 @@ class Http2:
             ready[stream] = request
             return
         if length.isdigit() and int(length[:19]) > self.max_body:
-            ready[stream] = Refusal(413, "http_bad_length", f"a body of more than {self.max_body} octets")
+            ready[stream] = Refusal(413, "", f"a body of more than {self.max_body} octets", (method, target))
             self._early.add(stream)
             return
         self._coming[stream] = _Coming(request)
@@ -271,7 +271,7 @@ class Http2:
             self._early.add(stream)
             self.budget.give(coming.size)
             status, why = (503, "too many bodies at a time") if room else (413, f"more than {self.max_body} octets")
-            ready[stream] = Refusal(status, "http_bad_length", why)
+            ready[stream] = Refusal(status, "", why, (coming.request.method, coming.request.target))
             return
         coming.parts.append(data)
         coming.size += len(data)
