@@ -24,6 +24,7 @@ from tests.tls.raw13 import (
     connect,
     message,
     record,
+    verdict,
 )
 
 UNEXPECTED, BAD_MAC, OVERFLOW, ILLEGAL, DECODE, DECRYPT, VERSION, CLOSE = 10, 20, 22, 47, 50, 51, 70, 0
@@ -334,3 +335,33 @@ def test_nothing_is_said_or_heard_after_an_error() -> None:
     c.put(HANDSHAKE, b"").put(DATA, b"late").raw(b"garbage")
     assert c.next_record() == (ALERT, b"\2\x0a")
     assert c.next_record() is None
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in the handshake", "after it"])
+def test_every_alert_at_either_level(late: bool) -> None:
+    """RFC 8446 6: all end the connection without an answer but close_notify and user_canceled."""
+    for level in (1, 2):
+        for description in range(256):
+            c = connect()
+            if late:
+                c.shake()
+            else:
+                c.say(c.hello()).flight()
+            c.put(ALERT, bytes([level, description]))
+            found = verdict(c, lambda c: None if late else c.finish())
+            if description == 90:
+                assert found == "ok"
+            elif description == 0 and not late:
+                assert found == CLOSE
+            else:
+                assert found is None, (level, description)
+
+
+def test_every_bit_of_finished_counts() -> None:
+    """RFC 8446 4.4.4."""
+    for bit in range(256):
+        c = connect()
+        c.say(c.hello()).flight()
+        data = int.from_bytes(c.verify_data(), "big") ^ 1 << bit
+        c.say(message(20, data.to_bytes(32, "big")))
+        assert verdict(c, lambda c: None) == DECRYPT

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from synfin.tls import ReplayGuard
-from tests.tls.ends import server, server_config, ticket_keys
+from tests.tls.ends import NOW, server, server_config, ticket_keys
 from tests.tls.raw13 import (
     ALERT,
     CCS,
@@ -362,3 +362,30 @@ def test_a_ticket_that_allows_more_than_is_wanted_now(ticket_allows: int) -> Non
     c.psk = first.tickets[0].key
     c.say(c.with_psk(c.hello({42: b""}), first.tickets[:1])).flight()
     assert (42 in split(c.messages[1][6:])) == (ticket_allows <= ROOM)
+
+
+def test_a_ticket_altered_anywhere_is_none() -> None:
+    """RFC 8446 4.2.11: a full handshake, and no error: nobody can have proved a key that nobody knows."""
+    config = server_config(ticket_keys=ticket_keys())
+    first = connect(server(config))
+    first.shake().late()
+    ticket = first.tickets[0]
+    for at in range(len(ticket.identity)):
+        c = connect(server(config))
+        c.shake(c.with_psk(c.hello(), changed(ticket, flip(ticket.identity, at)))).late()
+        assert isinstance(c.way, Memory)
+        assert c.way.end.facts is not None and not c.way.end.facts.resumed
+
+
+def test_a_ticket_may_come_again_until_it_is_too_old() -> None:
+    """RFC 8446 4.6.1."""
+    config = server_config(ticket_keys=ticket_keys(), ticket_lifetime=100)
+    first = connect(server(config))
+    first.shake().late()
+    for later, resumed in ((0, True), (50, True), (100, True), (101, False), (10**6, False)):
+        c = connect(server(config))
+        assert isinstance(c.way, Memory)
+        c.way.now = NOW + later
+        c.psk = first.tickets[0].key
+        c.say(c.with_psk(c.hello(), first.tickets[:1]))
+        assert (41 in split(c.server_hello()[76:])) == resumed

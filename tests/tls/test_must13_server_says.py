@@ -6,8 +6,8 @@ import pytest
 
 from synfin.errors import UsageError
 from synfin.spec.protection import opener_13
-from synfin.tls import Limits
-from tests.tls.ends import server, server_config, ticket_keys, verifier
+from synfin.tls import Data, Limits
+from tests.tls.ends import events, of, server, server_config, ticket_keys, verifier
 from tests.tls.raw13 import (
     ALERT,
     CCS,
@@ -23,7 +23,7 @@ from tests.tls.raw13 import (
     verdict,
 )
 
-OVERFLOW = 22
+BAD_MAC, OVERFLOW, FAILURE = 20, 22, 40
 
 
 def test_alerts_of_the_server_are_under_the_keys_that_hold() -> None:
@@ -178,3 +178,22 @@ def test_when_certificates_are_asked_for() -> None:
             assert raw[4] >= 8, "a context nobody foresees"
         with pytest.raises(UsageError):
             c.way.end.request_certificate()
+
+
+@pytest.mark.parametrize("suite", [0x1301, 0x1302, 0x1303, 0x1304, 0x1305])
+def test_suites(suite: int) -> None:
+    """RFC 8446 9.1, B.4: AES-CCM and its short tags only where somebody asked for them."""
+    usual = connect(suite=suite)
+    assert verdict(usual, lambda c: c.shake()) == ("ok" if suite < 0x1304 else FAILURE)
+    c = connect(server(server_config(suites=(suite,))), suite=suite)
+    c.shake().late()
+    assert isinstance(c.way, Memory)
+    c.way.end.send(bytes(20000))
+    assert c.next() is None
+    assert c.data == bytes(20000)
+    c.put(DATA, b"x")
+    assert of(events(c.way.end), Data) == [Data(b"x")]
+    damaged = bytearray(c.sealed(DATA, b"y"))
+    damaged[-1] ^= 1
+    c.raw(bytes(damaged))
+    assert verdict(c, lambda c: None) == BAD_MAC
