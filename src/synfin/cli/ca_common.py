@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synfin.cli import files
 from synfin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ def prompt(what: str, twice: bool, instead: str = f"--password-file or {ENVIRONM
 
 def password_file(path: Path, option: str) -> bytes:
     """The first line of a file."""
-    found = read(path, option).split(b"\n", 1)[0].rstrip(b"\r")
+    found = files.read(path, option).split(b"\n", 1)[0].rstrip(b"\r")
     if not found:
         raise UsageError(f"{option} {path}: its first line is empty")
     return found
@@ -125,31 +126,6 @@ def unopened(folder: Path) -> Store:
     from synfin.pki.store import Store
 
     return Store(folder)
-
-
-def read(path: Path, option: str = "") -> bytes:
-    """The octets of a file (``-`` is standard input); UsageError, with the option, where that fails."""
-    import sys
-
-    try:
-        return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{f'{option} ' if option else ''}{path}: {os.strerror(error.errno or 0)}") from error
-
-
-def write(path: Path, content: bytes, *, secret: bool = False, replace: bool = True) -> None:
-    """Write a file; a secret one is never readable for others.  UsageError where that fails."""
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
-        if secret and replace:
-            path.unlink(missing_ok=True)
-        handle = os.open(path, flags, 0o600 if secret else 0o644)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-    except FileExistsError as error:
-        raise UsageError(f"{path} exists already; --force replaces it") from error
-    except OSError as error:
-        raise UsageError(f"{path}: {os.strerror(error.errno or 0)}") from error
 
 
 def write_json(fields: dict[str, object]) -> None:

@@ -92,7 +92,7 @@ def _extra(shown: Presented) -> list[tuple[str, str]]:
 def _write(folder: Path, shown: Presented) -> None:
     import os
 
-    from synfin.cli.ca_common import write
+    from synfin.cli.files import write
     from synfin.pki.keys import key_pem
     from synfin.pki.mint import pem
 

@@ -70,7 +70,7 @@ def issue(
     For a server; with --client for a client, with --intermediate for a CA below.
     Shows the walk: the applicant's key and identity, the CA's checks, the digest, the signature, the certificate.
     """
-    from synfin.cli import ca_common, ca_words, terminal
+    from synfin.cli import ca_common, ca_words, files, terminal
     from synfin.pki import mint
     from synfin.views.paint import Paint
 
@@ -127,8 +127,8 @@ def issue(
     if p12 is not None and secret is not None:
         from synfin.pki.keys import pkcs12_bundle
 
-        files = ca_common.read(done.folder / "chain.pem"), ca_common.read(done.folder / "key.pem")
-        ca_common.write(p12, pkcs12_bundle(*files, names[0], secret), secret=True, replace=force)
+        made = files.read(done.folder / "chain.pem"), files.read(done.folder / "key.pem")
+        files.write(p12, pkcs12_bundle(*made, names[0], secret), secret=True, replace=force)
         copied = [*(copied or [done.folder / "chain.pem", done.folder / "key.pem"]), p12]
     if json:
         ca_common.write_json(_issued_json(done, signer))
@@ -152,7 +152,7 @@ def _exclude(client: bool, intermediate: bool, csr: Path | None, kind: str, secr
 
 
 def _request(path: Path) -> bytes:
-    from synfin.cli.ca_common import read
+    from synfin.cli.files import read
     from synfin.pki.walk import read_request
 
     data = read(path, "--csr")
@@ -250,7 +250,7 @@ def _ready(out: Path | None, force: bool, key: bool) -> None:
 
 
 def _copy(folder: Path, out: Path, force: bool) -> list[Path]:
-    from synfin.cli.ca_common import read, write
+    from synfin.cli.files import read, write
 
     copied = []
     for name in ("chain.pem", "key.pem"):

@@ -58,7 +58,7 @@ def show(
 
 def certificates(path: Path) -> tuple[bytes, ...]:
     """The certificates in a file, PEM or one in DER; ``-`` is standard input.  UsageError where there is none."""
-    from synfin.cli.ca_common import read
+    from synfin.cli.files import read
     from synfin.spec.certificates import certificate_facts
     from synfin.spec.certroots import pem_certificates
 

@@ -74,7 +74,7 @@ def crl(
     """
     from cryptography import x509
 
-    from synfin.cli import ca_common, terminal
+    from synfin.cli import ca_common, files, terminal
     from synfin.pki.mint import UNREADABLE
     from synfin.pki.revocation import CRL_LIFE
     from synfin.pki.store import Store
@@ -95,7 +95,7 @@ def crl(
         if not show:
             store.make_crl(authority, now, life=life)
         try:
-            found = x509.load_pem_x509_crl(ca_common.read(path))
+            found = x509.load_pem_x509_crl(files.read(path))
         except UNREADABLE as error:
             raise UsageError(f"{path} holds no CRL") from error
         objects.append(_crl_json(found, authority, path))
@@ -173,17 +173,17 @@ def ocsp(
 
 
 def _staple(store: Store, what: str, path: Path, life: timedelta) -> None:
-    from synfin.cli import ca_common, terminal
+    from synfin.cli import ca_common, files, terminal
     from synfin.pki.revocation import staple as make
     from synfin.spec.certroots import pem_certificates
 
     authority, entry = store.find(what)
     file = store.folder / entry.folder / "certificate.pem"
-    found = pem_certificates(ca_common.read(file))
+    found = pem_certificates(files.read(file))
     if not found:
         raise UsageError(f"{file} holds no certificate")
     now = ca_common.now()
-    ca_common.write(path, make(found[0], store.authority(authority), now, revoked=entry.taken, life=life))
+    files.write(path, make(found[0], store.authority(authority), now, revoked=entry.taken, life=life))
     standing = f"revoked ({entry.reason})" if entry.taken else "good"
     names = ", ".join(entry.names) or entry.label
     terminal.write_lines([f"{names}: {standing}, until {now + life:%Y-%m-%d %H:%M} UTC: {path}"])

@@ -107,7 +107,8 @@ class Outcome:
 
 def trusted(given: list[str], ca: Path) -> Trust:
     """The roots: those given, else the CA's, else the system's."""
-    from synfin.cli.ca_common import DEFAULT, read
+    from synfin.cli.ca_common import DEFAULT
+    from synfin.cli.files import read
 
     if not given and (ca != DEFAULT or (ca / "root").is_dir()):
         return _of_ca(ca)
@@ -149,7 +150,7 @@ def _crls(path: Path) -> list[bytes]:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    from synfin.cli.ca_common import read
+    from synfin.cli.files import read
     from synfin.pki.mint import UNREADABLE
 
     data = read(path)
@@ -171,7 +172,7 @@ def response(path: Path) -> bytes:
     """The OCSP response in a file, DER.  UsageError where it holds none."""
     from cryptography.x509 import ocsp
 
-    from synfin.cli.ca_common import read
+    from synfin.cli.files import read
     from synfin.pki.mint import UNREADABLE
 
     data = read(path, "--ocsp")
@@ -184,7 +185,7 @@ def response(path: Path) -> bytes:
 
 def judge(asked: Asked) -> Outcome:
     """Everything that is wrong, in one list."""
-    from synfin.cli.ca_common import read
+    from synfin.cli.files import read
     from synfin.pki.keys import load_key
 
     key = load_key(read(asked.key, "--key"), where=f"--key {asked.key}") if asked.key is not None else None

@@ -52,6 +52,7 @@ def check(
     Exit code 0: no finding of warning or above; 1: there is one; 2: the command or the input is wrong.
     """
     from synfin.cli import inputs, terminal
+    from synfin.cli.files import write
     from synfin.errors import UsageError
     from synfin.judge import baseline as known
     from synfin.judge.engine import Context
@@ -85,7 +86,7 @@ def check(
 
         terminal.write_lines([dumps(log(report.collected, __version__))])
     if write_baseline is not None and report.marks is not None:
-        _write(write_baseline, known.write_baseline(report.marks.items()))
+        write(write_baseline, known.write_baseline(report.marks.items()).encode(), "--write-baseline")
     return failed or (1 if report.worst >= Level.WARNING else 0)
 
 
@@ -196,29 +197,16 @@ def _codes(text: str, option: str) -> tuple[str, ...]:
 
 
 def _read_baseline(path: Path | None) -> frozenset[str]:
-    import os
-
+    from synfin.cli.files import read
     from synfin.errors import UsageError
     from synfin.judge.baseline import read_baseline
 
     if path is None:
         return frozenset()
+    content = read(path, "--baseline")
     try:
-        return read_baseline(path.read_text("utf-8"))
+        return read_baseline(content.decode())
     except UnicodeDecodeError as error:
         raise UsageError(f"--baseline {path}: not text") from error
-    except OSError as error:
-        raise UsageError(f"--baseline {path}: {os.strerror(error.errno or 0)}") from error
     except UsageError as error:
         raise UsageError(f"--baseline {path}: {error}") from error
-
-
-def _write(path: Path, text: str) -> None:
-    import os
-
-    from synfin.errors import UsageError
-
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise UsageError(f"--write-baseline {path}: {os.strerror(error.errno or 0)}") from error

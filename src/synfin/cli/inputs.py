@@ -5,7 +5,6 @@ Everything a person can get wrong in them is a UsageError of one line that names
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -13,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synfin.cli import files
 from synfin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def secrets(keylogs: Sequence[Path], rsa_keys: Sequence[Path]) -> Secrets:
     for path in keylogs:
         from synfin.capture.keylog import KeyLog
 
-        log = KeyLog.parse(_bytes(path, "--keylog"))
+        log = KeyLog.parse(files.read(path, "--keylog"))
         if not len(log):
             raise UsageError(
                 f"--keylog {path}: no TLS secret in it; lines should be like 'CLIENT_RANDOM <hex> <hex>' (NSS key log)"
@@ -81,20 +81,13 @@ def secrets(keylogs: Sequence[Path], rsa_keys: Sequence[Path]) -> Secrets:
     return found
 
 
-def _bytes(path: Path, option: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{option} {path}: {os.strerror(error.errno or 0)}") from error
-
-
 def _rsa(path: Path) -> RSAPrivateKey:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     try:
-        key = load_pem_private_key(_bytes(path, "--rsa-key"), None)
+        key = load_pem_private_key(files.read(path, "--rsa-key"), None)
     except TypeError as error:
         raise UsageError(f"--rsa-key {path}: is encrypted; decrypt it with 'openssl rsa' first") from error
     except (ValueError, UnsupportedAlgorithm) as error:
