@@ -32,6 +32,7 @@ from tests.tls.ends import (
     ticket_keys,
 )
 from tests.tls.test_letter_client13 import SCHEMES, cr, ee, ticket
+from tests.tls.test_letter_client_records import STEPS, at
 
 UNEXPECTED, ILLEGAL, DECRYPT = 10, 47, 51
 
@@ -207,3 +208,18 @@ def test_each_ticket_has_a_key_of_its_own() -> None:
         bad.seal(22, ticket(nonce=nonce))
     one.receive(bad.take_output(NOW), NOW)
     assert len({event.session.secret for event in of(events(one), Ticket)}) == 4
+
+
+@pytest.mark.parametrize("step", STEPS[NEW])
+def test_a_client_that_cancels(step: str) -> None:
+    """RFC 8446 6.1: user_canceled, then close_notify, both as warnings; any other alert is fatal and alone."""
+    one, _ = at(NEW, step)
+    one.abort(90)
+    one.abort(90)
+    assert one.told == [(1, 90), (1, 0)]
+    assert events(one)[-1] == Closed(clean=False)
+    one, _ = at(NEW, step)
+    one.abort(80)
+    assert one.told == [(2, 80)]
+    assert one.closed
+    assert not one.ready

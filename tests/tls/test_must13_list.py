@@ -350,7 +350,11 @@ ENDS: list[Row] = [
         "it is sent before closing, as a warning (9846 6.1)",
         "plain_letter::test_half_close wrong_records::test_ends_at_each_step",
     ),
-    ("6.1", "user_canceled is followed by close_notify", "plain_letter::test_cancelled_by_the_user"),
+    (
+        "6.1",
+        "user_canceled is followed by close_notify",
+        "plain_letter::test_cancelled_by_the_user late::test_a_client_that_cancels",
+    ),
     (
         "6.2",
         "a fatal alert, then nothing",

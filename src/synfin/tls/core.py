@@ -184,8 +184,14 @@ class Endpoint(Records):
             self._mute = True
 
     def abort(self, description: int) -> None:
-        """Give up with a fatal alert of our choosing, such as 80 internal_error or 49 access_denied."""
+        """Give up with a fatal alert of our choosing, such as 80 internal_error or 49 access_denied.
+
+        user_canceled (90) is a warning, which close_notify follows (RFC 8446 6.1).
+        """
         if not self._deaf or not self._mute:
+            if description == USER_CANCELED and not self._mute:
+                self.alert(1, USER_CANCELED)
+                self.close()
             self._end(description)
             self._events.append(Closed(clean=False))
 
