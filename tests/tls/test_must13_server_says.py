@@ -6,7 +6,7 @@ import pytest
 
 from synfin.errors import UsageError
 from synfin.spec.protection import opener_13
-from synfin.tls import Data, Limits
+from synfin.tls import Data, Limits, ReplayGuard
 from tests.tls.ends import events, of, server, server_config, ticket_keys, verifier
 from tests.tls.raw13 import (
     ALERT,
@@ -197,3 +197,29 @@ def test_suites(suite: int) -> None:
     damaged[-1] ^= 1
     c.raw(bytes(damaged))
     assert verdict(c, lambda c: None) == BAD_MAC
+
+
+def test_keys_may_change_before_the_client_has_finished() -> None:
+    """RFC 8446 4.6.3, 2.3: either peer may do so after its own Finished; a server may answer early data at once."""
+    config = server_config(
+        ticket_keys=ticket_keys(), replay_guard=ReplayGuard(), max_early_data=9, limits=Limits(records_per_key=2)
+    )
+    first = connect(server(config))
+    first.shake().late()
+    c = connect(server(config))
+    assert isinstance(c.way, Memory)
+    c.psk = first.tickets[0].key
+    c.say(c.with_psk(c.hello({42: b""}), first.tickets[:1])).early_keys(first.tickets[0]).put(DATA, b"early")
+    early_keys = c.out
+    c.server_hello()
+    c.rest_of_flight()
+    c.way.end.send(b"1")
+    c.way.end.send(b"2")
+    assert c.next() == message(24, b"\0")
+    c.updated(reading=True)
+    c.way.end.send(b"3")
+    assert c.next() is None
+    assert c.data == b"123"
+    c.out = early_keys
+    c.say(message(5, b"")).handshake_keys().finish()
+    assert verdict(c, lambda c: None) == "ok"

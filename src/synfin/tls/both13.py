@@ -65,7 +65,7 @@ def update_keys(end: Endpoint, request: bool) -> None:
     While a request of ours waits for its answer no other one goes out (RFC 9846 4.6.3).
     """
     sealer = end._sealer
-    if end.facts is None or not isinstance(sealer, Aead13) or end._mute:
+    if not end.ready or not isinstance(sealer, Aead13):
         raise UsageError("keys are updated on an open TLS 1.3 connection only")
     ask = request and not end._update_asked
     end._update_asked = end._update_asked or ask
