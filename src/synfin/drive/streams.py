@@ -22,12 +22,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from synfin import tls
 from synfin.drive import clock as real
 from synfin.drive.listening import SocketListener, listen
 from synfin.drive.pipe import Pipe
+from synfin.drive.plain import DRAIN_OCTETS, DRAIN_SECONDS, UNREAD, PlainStream, Stream
 from synfin.drive.sockets import SocketPipe, connect
 from synfin.drive.tcpinfo import TcpInfo
 from synfin.errors import PeerError, UsageError
@@ -36,6 +36,8 @@ from synfin.wire.codec import Buffer
 from synfin.wire.tls.registry import ALERTS
 
 __all__ = [
+    "DRAIN_OCTETS",
+    "DRAIN_SECONDS",
     "AlertError",
     "PlainStream",
     "SocketListener",
@@ -50,10 +52,6 @@ __all__ = [
 
 #: Octets sealed in one go by ``write``: as many records as stand in one buffer (``spec.protection_aead.RUN``).
 PORTION = 7 << 14
-#: How long and how much is read after our end, so that the peer can read ours.
-DRAIN_SECONDS, DRAIN_OCTETS = 2.0, 1 << 26
-#: Octets of data that may wait for a reader while more is taken from the pipe.
-UNREAD = 1 << 18
 #: Octets of a peer's beginning that are kept.
 OPENING = 1 << 14
 
@@ -333,77 +331,6 @@ class TlsStream:
             left -= len(data)
             self._take(data)
             self._data.clear()
-
-    def abort(self) -> None:
-        """Reset the connection at once."""
-        self._closing = True
-        self.pipe.abort()
-
-
-class Stream(Protocol):
-    """What HTTP goes over: a ``TlsStream``, or a ``PlainStream``."""
-
-    async def read(self) -> bytes:
-        """The next octets, b"" at the end."""
-
-    async def write(self, data: Buffer, *, last: bool = False) -> None:
-        """Send; nothing more will be sent where it is the ``last``."""
-
-    async def close(self, *, drain: float) -> None:
-        """Say goodbye and wait a moment for the other's."""
-
-    def abort(self) -> None:
-        """Reset."""
-
-
-class PlainStream:
-    """A pipe without TLS, used as a ``TlsStream`` is."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self.pipe = pipe
-        self.on_unread: Callable[[], None] | None = None
-        self._data = b""
-        self._closing = False
-        pipe.overhear(self._overheard)
-
-    def _overheard(self) -> bool:
-        if self.on_unread is not None:
-            while len(self._data) < UNREAD and (data := self.pipe.take()):
-                self._data += data
-            if self._data:
-                self.on_unread()
-        return False
-
-    async def read(self) -> bytes:
-        """The next octets; b"" at the end; OSError when the connection broke."""
-        return self.unread() or await self.pipe.receive()
-
-    def unread(self) -> bytes:
-        """All that ``read`` would give at once."""
-        found, self._data = self._data, b""
-        return found
-
-    async def write(self, data: Buffer, *, last: bool = False) -> None:
-        """Send; waits while the peer is slow.  ``last`` is of no use here."""
-        await self.pipe.send(data)
-
-    async def close(self, *, drain: float = DRAIN_SECONDS) -> None:
-        """FIN, a bounded wait for the peer's, and the end.  Repeatable; cancelled, it resets."""
-        if self._closing:
-            return
-        self._closing = True
-        left = DRAIN_OCTETS
-        try:
-            async with asyncio.timeout(drain):
-                await self.pipe.send_eof()
-                while left > 0 and (data := await self.pipe.receive()):
-                    left -= len(data)
-        except OSError:  # TimeoutError is one
-            pass
-        except BaseException:
-            self.pipe.abort()
-            raise
-        await self.pipe.close()
 
     def abort(self) -> None:
         """Reset the connection at once."""
