@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synfin.errors import UsageError
-from synfin.tls import ReplayGuard, Session, Ticket
+from synfin.tls import ReplayGuard, Session, SessionCache, Ticket
 from tests.tls.bad_server import NEW, OLD, RETRY, Edit, ends, hello
 from tests.tls.ends import NAME, NOW, client, client_config, credential, events, of, pump, server, server_config
 from tests.tls.ends import ticket_keys as keys
@@ -41,6 +41,7 @@ CONFIGURATIONS: list[dict[str, Any]] = [
     {"post_handshake_auth": True, "credentials": (credential(client=True),)},
     {"ask_staple": False},
     {"send_name": False},
+    {"ask_tickets": False},
     {"middlebox_compatibility": False},
 ]
 
@@ -133,6 +134,30 @@ def test_with_a_session() -> None:
     assert not found.has(41)
     found = first(Session.from_key(b"us", bytes(32)))
     assert found.body(41)[:8] == b"\0\x08\0\2us\0\0"
+
+
+def test_without_asking_for_tickets() -> None:
+    """RFC 8446 4.2.9: none come then; a session at hand is offered all the same, with what belongs to it."""
+    found = first(ask_tickets=False)
+    assert not found.has(35)
+    assert not found.has(45)
+    assert first(session(), alpn=(b"h2",), ask_tickets=False).has(45)
+    assert first(session(max_version=OLD), ask_tickets=False).has(35)
+    for version in (OLD, NEW):
+        config = client_config(max_version=version, ask_tickets=False)
+        one, two = client(config), server(server_config(ticket_keys=keys()))
+        pump(one, two)
+        assert one.facts is not None
+        assert not of(events(one), Ticket)
+    more = {"session_cache": SessionCache(), "ticket_keys": keys()}
+    one, two = client(config := client_config(max_version=OLD, ask_tickets=False)), server(server_config(**more))
+    pump(one, two)
+    kept = of(events(one), Ticket)[0].session
+    assert (len(kept.session_id), kept.ticket) == (32, b"")
+    one, two = client(config, kept), server(server_config(**more))
+    pump(one, two)
+    assert one.facts is not None
+    assert one.facts.resumed
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,7 @@ class ClientConfig(_Common):
     grease: bool = True
     pad_hello: bool = False  # a hello of 256 to 511 octets to 512, which some old servers hang on (RFC 7685)
     ask_staple: bool = True
+    ask_tickets: bool = True
     post_handshake_auth: bool = False
 
     __hash__ = _Common.__hash__

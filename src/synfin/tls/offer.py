@@ -104,7 +104,8 @@ def _fixed(config: ClientConfig, server_name: str | None) -> Fixed:
     schemes = [(checks.SCHEMES, checks.u16_list(config.schemes_offered))]
     last: list[tuple[int, bytes]] = []
     if new:
-        last.append((checks.PSK_MODES, b"\1\1"))
+        if config.ask_tickets:
+            last.append((checks.PSK_MODES, b"\1\1"))
         if config.certificate_compression:
             last.append((checks.COMPRESS, checks.u16_list(config.certificate_compression, 1)))
         if config.post_handshake_auth and config.credentials:
@@ -113,7 +114,7 @@ def _fixed(config: ClientConfig, server_name: str | None) -> Fixed:
         limit = config.record_size_limit + (1 if new else 0)
         last.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
     numbers = {*(number for number, _ in first + middle + schemes + last)}
-    if old:
+    if old and config.ask_tickets:
         numbers.add(checks.TICKET)
     if config.groups_offered:
         numbers.add(checks.GROUPS)
@@ -169,8 +170,11 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
     parts.append(fixed.first)
     if listed:
         add(checks.GROUPS, _u16_list(listed))
-    if old:
-        add(checks.TICKET, offer.old_session.ticket if offer.old_session else b"")
+    ticket = offer.old_session.ticket if offer.old_session else b""
+    if old and (ticket or config.ask_tickets):
+        add(checks.TICKET, ticket)
+        if not config.ask_tickets:
+            more.append(checks.TICKET)
     parts.append(fixed.middle)
     if new:
         shares = [_HEAD(group, len(key)) + key for group, key in offer.public]
@@ -195,6 +199,8 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
     tail = 0
     key = b""
     if offer.session is not None:
+        if not config.ask_tickets:
+            add(checks.PSK_MODES, b"\1\1")
         key, tail = _psk(offer.session, now)
         more.append(checks.PSK)
     if config.pad_hello:
