@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from synfin.drive.trial import Verdict
     from synfin.drive.trust_stores import TrustStore
     from synfin.pki.store import Store
+    from synfin.spec.certificates import CertificateFacts
 
 
 def run(
@@ -90,7 +91,8 @@ def doctor(
         ca_common.write_json(_json(patient, now, later, why_not, trusts))
     else:
         paint = Paint(terminal.colour(no_color))
-        label = clean(certificate_facts(root).label)
+        root_facts = certificate_facts(root)
+        label = clean(root_facts.label)
         lines = [paint("title", f"{patient.path}: {clean(patient.what)}")]
         lines += [ca_words.line("trust store", _told(one, label), paint) for one in patient.stores]
         if now is not None:
@@ -99,7 +101,7 @@ def doctor(
             lines.append(ca_words.line("with ca run", f"{_verdict(later, label)}", paint))
         if why_not:
             lines.append(ca_words.line("no trial", why_not, paint))
-        lines += [ca_words.line("note", note, paint) for note in patient.notes]
+        lines += [ca_words.line("note", note, paint) for note in (*patient.notes, *_of_key(root_facts, later))]
         name = clean(Path(program).name)
         if trusts is None:
             lines.append(paint("warn", f"nobody can say whether {name} trusts {label}"))
@@ -111,6 +113,15 @@ def doctor(
         terminal.write_lines(lines)
     if not trusts:
         raise typer.Exit(1)
+
+
+def _of_key(root: CertificateFacts, later: Verdict | None) -> list[str]:
+    """Why a program refuses a root that it was given, where it may be for the root's kind of key."""
+    from synfin.pki.examine import COMMON_KEYS
+
+    if later is None or later.accepted is not False or root.key[0] in COMMON_KEYS:
+        return []
+    return [f"few programs verify signatures by a key of {root.key_text}, which is what this root has"]
 
 
 def _by_looking(patient: Patient) -> bool | None:
