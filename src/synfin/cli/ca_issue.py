@@ -198,7 +198,7 @@ def _order(
         order = mint.client_order(names[0], now, life=life)
         order = replace(order, must_staple=must_staple)
     else:
-        order = mint.leaf_order(tuple(dict.fromkeys(names)), now, life=life, must_staple=must_staple)
+        order = mint.leaf_order(tuple(names), now, life=life, must_staple=must_staple)
     return replace(order, ocsp_url=ocsp_url, crl_url=crl_url)
 
 

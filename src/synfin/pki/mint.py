@@ -192,7 +192,7 @@ def leaf_order(
     names: tuple[str, ...], now: datetime, *, life: timedelta = LEAF_LIFE, must_staple: bool = False
 ) -> Order:
     """A TLS server's certificate for ``names``: hosts, addresses, wildcards, international names."""
-    names = tuple(map(plain_name, names))
+    names = tuple(dict.fromkeys(map(plain_name, names)))
     if not names:
         raise UsageError("a server certificate needs a name or an address")
     common = next((name for name in names if len(name) <= 64 and not address(name)), "")
@@ -229,7 +229,7 @@ def plain_name(name: str) -> str:
     found = address(name)
     if found is not None:
         return found
-    host = a_label(name.strip())
+    host = a_label(name.strip()).removesuffix(".")
     labels = host.removeprefix("*.").split(".")
     fine = len(host) <= 253 and all(
         1 <= len(label) <= 63
