@@ -143,6 +143,7 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     closed.write_bytes(root.pem + key_pem(key, b"right"))
     other.write_bytes(key_pem(make_key("p256")))
     (tmp_path / "password").write_text("wrong\n")
+    (tmp_path / "cut").write_bytes(mint.pem(root.der[:-20]) + key_pem(key))
     (tmp_path / "rubbish").write_bytes(b"\xff\0")
     password = str(tmp_path / "password")
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -168,6 +169,16 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
             ("--keylog", str(tmp_path)): "Is a directory",
             ("-w", str(tmp_path / "no" / "file")): "No such file",
             ("--idle-timeout", "0"): "more than 0",
+            (str(good),): "a file, not a folder",
+            ("--cert", str(tmp_path / "cut")): "a damaged certificate",
+            ("--cert", str(good), "--name", "x.test"): "--name is for",
+            ("--ocsp", str(good)): "--ocsp without --cert",
+            ("--alpn", " "): "names, separated by commas",
+            ("--ciphers", ","): "names, separated by commas",
+            ("--client-ca", str(good), "--client-cert", "later"): "on-request",
+            ("--early-data", "9999999"): "0 to 1048576",
+            ("--early-data", "1", "--tickets", "0"): "--early-data needs tickets",
+            ("--early-data", "1", "--tls-max", "1.2"): "--early-data needs tickets",
         }
         for options, told in cases.items():
             words = ["serve", *(() if "--port" in options else ("--port", "0")), *options]

@@ -133,6 +133,8 @@ def serve(
         raise UsageError("--bind is for the kernel's TCP; with --stack own choose our address with --address")
     if sum((directory is not None, echo, raw_echo)) > 1:
         raise UsageError("choose one of DIR, --echo and --raw-echo")
+    if name and cert:
+        raise UsageError("--name is for a certificate made here; --cert is served as it is")
     for option, value in (("--port", port), ("--http-port", http_port or 0)):
         if not 0 <= value <= 65535:
             raise UsageError(f"{option} {value}: ports are 0 to 65535")

@@ -64,7 +64,9 @@ def run(plan: Plan) -> int:
     app: App | None = None
     if plan.mode == "files":
         if not plan.directory.is_dir():
-            raise UsageError(f"{plan.directory}: no such folder")
+            raise UsageError(
+                f"{plan.directory}: {'a file, not a folder' if plan.directory.exists() else 'no such folder'}"
+            )
         if not os.access(plan.directory, os.R_OK | os.X_OK):
             raise UsageError(f"{plan.directory}: Permission denied")
         app = Files(plan.directory)
@@ -163,7 +165,7 @@ async def _listening(hosts: tuple[str, ...], port: int, option: str, own: OwnSta
     try:
         return await listen(hosts, port)
     except socket.gaierror as error:
-        raise UsageError(f"--bind {', '.join(hosts)}: {error.strerror}") from error
+        raise UsageError(f"--bind {', '.join(map(repr, hosts))}: {error.strerror}") from error
     except OSError as error:
         told = os.strerror(error.errno or 0)
         where = ", ".join(hosts)

@@ -92,6 +92,8 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
     else:
         if wanted.keys:
             raise UsageError("--key without --cert: a key needs its certificate")
+        if wanted.ocsp is not None:
+            raise UsageError("--ocsp without --cert: a response is for one certificate, which is made anew here")
         credentials, root, by = _issued(wanted)
         names = ", ".join(wanted.names)
         told = f"for {names}, {by}" if wanted.ca_store is not None else f"made for this run, for {names}; {by}"
@@ -100,6 +102,9 @@ def configured(wanted: Wanted, key_log: Callable[[str], None] | None, *, raw: bo
     )
     if low > high:
         raise UsageError(f"--tls-min {wanted.tls_min} is above --tls-max {wanted.tls_max}")
+    for option, listed in (("--ciphers", wanted.ciphers), ("--groups", wanted.groups), ("--alpn", wanted.alpn)):
+        if listed and not listed.strip(" ,:"):
+            raise UsageError(f"{option} {listed!r}: names, separated by commas")
     protocols = wanted.alpn or ("" if raw else "h2,http/1.1,http/1.0")
     alpn = tuple(word.strip().encode() for word in protocols.split(",") if word.strip() and wanted.alpn != "none")
     if any(len(word) > 255 or not word.decode().isprintable() or b" " in word for word in alpn):
@@ -172,7 +177,7 @@ def _brought(wanted: Wanted, warnings: list[str]) -> list[tls.Credential]:
         try:
             credential = tls.Credential(tuple(chain), key, ocsp=staple if place == 0 else None)
         except PeerError as error:
-            raise UsageError(f"--cert {path}: {error.got or error}") from error
+            raise UsageError(f"--cert {path}: a damaged certificate: {error.got or error}") from error
         except ValueError as error:
             raise UsageError(f"--cert {path} and --key {where}: {error}") from error
         found.append(credential)
