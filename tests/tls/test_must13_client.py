@@ -343,3 +343,24 @@ def test_what_was_agreed_about_records() -> None:
     one, bad = ends(NEW, {8: ee()}, client=LIMITED)
     pump(one, bad)
     assert one.record_limits == (1 << 14, 1 << 14)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_early_data_keeps_to_the_limit_of_its_session(told: bool) -> None:
+    """RFC 8449 4: of the handshake that made the keys; who did not know it then is borne with."""
+    kinds = {"record_size_limit": 300, **early_server()}
+    config = client_config(**EARLY_CLIENT, record_size_limit=1 << 14)
+    one, two = client(config if told else client_config(**EARLY_CLIENT)), server(server_config(**kinds))
+    pump(one, two)
+    session = of(events(one), Ticket)[0].session
+    assert session.record_limit == (300 if told else 1 << 14)
+    one, two = client(config, session), server(server_config(**kinds))
+    one.send_early(bytes(900))
+    out = bytes(one.take_output(NOW))
+    start = 5 + int.from_bytes(out[3:5], "big") + 6
+    assert int.from_bytes(out[start + 3 : start + 5], "big") == (300 if told else 900) + 17
+    two.receive(out, NOW)
+    one.receive(two.take_output(NOW), NOW)
+    two.receive(one.take_output(NOW), NOW)
+    assert said(events(two)) == bytes(900)
+    assert one.record_limits == (300, 1 << 14)

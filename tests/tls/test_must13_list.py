@@ -430,6 +430,7 @@ OTHERS: list[Row] = [
         "type and padding count in TLS 1.3",
         "wrong_records::test_record_size_limit_is_held_against_the_server",
     ),
+    ("8449 4", "early data keeps to its session's", "must::test_early_data_keeps_to_the_limit_of_its_session"),
     ("8449 5", "not beside max_fragment_length", "letter::test_encrypted_extensions"),
     ("8879 4", "an algorithm not offered is illegal_parameter", "letter::test_certificate"),
     ("8879 4", "what does not open to its length is bad_certificate", "letter::test_certificate"),

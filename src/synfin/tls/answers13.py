@@ -171,6 +171,7 @@ def ticket(end: Client, raw: bytes) -> None:
                 message.age_add or 0,
                 early,
                 peer_chain=facts.peer_chain,
+                record_limit=end._limit_out,
             )
         )
     )

@@ -114,6 +114,7 @@ class Client(Endpoint):
         self.log("CLIENT_EARLY_TRAFFIC_SECRET", made.random, secret, self.config.key_log)
         self.compatible_ccs()
         self._early_left = psk.max_early_data
+        self._limit_out = psk.record_limit
         self.write_keys(opener_13(psk.suite, secret))
 
     @property
@@ -134,7 +135,7 @@ class Client(Endpoint):
     def agree_limit(self, answered: bool) -> None:
         """The server answered record_size_limit, or does not know it: then ours binds it to nothing (RFC 8449 4)."""
         if not answered:
-            self._limit_in = 1 << 14
+            self._limit_in = self._limit_out = 1 << 14
         elif self._limit_passed:
             raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(self._limit_passed))
         self._limit_agreed = True

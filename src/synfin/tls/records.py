@@ -262,7 +262,7 @@ class Records:
         size = len(content)
         if type(opener) is Aead13:  # padding and content type count too (RFC 8446 5.4, RFC 8449 4)
             size = len(fragment) - opener.expansion - 1
-        if size > self._limit_in:
+        if size > self._limit_in and (size > MAX_PLAIN or not self._early):  # early data may not know our limit yet
             if size > MAX_PLAIN:
                 raise PeerError("plaintext_overflow", "at most 16384 octets", str(size))
             if not self._limit_agreed:

@@ -51,6 +51,7 @@ class Session:
     extended_master_secret: bool = True
     peer_chain: tuple[bytes, ...] = field(default=(), repr=False)
     external: bool = False
+    record_limit: int = 1 << 14  # octets that the server takes in a record, early data's too
 
     @classmethod
     def from_key(cls, identity: bytes, key: bytes, suite: int = 0x1301) -> Session:
