@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from synfin.tls import Server
+from synfin.tls.config import SUITES_12
+from synfin.tls.schedule import suite_facts
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import ClientHello, ServerHello, parse_handshake
 from tests.tls.bad_client import (
@@ -22,6 +24,7 @@ from tests.tls.bad_client import (
     INSUFFICIENT,
     NO_PROTOCOL,
     OLD,
+    SUITES,
     VERSION,
     BadClient,
     Edit,
@@ -32,7 +35,7 @@ from tests.tls.bad_client import (
     record,
     scene,
 )
-from tests.tls.ends import NOW, alert_of, credential, events, ticket_keys
+from tests.tls.ends import NOW, alert_of, credential, events, server_config, ticket_keys
 
 NEW = 0x0304
 Row = tuple[str, Edit, int | None] | tuple[str, Edit, int | None, dict[str, Any]]
@@ -311,3 +314,15 @@ def test_extensions_listed_are_no_promise() -> None:
         carry(one, two)
         found = events(two)
         assert (getattr(found[0], "alert", None)) == alert
+
+
+def test_weak_suites_are_asked_for() -> None:
+    """RFC 9325 4.1: by default ephemeral key exchange with AEAD, and never less than 112 bits."""
+    for code in SUITES_12:
+        found = suite_facts(code)
+        assert found.mode == "aead"
+        assert found.kex in ("ECDHE_ECDSA", "ECDHE_RSA", "DHE_RSA")
+    for code in SUITES:
+        assert suite_facts(code).key_length >= 16
+    with pytest.raises(ValueError, match="not one of this engine's"):
+        server_config(suites=(0x0005,))

@@ -6,11 +6,15 @@ By the sections of RFC 5246, 7919 and 8422; rows as in ``test_must12_server``.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from synfin.tls import groups
+from synfin.tls import Credential, accept_any_certificate, groups
 from synfin.tls.exchange12 import opened
 from synfin.wire.tls.messages import ClientKeyExchange
 from tests.tls.bad_client import (
@@ -380,3 +384,16 @@ def test_change_cipher_spec_before_the_proof() -> None:
 
     server = {"client_auth": "required", "verify": verifier()}
     played(None, UNEXPECTED, server=server, client={"credentials": (credential(client=True),)}, records=records)
+
+
+def test_a_clients_key_is_for_signing() -> None:
+    """RFC 5246 7.4.6: its key usage, where there is one, must allow it."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "client")])
+    key = leaf("p256").key
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name).serial_number(1).public_key(key.public_key())
+    made = made.not_valid_before(datetime(2020, 1, 1)).not_valid_after(datetime(2040, 1, 1))
+    for signs, alert in ((True, None), (False, UNSUPPORTED_CERT)):
+        usage = x509.KeyUsage(signs, False, False, False, not signs, False, False, False, False)
+        der = made.add_extension(usage, critical=True).sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+        server = {"client_auth": "required", "verify": accept_any_certificate}
+        played(None, alert, server=server, client={"credentials": (Credential((der,), key),)})

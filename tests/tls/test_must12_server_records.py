@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from synfin.spec.violations import VIOLATIONS
 from synfin.tls import Closed, Failed, Limits, PeerAlert, Server
 from tests.tls.bad_client import (
     BAD_MAC,
@@ -307,3 +308,8 @@ def test_all_kinds_of_data_come_through() -> None:
     one, two = connected()
     two.receive(one.sealed(23, b"a") + one.sealed(23, b"") + one.sealed(23, b"b" * 5000), NOW)
     assert said(events(two)) == b"a" + b"b" * 5000
+
+
+def test_alerts_that_must_not_be_sent() -> None:
+    """RFC 5246 7.2.2: reserved ones; and no_renegotiation is never fatal."""
+    assert {row.alert for row in VIOLATIONS.values()}.isdisjoint({0, 21, 41, 60, 90, 100})
