@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
+import os
 import shutil
 import socket
 import struct
@@ -10,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +22,7 @@ from hypothesis import strategies as st
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture, pdu_head
 from synfin.drive.capture_file import CaptureSink, private_file
 from synfin.drive.capture_filter import MOST, UDP, WHOLE, Instruction, Watch, packed, program
+from synfin.drive.capture_ring import BLOCK, BLOCKS, Ring
 from synfin.errors import UsageError
 from synfin.observe import observe
 
@@ -295,3 +300,59 @@ def no_threads_left() -> Iterator[None]:
     before = {one.name for one in threading.enumerate()}
     yield
     assert "synfin capture" not in {one.name for one in threading.enumerate()} - before
+
+
+# ---------------------------------------------------------------- much at once
+
+
+@packets
+def test_nothing_is_lost_of_what_is_read_at_the_captures_pace() -> None:
+    """A transfer larger than the ring, as fast as loopback gives it."""
+    size = 3 * BLOCK * BLOCKS
+    capture = LiveCapture(Path(os.devnull).open("wb"))
+
+    def give(server: socket.socket) -> None:
+        with server, server.accept()[0] as one:
+            for _ in range(size >> 20):
+                one.sendall(bytes(1 << 20))
+
+    async def take(server: socket.socket) -> int:
+        capture.watch("127.0.0.1", server.getsockname()[1])
+        capture.start()
+        giving = threading.Thread(target=give, args=(server,))
+        giving.start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.getsockname()[1], limit=1 << 20)
+        got = 0
+        while part := await reader.read(1 << 20):
+            got += len(part)
+            await capture.pace()
+        writer.close()
+        await asyncio.to_thread(giving.join)
+        return got
+
+    got = asyncio.run(take(socket.create_server(("127.0.0.1", 0))))
+    capture.close(linger=0.05)
+    assert got == size and capture.dropped == 0
+    assert capture.packets >= size >> 16
+
+
+class Poor(socket.socket):
+    """A packet socket of a machine that has room for few blocks."""
+
+    asked: list[int]
+
+    def setsockopt(self, level: int, option: int, value: Any, *more: Any) -> None:
+        if option == 5:  # PACKET_RX_RING
+            self.asked.append(struct.unpack_from("@II", value)[1])
+            if self.asked[-1] > 4:
+                raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        super().setsockopt(level, option, value, *more)
+
+
+@packets
+def test_a_ring_is_as_large_as_there_is_memory_for() -> None:
+    with Poor(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as sock:
+        sock.asked = []
+        ring = Ring(sock)
+        assert sock.asked == [64, 32, 16, 8, 4] and list(ring.take()) == [] and not ring.filling
+        ring.close()

@@ -1,8 +1,9 @@
 """Live capture of our own connections: their packets where we may, else the octets of their streams.
 
 ``LiveCapture`` reads a cooked packet socket (packet(7)) behind a kernel filter (``capture_filter``), so nobody else's
-packets reach this process; it needs CAP_NET_RAW.  Times are the kernel's, in nanoseconds.  On the loopback interface
-every packet passes twice, and a bridge shows it on each of its ports: each is written once.  Segments are written as
+packets reach this process, through a ring (``capture_ring``); it needs CAP_NET_RAW.  Times are the kernel's, in
+nanoseconds.  On the loopback interface every packet passes twice, and a bridge shows it on each of its ports: each is
+written once.  Who reads what is captured does so no faster than it is written (``pace``).  Segments are written as
 the kernel handed them over: larger than the MSS and with unfinished checksums where offloading does that work.
 
 ``PduCapture`` needs no right: what is read and written on a connection is written as exported PDUs (link type 252),
@@ -14,7 +15,7 @@ Both write to a ``CaptureSink``, take key log lines by ``key_log`` and are close
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import ctypes
 import select
 import socket
@@ -25,18 +26,20 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import IO
 
 from synfin.drive.capture_file import EXPORTED_PDU, LINUX_SLL2, CaptureSink
-from synfin.drive.capture_filter import UDP, Watch, packed, program
+from synfin.drive.capture_filter import UDP, Watch, once, packed, program
+from synfin.drive.capture_ring import RETIRE, Ring, Taken, offer_ring
 from synfin.errors import WireError
 from synfin.wire.dns import read_message
 
 _ETH_P_ALL = 3
-_SO_ATTACH_FILTER, _SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 26, 35, 33
+_SO_ATTACH_FILTER = 26
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
-_LOOPBACK, _OUTGOING = 772, 4
-_BUFFER = 64 << 20
-_LONGEST = 1 << 18
-#: Octets of a Linux cooked v2 header, and of a packet that are looked at.
-_COOKED, _LOOK = 20, 2048
+#: A Linux cooked v2 header: protocol, reserved, interface, hardware, kind of packet, length of address, address.
+_HEAD = struct.Struct(">HHIHBB8s")
+#: Seconds of a pause for what has to be written.
+_PAUSE = 0.002
+#: Octets of a packet that are looked at.
+_LOOK = 2048
 #: Directions of connections whose interface is remembered.
 _MOST_FLOWS = 1 << 16
 #: Packets come in their order, but two processors' clocks differ by less than this many nanoseconds.
@@ -48,7 +51,8 @@ def may_capture() -> str:
     if not hasattr(socket, "AF_PACKET"):
         return "this system has no packet sockets"
     try:
-        socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0).close()
+        with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as trial:
+            offer_ring(trial)
     except PermissionError:
         return "needs CAP_NET_RAW"
     except OSError as error:
@@ -68,29 +72,26 @@ class LiveCapture:
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
         self._watches: list[Watch] = []
         self._names: set[str] = set()
-        self._flows: dict[bytes, str] = {}
+        self._flows: dict[bytes, int] = {}
         self._latest = 0  # the time of the packet before
-        self._indexes: dict[str, int] = {}
         self._wake, self._woken = socket.socketpair()
         self._thread: threading.Thread | None = None
         self._closing = False
         self.sink = CaptureSink(file, LINUX_SLL2)
         self.dropped = 0  # packets the kernel had no room for
-        with contextlib.suppress(OSError):  # as much as we may
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        self._socket.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        self._attach()
-        self._socket.setblocking(False)
-        with contextlib.suppress(BlockingIOError):
-            while True:  # what came before there was a filter is not ours
-                self._socket.recv(1)
-        self._lost()  # nor what the kernel had no room for until then
+        self._attach()  # what came before there was a filter is not ours, and goes when the ring is made
+        self._ring = Ring(self._socket)
+        self._lost()  # nor is what the kernel had no room for until then
 
     @property
     def packets(self) -> int:
         """How many packets were taken."""
         return self.sink.packets
+
+    async def pace(self) -> None:
+        """Wait while there is too much to write: a program that reads only after this loses no packet of its own."""
+        while not self._closing and self._ring.filling:
+            await asyncio.sleep(_PAUSE)
 
     def key_log(self, line: str) -> None:
         """One line of an SSLKEYLOGFILE, to stand in the file."""
@@ -122,6 +123,7 @@ class LiveCapture:
             self._wake.send(b"x")
             self._thread.join()
         self.dropped += self._lost()
+        self._ring.close()
         for one in (self._socket, self._wake, self._woken):
             one.close()
         self.sink.close()
@@ -139,7 +141,7 @@ class LiveCapture:
             self._attach()
 
     def _attach(self) -> None:
-        code = packed(program(self._watches))
+        code = packed([*once(), *program(self._watches)])
         buffer = ctypes.create_string_buffer(code, len(code))
         self._socket.setsockopt(
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
@@ -148,54 +150,33 @@ class LiveCapture:
     # ------------------------------------------------------------ the reading thread
 
     def _run(self) -> None:
-        buffer = bytearray(_LONGEST)
         wait = select.poll()
         wait.register(self._socket, select.POLLIN)
         wait.register(self._woken, select.POLLIN)
         while True:
             ready = wait.poll(200)
             last = any(fd == self._woken.fileno() for fd, _ in ready)
-            while self._one(buffer):
-                pass
+            if last:
+                time.sleep(4 * RETIRE / 1000)  # until the kernel has handed over its last block
+            for block in self._ring.take():
+                self.sink.write_all(self._cooked(block))
             self.sink.tick()
             if last:
                 return
 
-    def _one(self, buffer: bytearray) -> bool:
-        """Take one packet; False when there is none."""
-        view = memoryview(buffer)
-        try:
-            size, told, _, sender = self._socket.recvmsg_into([view[_COOKED:]], 64)
-        except BlockingIOError:
-            return False
-        except OSError:  # an interface went down: the others go on
-            return True
-        when = time.time_ns()
-        for level, kind, data in told:
-            if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
-                seconds, rest = struct.unpack("@qq", data[:16])
-                when = seconds * 1_000_000_000 + rest
-        if 0 < self._latest - when < _APART:
-            when = self._latest
-        self._latest = when
-        interface, protocol, direction, hardware, address = sender
-        packet = bytes(view[_COOKED : _COOKED + min(size, _LOOK)])
-        if not (hardware == _LOOPBACK and direction == _OUTGOING) and self._wanted(packet, interface):
-            fields = protocol, 0, self._index(interface), hardware, direction, len(address), address[:8]
-            struct.pack_into(">HHIHBB8s", buffer, 0, *fields)
-            self.sink.write(when, bytes(view[: _COOKED + size]))
-        return True
+    def _cooked(self, block: list[Taken]) -> list[tuple[int, bytes]]:
+        """Times and frames of the packets that are ours."""
+        found = []
+        for one in block:
+            when = self._latest if 0 < self._latest - one.when < _APART else one.when
+            self._latest = when
+            if self._wanted(bytes(one.packet[:_LOOK]), one.interface):
+                head = one.protocol, 0, one.interface, one.hardware, one.direction, len(one.address), one.address
+                found.append((when, b"".join((_HEAD.pack(*head), one.packet))))
+        return found
 
-    def _index(self, interface: str) -> int:
-        if interface not in self._indexes:
-            try:
-                self._indexes[interface] = socket.if_nametoindex(interface)
-            except OSError:
-                return 0
-        return self._indexes[interface]
-
-    def _wanted(self, packet: bytes, interface: str) -> bool:
-        """Whether the packet is ours, and not one that another interface has shown already."""
+    def _wanted(self, packet: bytes, interface: int) -> bool:
+        """Whether the packet that begins so is ours, and not one that another interface has shown already."""
         four = packet[0] >> 4 == 4
         at = 4 * (packet[0] & 15) if four else 40
         protocol = packet[9] if four else packet[6]

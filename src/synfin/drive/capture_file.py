@@ -7,11 +7,12 @@ that a secret that an endpoint works out of a packet still comes before it in th
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -20,6 +21,8 @@ from synfin.capture.writer import PcapngWriter
 from synfin.errors import UsageError
 
 LINUX_SLL2, EXPORTED_PDU = 276, 252
+#: Octets that are gathered to be written at once.
+GATHERED = 1 << 20
 #: Seconds that a packet waits for secrets, and octets that may wait at most.
 HOLD = 1.0
 MOST_HELD = 64 << 20
@@ -64,7 +67,9 @@ class CaptureSink:
 
     def __init__(self, file: IO[bytes], link_type: int, hold: float = HOLD) -> None:
         self._file = file
-        self._writer = PcapngWriter(file, link_type)
+        self._gathered = io.BytesIO()  # each write to the file gives the interpreter's lock away and has to get it back
+        self._writer = PcapngWriter(self._gathered, link_type)
+        self._pour()
         self._hold = hold
         self._lock = threading.Lock()
         self._held: deque[tuple[float, int, bytes, str]] = deque()
@@ -87,15 +92,28 @@ class CaptureSink:
             self._held_octets += len(frame)
             self._release(now - self._hold)
 
+    def write_all(self, packets: Sequence[tuple[int, bytes]]) -> None:
+        """Several packets, each a time and a frame."""
+        now = time.monotonic()
+        with self._lock:
+            self.packets += len(packets)
+            self._held += [(now, when, frame, "") for when, frame in packets]
+            self._held_octets += sum([len(frame) for _, frame in packets])
+            self._release(now - self._hold)
+
     def tick(self) -> None:
         """Write what has waited long enough; for capturers that see no packet for a while."""
         with self._lock:
             self._release(time.monotonic() - self._hold)
+            if not self.broken and not self._file.closed:
+                self._poured()
 
     def close(self) -> None:
         """Write everything and close the file; harmless when repeated."""
         with self._lock:
             self._release(float("inf"))
+            if not self.broken and not self._file.closed:
+                self._poured()
             if not self._file.closed:
                 try:
                     self._file.close()
@@ -115,10 +133,25 @@ class CaptureSink:
                 _, when, frame, comment = held.popleft()
                 self._held_octets -= len(frame)
                 self._writer.packet(when, frame, comment)
+                if self._gathered.tell() >= GATHERED:
+                    self._pour()
             if until == float("inf"):
                 self._secrets()
         except OSError as error:
             self.broken = error.strerror or str(error)
+
+    def _poured(self) -> None:
+        try:
+            self._pour()
+        except OSError as error:
+            self.broken = error.strerror or str(error)
+
+    def _pour(self) -> None:
+        """What has been gathered goes to the file."""
+        size = self._gathered.tell()
+        if size:
+            self._gathered.seek(0)
+            self._file.write(self._gathered.getbuffer()[:size])
 
     def _secrets(self) -> None:
         if self._lines:

@@ -18,11 +18,13 @@ from typing import NamedTuple
 TCP, UDP = 6, 17
 #: How much of a packet the kernel hands over; all of it.
 WHOLE = 0x40000
-#: Instructions the kernel takes at most (BPF_MAXINSNS).
-MOST = 4096
+#: Instructions of a program at most, so that with ``once`` they are as many as the kernel takes (BPF_MAXINSNS).
+MOST = 4096 - 5
 
 _LD_WORD, _LD_HALF, _LD_BYTE, _LD_HALF_X, _LD_BYTE_X = 0x20, 0x28, 0x30, 0x48, 0x50
 _LDX_HEADER = 0xB1  # X = 4 * (octet & 15): where an IPv4 header ends
+#: Where loads do not read the packet but what the kernel knows of it (SKF_AD_OFF).
+_ANCILLARY = 0xFFFFF000
 _AND, _JEQ, _JSET, _RET = 0x54, 0x15, 0x45, 0x06
 
 
@@ -67,6 +69,17 @@ def program(watches: Iterable[Watch]) -> list[Instruction]:
     if len(code) > MOST:
         raise ValueError(f"{len(listed)} connections are more than one kernel filter takes")
     return code
+
+
+def once() -> list[Instruction]:
+    """What goes before a program so that packets on loopback, which pass twice, are taken when they come in only."""
+    return [
+        Instruction(_LD_WORD, 0, 0, _ANCILLARY + 4),  # the packet's kind
+        Instruction(_JEQ, 0, 3, 4),  # PACKET_OUTGOING
+        Instruction(_LD_WORD, 0, 0, _ANCILLARY + 28),  # the kind of its device
+        Instruction(_JEQ, 0, 1, 772),  # ARPHRD_LOOPBACK
+        Instruction(_RET, 0, 0, 0),
+    ]
 
 
 def packed(code: list[Instruction]) -> bytes:

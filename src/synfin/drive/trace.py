@@ -350,8 +350,9 @@ class Run:
         exchange: Exchange = Http2(request) if two else Http1(request)
         self._tell(Sent(ask.method, ask.url.target, "2" if two else "1.1", shown(request, two), len(ask.body)))
         cause: Cause | None = None
+        pace = self.capture.pace if isinstance(self.capture, LiveCapture) else None
         try:
-            await answer(exchange, stream, ask.most_body, self._tell, self._take)
+            await answer(exchange, stream, ask.most_body, self._tell, self._take, pace)
         except (PeerError, OSError) as error:
             cause = broken("http", error)
         begun = time.monotonic()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from synfin.drive.streams import Stream, TruncatedError
 from synfin.drive.trace_steps import Answered, Received, Step
@@ -21,10 +21,12 @@ async def answer(
     most_body: int | None,
     tell: Callable[[Step], None],
     take: Callable[[Head | None, bytes], None],
+    pace: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Send the request and take the answer; both at once, as a server may answer before it has read.
 
     ``take`` gets every piece of the body with the head it belongs to; more than ``most_body`` octets are not read.
+    ``pace`` is waited for before each read of a body.
     Raises what the stream and the exchange raise: PeerError, OSError.
     """
     queue: asyncio.Queue[bytes] = asyncio.Queue()
@@ -35,6 +37,8 @@ async def answer(
     final: Head | None = None
     try:
         while True:
+            if pace is not None and octets:
+                await pace()
             try:
                 data = bytes(await stream.read())
                 found = exchange.receive(data) if data else exchange.receive_eof()

@@ -50,7 +50,8 @@ def repaired(connection: Connection, side: int) -> int:
             continue  # a keep-alive or a window probe
         if base is None:
             base = rows.seq[i]
-        end_ = ((rows.seq[i] + size - base + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        top = tops[-1] if tops else 0
+        end_ = top + ((rows.seq[i] + size - base - top + 0x80000000) & 0xFFFFFFFF) - 0x80000000
         if not tops or end_ > tops[-1]:
             tops.append(end_)
             times.append(rows.time[i])
