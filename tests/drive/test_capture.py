@@ -309,7 +309,7 @@ def no_threads_left() -> Iterator[None]:
 def test_nothing_is_lost_of_what_is_read_at_the_captures_pace() -> None:
     """A transfer larger than the ring, as fast as loopback gives it."""
     size = 3 * BLOCK * BLOCKS
-    capture = LiveCapture(Path(os.devnull).open("wb"))
+    capture = LiveCapture(Path(os.devnull).open("wb"))  # noqa: SIM115  closed by it
 
     def give(server: socket.socket) -> None:
         with server, server.accept()[0] as one:
