@@ -61,3 +61,15 @@ def test_keys_are_changed_inside_a_long_send() -> None:
     found = events(server)
     assert said(found) == content
     assert sum(isinstance(event, KeyUpdated) for event in found) == 5
+
+
+def test_keys_that_last_for_little_and_a_long_send() -> None:
+    """However often keys change, or cannot (TLS 1.2)."""
+    for version in (0x0303, 0x0304):
+        client, server = connected(version, limits=Limits(records_per_key=1))
+        size = 1200 << 14
+        client.send(bytes(size))
+        out = client.take_output(NOW)
+        assert len(out) > size
+        server.receive(out[: 1 << 20], NOW)
+        assert len(said(events(server))) >= 1 << 19

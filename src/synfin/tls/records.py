@@ -91,12 +91,14 @@ class Records:
         elif kind != APPLICATION_DATA or len(content) <= limit:
             sealer.seal_run(kind, content, limit, self._out)
         else:  # not beyond what these keys may protect
-            run = max(1, self.limits.records_per_key - sealer.sequence) * limit
-            sealer.seal_run(kind, content[:run] if run < len(content) else content, limit, self._out)
-            if run < len(content):
+            while (run := max(1, self.limits.records_per_key - sealer.sequence) * limit) < len(content):
+                sealer.seal_run(kind, content[:run], limit, self._out)
+                content = memoryview(content)[run:]
                 self.keys_used_up()
-                self.seal(kind, memoryview(content)[run:])
-                return
+                if self._sealer is sealer or self._sealer is None:  # TLS 1.2 has no others
+                    break
+                sealer = self._sealer
+            sealer.seal_run(kind, content, limit, self._out)
         if kind == APPLICATION_DATA and sealer is not None and sealer.sequence >= self.limits.records_per_key:
             self.keys_used_up()
 
