@@ -162,6 +162,7 @@ CASES = {
     "plain_to_tls": Case("TLS102", "http", asked),
     "tls_to_plain": Case("TLS101", "https", lambda stream: stream.sendall(b"HTTP/1.1 400 No\r\n\r\n"), tls=False),
     "short_body": Case("HTP201", "https", answers(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")),
+    "answered_in_tls": Case("TLS102", "http", answers(b"\x15\x03\x01\x00\x02\x02\x0a"), tls=False),
     "no_answer": Case("HTP103", "http", answers(b""), tls=False),
     "said_by_nginx": Case(
         "TLS102",
@@ -170,6 +171,20 @@ CASES = {
         tls=False,
     ),
 }
+
+
+@pytest.mark.parametrize("name", ["tls_to_plain", "said_by_nginx", "answered_in_tls"])
+def test_one_verdict_without_packets(
+    name: str,
+    servers: Servers,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("synfin.cli.trace_run.may_capture", lambda: "needs CAP_NET_RAW")
+    case = CASES[name]
+    port = servers.secure(case.handle) if case.tls else servers.plain(case.handle)
+    _same(case.code, f"{case.scheme}://localhost:{port}/", case.arguments, servers, capsys, tmp_path)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -212,6 +212,11 @@ def _had_closed(connection: Connection, side: int, packet: int) -> bool:
     return any(place is not None and place < packet for place in (fin, notify))
 
 
+def begun_unseen(connection: Connection) -> bool:
+    """Whether packets were captured, and the connection had begun before."""
+    return connection.tcp.source == "packets" and connection.tcp.handshake == "none"
+
+
 def missed(connection: Connection) -> bool:
     """Whether the capture lacks octets that were sent: holes, or a FIN or an acknowledgment beyond what was seen."""
     if is_cut(connection) or any(stream.holes for stream in connection.streams):

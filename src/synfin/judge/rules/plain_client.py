@@ -17,7 +17,7 @@ References.  RFC 8446 5.1, RFC 9110 4.2.2.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import first_close
+from synfin.judge.facts import begun_unseen, first_close
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.signs import TLS_PORTS
 from synfin.judge.telling import at, end, finding
@@ -35,7 +35,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     asked, answered = connection.streams
     head = asked.read(0, 8)
-    if not head.startswith(_REQUESTS) or not asked.pieces or connection.tcp.handshake == "none":
+    if not head.startswith(_REQUESTS) or not asked.pieces or begun_unseen(connection):
         return None
     answer = answered.read(0, 1024)
     request = asked.pieces[0]

@@ -18,7 +18,7 @@ References.  RFC 8446 5.1 (record types 20 to 24 and version 0x03xx begin every 
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import began_tls, client_side, hello_head, hello_packets
+from synfin.judge.facts import began_tls, begun_unseen, client_side, hello_head, hello_packets
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.signs import looks_like_tls
 from synfin.judge.telling import at, end, finding
@@ -77,7 +77,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     head = hello_head(connection, 1 - client)
     stream = connection.streams[1 - client]
     begun = stream.pieces[0].offset if stream.pieces else 0
-    if len(head) < 3 or looks_like_tls(head) or connection.tcp.handshake == "none":
+    if len(head) < 3 or looks_like_tls(head) or begun_unseen(connection):
         return None
     if any(hole.offset <= begun for hole in stream.holes):
         return None

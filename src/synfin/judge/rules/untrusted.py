@@ -83,7 +83,10 @@ def _what(form: Shape) -> str:
         return f"its certificate {form.leaf.label} is self-signed"
     if form.root_sent:
         return f"its chain ends in the self-signed root {form.top.label}, which the client does not know"
-    return f"its chain ends at an issuer the client does not know, {form.missing}"
+    return (
+        f"its chain ends at an issuer the client does not know, {form.missing} (or knows, and whose own limits this "
+        "chain breaks: it was not sent, so they cannot be read)"
+    )
 
 
 def _unseen(connection: Connection, told: Blame) -> Finding:
