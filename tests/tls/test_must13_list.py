@@ -63,7 +63,8 @@ EXTENSIONS: list[Row] = [
     (
         "4.2",
         "one in the wrong message is illegal_parameter",
-        "letter::test_server_hello letter::test_encrypted_extensions "
+        "must13_extensions::test_extensions_in_their_places_and_out_of_them letter::test_server_hello "
+        "letter::test_encrypted_extensions "
         "letter::test_certificate_request letter::test_after_the_handshake",
     ),
     ("4.2", "none twice, sent", "hello::test_first_hello"),

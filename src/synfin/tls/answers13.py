@@ -21,6 +21,7 @@ from synfin.tls.events import Ticket
 from synfin.tls.session import WEEK, Session
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import CertificateRequest, NewSessionTicket
+from synfin.wire.tls.registry import extension_name
 
 if TYPE_CHECKING:
     from synfin.tls.client import Client
@@ -45,9 +46,10 @@ def read_request(end: Client, raw: bytes) -> Request:
     allowed = checks.PLACES_13["certificate_request"]
     decoded = {}
     for number, body in found.items():
-        if number in checks.KNOWN and number not in allowed:
-            raise PeerError("misplaced_extension", "another message", str(number))
-        decoded[number] = checks.decode(number, body, "certificate_request")
+        if number in allowed:
+            decoded[number] = checks.decode(number, body, "certificate_request")
+        elif number in checks.KNOWN:
+            raise PeerError("misplaced_extension", "another message", extension_name(number))
     schemes = decoded.get(checks.SCHEMES)
     if not isinstance(schemes, b.SignatureAlgorithms):
         raise PeerError("missing_extension", "signature_algorithms", "none")
@@ -142,7 +144,7 @@ def ticket(end: Client, raw: bytes) -> None:
     """NewSessionTicket (RFC 8446 4.6.1)."""
     message: NewSessionTicket = end.parse(raw)
     found = checks.unique(message.extensions or ())
-    if not checks.KNOWN_13.isdisjoint(found.keys() - {checks.EARLY_DATA}):
+    if not checks.KNOWN.isdisjoint(found.keys() - {checks.EARLY_DATA}):
         raise PeerError("misplaced_extension", "another message", "in new_session_ticket")
     end._tickets += 1
     if end._tickets > end.limits.tickets:
