@@ -169,7 +169,7 @@ def _tls_signs(tls: TlsStory, end: int) -> int:
 
 
 def _exchange_signs(tls: TlsStory, end: int) -> int:
-    """Whether the client asked, and whether and how soon there was an answer: as ``facts.protected``, in one pass.
+    """Whether the client asked, and whether and how soon there was an answer: as ``records.protected``, in one pass.
 
     It stops at the first record of the server, after the request, that can be an answer.
     """

@@ -21,7 +21,7 @@ _REF4, _REF6 = "RFC 791 3.1", "RFC 8200 3"
 class IPv4:
     """An IPv4 header.  ``length`` is the total length field; ``flags_offset`` holds three flag bits and the offset.
 
-    ``options`` are octets, a multiple of four.  ``header_words`` None means the right number on writing.
+    ``options`` are octets; on writing they are padded with zeros to a multiple of four.
     """
 
     src: bytes

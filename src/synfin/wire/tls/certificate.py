@@ -24,7 +24,7 @@ from synfin.wire.tls.extensions import (
     write_extensions,
 )
 
-#: TLS 1.3 lets a window of at most 8 MiB be asked for in Zstandard (RFC 8878 7.1.2 for HTTP; a sane bound here too).
+#: The largest window that a Zstandard frame may ask for: what every decoder should support (RFC 8878 3.1.1.1.2).
 _ZSTD_WINDOW = 1 << 23
 
 
@@ -226,8 +226,7 @@ class CompressedCertificate:
     def decompress(self) -> bytes:
         """The Certificate message's body.  Never more than ``uncompressed_length`` octets (at most 2^24) are made.
 
-        Raises WireError when the algorithm is unknown, the data is damaged, or the length
-        is not the one announced.
+        Raises WireError when the algorithm is unknown, the data is damaged, or the length is not the one announced.
         """
         limit = self.uncompressed_length
         more = 0

@@ -282,8 +282,12 @@ def _client_key_exchange(message: ClientKeyExchange) -> Iterator[Line]:
         yield "key exchange", message.kex
     if message.identity is not None:
         yield "PSK identity", text(message.identity)
-    encrypted = message.kex is not None and message.kex.startswith("RSA")
-    yield "encrypted premaster secret" if encrypted else "public value", _size(message.exchange)
+    if message.kex is not None and message.kex.startswith("RSA"):
+        yield "encrypted premaster secret", _size(message.exchange)
+    elif message.prefix:
+        yield "public value", _size(message.exchange)
+    elif message.exchange:  # of a layout that is not known
+        yield "octets", octets(message.exchange)
 
 
 def _ticket(message: NewSessionTicket) -> Iterator[Line]:

@@ -10,7 +10,7 @@ arguments, since the octets do not tell.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, get_args
 
 from synfin.errors import WireError
 from synfin.wire.codec import Buffer, Reader, Span, Writer
@@ -332,29 +332,9 @@ _Versioned = Certificate | CertificateRequest | CertificateVerify | NewSessionTi
 _Keyed = ServerKeyExchange | ClientKeyExchange
 Message = _Plain | _Versioned | _Keyed | Unknown
 
-_PLAIN: dict[int, type[_Plain]] = {
-    cls.msg_type: cls
-    for cls in (
-        ClientHello,
-        ServerHello,
-        HelloRetryRequest,
-        HelloRequest,
-        EndOfEarlyData,
-        EncryptedExtensions,
-        ServerHelloDone,
-        Finished,
-        CertificateStatus,
-        SupplementalData,
-        KeyUpdate,
-        CompressedCertificate,
-        NextProtocol,
-        MessageHash,
-    )
-}
-_VERSIONED: dict[int, type[_Versioned]] = {
-    cls.msg_type: cls for cls in (Certificate, CertificateRequest, CertificateVerify, NewSessionTicket)
-}
-_KEYED: dict[int, type[_Keyed]] = {cls.msg_type: cls for cls in (ServerKeyExchange, ClientKeyExchange)}
+_PLAIN: dict[int, type[_Plain]] = {cls.msg_type: cls for cls in get_args(_Plain)}
+_VERSIONED: dict[int, type[_Versioned]] = {cls.msg_type: cls for cls in get_args(_Versioned)}
+_KEYED: dict[int, type[_Keyed]] = {cls.msg_type: cls for cls in get_args(_Keyed)}
 
 
 def parse_handshake(
