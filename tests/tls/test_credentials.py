@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -121,6 +122,23 @@ def test_chains_the_client_can_check_come_first(asked: int, issuer: str) -> None
     end.receive(record(edit(hello, extensions=changed(hello, 50, b"\0\2" + asked.to_bytes(2, "big")))), NOW)
     certificate = next(raw for raw in end.told if raw[0] == 11)
     assert pair[issuer].chain[0] in certificate
+
+
+@pytest.mark.parametrize(("named", "schemes", "chosen"), [
+    ("p256", b"\4\3\x08\7", "p256"), ("ed25519", b"\4\3\x08\7", "ed25519"), ("", b"\4\3\x08\7", "p256"),
+    ("ed25519", b"\4\3", "p256"),
+])  # fmt: skip
+def test_authorities_the_client_lists_come_next(named: str, schemes: bytes, chosen: str) -> None:
+    """RFC 8446 4.2.4, 4.4.2.2: after what it can check; names that nobody bears change nothing."""
+    pair = {"p256": _signed_by("p256"), "ed25519": _signed_by("ed25519")}
+    end = _Listener(server_config(credentials=tuple(pair.values())), now=NOW, entropy=os.urandom)
+    hello = hello_of(certificate_compression=())
+    name = certificate_facts(pair[named].chain[0]).issuer_der if named else b"\x30\0"
+    body = (2 + len(name)).to_bytes(2, "big") + len(name).to_bytes(2, "big") + name
+    hello = replace(hello, extensions=changed(hello, 47, body))
+    end.receive(record(edit(hello, extensions=changed(hello, 50, bytes([0, len(schemes)]) + schemes))), NOW)
+    certificate = next(raw for raw in end.told if raw[0] == 11)
+    assert pair[chosen].chain[0] in certificate
 
 
 @pytest.mark.parametrize(("modes", "count"), [(b"\1\1", 2), (b"\2\0\1", 2), (b"\1\0", 0), (None, 0)])

@@ -1,7 +1,8 @@
 """Which of our credentials a peer gets: by name, by what its signatures may be, by what it says about issuers.
 
-A server prefers chains whose signatures the client can check (RFC 8446 4.2.3, 4.4.2.2), a client sends only what the
-request's authorities and filters admit (RFC 8446 4.2.4, 4.2.5; RFC 5246 7.4.4), and nothing where nothing fits.
+A server prefers chains whose signatures the client can check (RFC 8446 4.2.3, 4.4.2.2), then those of the authorities
+the client lists (4.2.4).  A client sends only what the request's authorities and filters admit (4.2.4, 4.2.5; RFC 5246
+7.4.4), and nothing where nothing fits.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from synfin.spec.certextensions import READERS
 from synfin.spec.certificates import certificate_facts
 from synfin.tls import checks, signing
 from synfin.tls.config import Credential
-from synfin.wire.tls.bodies import OidFilter
+from synfin.wire.tls.bodies import CertificateAuthorities, OidFilter
 
 if TYPE_CHECKING:
     from synfin.tls.hello import Hello
@@ -70,15 +71,21 @@ def candidates(end: Server, hello: Hello) -> tuple[Credential, ...]:
         if not fitting and config.strict_sni:
             raise PeerError("unrecognized_name", "a name we serve", name)
         found = fitting or found
+    if len(found) == 1:
+        return found
     schemes = hello.codes(checks.SCHEMES_CERT) or hello.codes(checks.SCHEMES)
-    if len(found) > 1 and schemes:
-        return tuple(sorted(found, key=lambda credential: not _checkable(credential, schemes)))
-    return found
+    listed = hello.decoded.get(checks.AUTHORITIES)
+    wanted = Wanted(listed.values if isinstance(listed, CertificateAuthorities) else (), (), schemes)
+
+    def order(credential: Credential) -> tuple[bool, bool]:
+        return bool(schemes) and not _checkable(credential, schemes), not wanted.fits(credential)
+
+    return tuple(sorted(found, key=order))
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a CertificateRequest says beyond the schemes of the signature: DER names, filters, schemes of the chain."""
+    """What a peer says beyond the schemes of the handshake's signature: DER names, filters, schemes of the chain."""
 
     authorities: tuple[bytes, ...] = ()
     filters: tuple[OidFilter, ...] = ()
