@@ -118,6 +118,13 @@ def test_a_request_without_answer_waits_to_the_close(tmp_path: Path) -> None:
     assert phases(text, tmp_path)[2] == ("wait", 20.2, 500, "server")
 
 
+def test_an_answer_without_its_end_is_waited_for_to_the_close(tmp_path: Path) -> None:
+    text = OPEN + f"0.0202 a > b PSH,ACK {GET}\n0.120 b > a PSH,ACK {OK}\n" + CLOSE
+    assert phases(text, tmp_path)[3:] == [("transfer", 120, 500, "server"), ("close", 500, 521, "")]
+    (connection,) = connections(text, tmp_path)
+    assert named(connection, "transfer").detail == "not finished, 380.0 ms of it silence"
+
+
 def test_further_exchanges_are_told_together(tmp_path: Path) -> None:
     whole = OK.replace("Content-Length: 8", "Content-Length: 4")
     text = OPEN

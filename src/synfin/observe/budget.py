@@ -19,6 +19,7 @@ from synfin.capture.table import ACK, RST, SYN
 from synfin.observe.story import A, Connection, Phase
 from synfin.observe.story_http import HttpMessage, HttpStory
 from synfin.observe.story_tls import TlsStory
+from synfin.wire.tls.registry import is_tls13
 
 #: A pause shorter than this is no phase of its own, ns.
 PAUSE = 1_000_000
@@ -33,13 +34,17 @@ _PROXIES = ("http-connect", "socks4", "socks5", "proxy-protocol")
 
 
 class _Exchange(NamedTuple):
-    """One question and its answer, ns; the answer's times are None when there is none."""
+    """One question and its answer, ns; the answer's times are None when there is none.
+
+    ``whole`` is False for an answer whose end never came.
+    """
 
     start: int
     asked: int
     answered: int | None
     end: int | None
     what: str
+    whole: bool = True
 
 
 class _Line:
@@ -174,7 +179,7 @@ def _tls(connection: Connection, tls: TlsStory, line: _Line, last: int) -> None:
         stop, _ = _closing(connection, last)
         line.add("tls", begin, last if stop is None else stop, "both", "not finished")
         return
-    new = _is_13(tls.version)
+    new = is_tls13(tls.version)
     if tls.early_data == "accepted":
         trips, why = 0, "early data"
     elif tls.hello_retry is not None:
@@ -187,11 +192,6 @@ def _tls(connection: Connection, tls: TlsStory, line: _Line, last: int) -> None:
         trips, why = 2, ""
     detail = f"{trips}-RTT handshake" + (f", {why}" if why else "")
     line.add("tls", begin, end, "both", detail)
-
-
-def _is_13(version: int | None) -> bool:
-    """TLS 1.3 or one of its drafts (0x7fnn)."""
-    return version is not None and (version == 0x0304 or version >> 8 == 0x7F)
 
 
 def _exchanges(http: HttpStory) -> list[_Exchange]:
@@ -209,14 +209,14 @@ def _exchanges(http: HttpStory) -> list[_Exchange]:
                 found.append(_Exchange(message.start, message.end, None, None, what))
             else:
                 told = f"{what}: {answer.status}" if answer.status else what
-                found.append(_Exchange(message.start, message.end, answer.start, answer.end, told))
+                found.append(_Exchange(message.start, message.end, answer.start, answer.end, told, answer.complete))
     return found
 
 
 def _estimated(tls: TlsStory, done: int) -> list[_Exchange]:
     """Exchanges by direction and time of encrypted records after the handshake."""
     client = tls.client
-    new = skip = _is_13(tls.version)
+    new = skip = is_tls13(tls.version)
     found: list[_Exchange] = []
     start = asked = answered = end = None
     for record in tls.records:
@@ -261,7 +261,11 @@ def _first(
     detail = f"server {_ms(thinking)}, network {_ms(min(share, took))}"
     line.add("wait", line.at, exchange.answered, "server" if thinking > share else "network", detail)
     held, why = _held(connection, 1 - client, exchange.answered, exchange.end, "network", "client")
-    line.add("transfer", line.at, exchange.end, held, why)
+    stop = closing if closing is not None else max(connection.rows.time)
+    if not exchange.whole and stop - exchange.end > PAUSE:
+        line.add("transfer", line.at, stop, "server", f"not finished, {_ms(stop - exchange.end)} of it silence")
+    else:
+        line.add("transfer", line.at, exchange.end, held, why)
 
 
 def _rest(line: _Line, exchanges: list[_Exchange], share: int, closing: int | None) -> None:
