@@ -26,8 +26,7 @@ from synfin.observe.story_tls import Decryption, Opened
 from synfin.spec import keys
 from synfin.spec.protection import Aead13, Protection, Unsupported, opener_13, openers_12, prf_hash
 from synfin.spec.rsa import premaster_from_rsa
-from synfin.wire.tls.certificate import is_tls13
-from synfin.wire.tls.registry import Suite, suite
+from synfin.wire.tls.registry import Suite, is_tls13, suite
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey

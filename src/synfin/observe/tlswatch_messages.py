@@ -22,8 +22,8 @@ from synfin.observe.tlswatch_records import Record
 from synfin.spec.certificates import certificate_facts
 from synfin.wire.codec import Reader
 from synfin.wire.tls.bodies import ServerName
-from synfin.wire.tls.messages import HRR_RANDOM, Certificate, ServerHello, is_tls13, parse_handshake
-from synfin.wire.tls.registry import HANDSHAKES, suite
+from synfin.wire.tls.messages import HRR_RANDOM, Certificate, ServerHello, parse_handshake
+from synfin.wire.tls.registry import HANDSHAKES, is_tls13, suite
 
 CLIENT_HELLO, SERVER_HELLO = 1, 2
 

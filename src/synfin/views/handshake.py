@@ -15,10 +15,9 @@ from synfin.views.messages import message_lines
 from synfin.views.told import DATA_PLACE, EVENT, PROBLEM, ROUTINE, TURN, Item, Note
 from synfin.views.words import clean, count, readable
 from synfin.wire.tls.certificate import Certificate, CompressedCertificate
-from synfin.wire.tls.registry import alert_name
+from synfin.wire.tls.registry import alert_name, is_tls13
 
 CCS, ALERT, HANDSHAKE, DATA, HEARTBEAT = 20, 21, 22, 23, 24
-TLS13 = 0x0304
 
 _HEADER = 5
 _RECORDS = {HANDSHAKE: "a handshake record", DATA: "an application data record"}
@@ -102,7 +101,11 @@ def _records(tls: TlsStory) -> Iterator[Note]:
     for record in tls.records:
         at = (record.sender, record.packet)
         if record.type == CCS:
-            after = " (says nothing in TLS 1.3; for old middleboxes)" if _is13(tls) else ": from here on encrypted"
+            after = (
+                " (says nothing in TLS 1.3; for old middleboxes)"
+                if is_tls13(tls.version)
+                else ": from here on encrypted"
+            )
             yield Note(record.packet, (0, record.offset), Item(f"ChangeCipherSpec{after}", short="ChangeCipherSpec"))
         elif record.type == HANDSHAKE and record.protected and (record.sender, record.offset) not in opened:
             name = "encrypted handshake message"
@@ -142,15 +145,11 @@ def _said(tls: TlsStory) -> dict[tuple[int, int], str]:
     return lines
 
 
-def _is13(tls: TlsStory) -> bool:
-    return tls.version is not None and (tls.version == TLS13 or tls.version >> 8 == 0x7F)
-
-
 def _data_kind(record: RecordFact, tls: TlsStory) -> str:
     if record.inner_type == DATA:
         return "application data (decrypted)"
     done = tls.handshake_done_time
-    if _is13(tls) and (done is None or record.time <= done):
+    if is_tls13(tls.version) and (done is None or record.time <= done):
         if record.sender != tls.client:
             return "encrypted handshake (by its place EncryptedExtensions to Finished)"
         return "encrypted handshake (by its place the client's Finished)"

@@ -24,7 +24,7 @@ from synfin.views.outcome import SIDES
 from synfin.views.paint import PLAIN, Paint
 from synfin.views.words import clean, clock, count, duration, listing, moment, readable, shorten, wrap
 from synfin.wire.tls.hello import ClientHello
-from synfin.wire.tls.registry import alert_name, cipher_name, version_name
+from synfin.wire.tls.registry import alert_name, cipher_name, is_tls13, version_name
 from synfin.wire.tls.suites import suite
 
 #: Header fields that let their reader act as their sender.
@@ -203,7 +203,7 @@ def _turn(run: list[RecordFact], added: int) -> Turn:
 
 def _added(tls: TlsStory) -> int:
     """Octets a record is longer than its content, at least."""
-    if tls.version == 0x0304 or (tls.version or 0) >> 8 == 0x7F:
+    if is_tls13(tls.version):
         return _ADDED_13
     found = suite(tls.cipher) if tls.cipher is not None else None
     if found is None or not found.aead:

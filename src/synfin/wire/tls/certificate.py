@@ -23,14 +23,10 @@ from synfin.wire.tls.extensions import (
     read_extensions,
     write_extensions,
 )
+from synfin.wire.tls.registry import is_tls13
 
 #: The largest window that a Zstandard frame may ask for: what every decoder should support (RFC 8878 3.1.1.1.2).
 _ZSTD_WINDOW = 1 << 23
-
-
-def is_tls13(version: int | None) -> bool:
-    """Whether ``version`` is TLS 1.3 or one of its drafts (0x7fNN; 0xfbNN were Facebook's)."""
-    return version is not None and (version == 0x0304 or version >> 8 in (0x7F, 0xFB))
 
 
 class CertificateEntry(NamedTuple):

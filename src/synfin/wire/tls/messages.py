@@ -21,7 +21,6 @@ from synfin.wire.tls.certificate import (
     CertificateRequest,
     CertificateStatus,
     CompressedCertificate,
-    is_tls13,
 )
 from synfin.wire.tls.exchange import CertificateVerify, ClientKeyExchange, ServerKeyExchange
 from synfin.wire.tls.extensions import (
@@ -35,7 +34,7 @@ from synfin.wire.tls.extensions import (
     write_extensions,
 )
 from synfin.wire.tls.hello import HRR_RANDOM, ClientHello, HelloRetryRequest, ServerHello, text
-from synfin.wire.tls.registry import handshake_name
+from synfin.wire.tls.registry import handshake_name, is_tls13
 
 __all__ = [
     "HRR_RANDOM",
@@ -62,7 +61,6 @@ __all__ = [
     "ServerKeyExchange",
     "SupplementalData",
     "Unknown",
-    "is_tls13",
     "message_name",
     "parse_handshake",
     "write_handshake",

@@ -40,6 +40,7 @@ __all__ = [
     "hpke_aead_name",
     "hpke_kdf_name",
     "is_grease",
+    "is_tls13",
     "point_format_name",
     "psk_mode_name",
     "signature_name",
@@ -264,6 +265,11 @@ HPKE_AEADS = {1: "AES-128-GCM", 2: "AES-256-GCM", 3: "ChaCha20Poly1305", 0xFFFF:
 def is_grease(code: int) -> bool:
     """Whether a two-octet number is reserved for GREASE: 0x0a0a, 0x1a1a ... 0xfafa (RFC 8701 2)."""
     return code & 0x0F0F == 0x0A0A and code >> 8 == code & 0xFF
+
+
+def is_tls13(version: int | None) -> bool:
+    """Whether ``version`` is TLS 1.3 or one of its drafts (0x7fNN; 0xfbNN were Facebook's)."""
+    return version is not None and (version == 0x0304 or version >> 8 in (0x7F, 0xFB))
 
 
 # PSK modes are one octet: 0x0b, 0x2a, 0x49 ... 0xe4 (RFC 8701 2).
