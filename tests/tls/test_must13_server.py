@@ -108,6 +108,7 @@ MUST = """
 4.4.2 | raw public keys are not negotiated | hello: RFC 7250 raw public keys wanted
 4.4.2.1 | a staple is a CertificateStatus | features::test_stapled_response_and_timestamps_are_carried
 4.4.2.1 | status_request_v2 is not acted upon | hello: 4.4.2.1 status_request_v2
+4.4.2.2 | the client's leaf is for signing | auth::test_a_leaf_is_for_signing
 4.4.2.2 | the leaf can sign by a scheme of the client | hello: 4.2.3 another kind alone
 4.4.2.4 | none may be certificate_required | auth: 4.4.2.4 none where one is required
 4.4.2.4 | MD5 is bad_certificate | auth::test_hashes_of_the_past

@@ -11,6 +11,7 @@ from typing import Any
 import brotli
 import pytest
 import zstandard
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding
 
@@ -247,6 +248,20 @@ def test_hashes_of_the_past(digest: str) -> None:
     old = listed(entry(resigned(made, issuer, digest)), entry(issuer.der))
     row = Row("4.4.2.4", digest, body(old), BAD, {**ASKS, "verify": PathVerifier([issuer.der])})
     assert row.play() == BAD
+
+
+@pytest.mark.parametrize("signs", [False, True])
+def test_a_leaf_is_for_signing(signs: bool) -> None:
+    """RFC 8446 4.4.2.2: with a Key Usage, digitalSignature is in it."""
+    when = datetime.fromtimestamp(NOW, UTC)
+    usage = x509.KeyUsage(signs, False, True, *[False] * 6)
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(root().key.public_key())
+    made = mint("Somebody", root(), number=5, now=when, extensions=[(usage, True), (authority, False)])
+
+    def act(c: Raw13) -> None:
+        c.certificate(listed(entry(made.der))).say(c.verify(made.key)).finish()
+
+    assert Row("4.4.2.2", "", flown(act), "", ASKS).play() == ("ok" if signs else UNSUITABLE)
 
 
 # ---------------------------------------------------------------- after the handshake

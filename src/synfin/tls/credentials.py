@@ -1,7 +1,7 @@
 """Which of our credentials a peer gets: by name, by what its signatures may be, by what it says about issuers.
 
-A server prefers chains whose signatures the client can check (RFC 8446 4.2.3, 4.4.2.2), then those of the authorities
-the client lists (4.2.4).  A client sends only what the request's authorities and filters admit (4.2.4, 4.2.5; RFC 5246
+A server prefers leaves that may sign handshakes, chains whose signatures the client can check (RFC 8446 4.2.3, 4.4.2.2),
+and the authorities the client lists (4.2.4), in this order.  A client sends only what the request's authorities and filters admit (4.2.4, 4.2.5; RFC 5246
 7.4.4), and nothing where nothing fits.
 """
 
@@ -17,7 +17,8 @@ from synfin.spec import oids
 from synfin.spec.certextensions import READERS
 from synfin.spec.certificates import certificate_facts
 from synfin.tls import checks, signing
-from synfin.tls.config import Credential
+from synfin.tls.config import TLS13, Credential
+from synfin.tls.master import SIGNING, allows
 from synfin.wire.tls.bodies import CertificateAuthorities, OidFilter
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ def candidates(end: Server, hello: Hello) -> tuple[Credential, ...]:
     listed = hello.decoded.get(checks.AUTHORITIES)
     wanted = Wanted(listed.values if isinstance(listed, CertificateAuthorities) else (), (), schemes)
 
-    def order(credential: Credential) -> tuple[bool, bool]:
-        return bool(schemes) and not _checkable(credential, schemes), not wanted.fits(credential)
+    def order(credential: Credential) -> tuple[bool, bool, bool]:
+        unfit = hello.version == TLS13 and not allows(credential.chain[0], SIGNING)
+        unlisted = bool(wanted.authorities) and not wanted.fits(credential)
+        return unfit, bool(schemes) and not _checkable(credential, schemes), unlisted
 
     return tuple(sorted(found, key=order))
 
