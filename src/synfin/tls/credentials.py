@@ -1,8 +1,8 @@
 """Which of our credentials a peer gets: by name, by what its signatures may be, by what it says about issuers.
 
-A server prefers leaves that may sign handshakes, chains whose signatures the client can check (RFC 8446 4.2.3, 4.4.2.2),
-and the authorities the client lists (4.2.4), in this order.  A client sends only what the request's authorities and filters admit (4.2.4, 4.2.5; RFC 5246
-7.4.4), and nothing where nothing fits.
+A server prefers leaves that may sign handshakes, then chains whose signatures the client can check (RFC 8446 4.2.3,
+4.4.2.2), then the authorities the client lists (4.2.4).  A client sends only what the request's authorities and filters
+admit (4.2.4, 4.2.5; RFC 5246 7.4.4), and nothing where nothing fits.
 """
 
 from __future__ import annotations
