@@ -72,7 +72,7 @@ def generate(group: int, entropy: Entropy) -> tuple[Any, bytes]:
         key = x25519.X25519PrivateKey.from_private_bytes(entropy(32))
         return key, key.public_key().public_bytes_raw()
     if group in _CURVES:
-        curve, size, order = _CURVES[group]
+        _, size, order = _CURVES[group]
         scalar = int.from_bytes(entropy(size + 8), "big") % (order - 1) + 1
         head, tail = _SEC1[group]
         private: Any = load_der_private_key(head + scalar.to_bytes(size, "big") + tail, None)
