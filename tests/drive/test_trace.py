@@ -96,6 +96,11 @@ def test_options_of_people() -> None:
     assert suites("TLS_AES_128_GCM_SHA256:0x1302,ECDHE-RSA-AES128-GCM-SHA256") == (0x1301, 0x1302, 0xC02F)
     assert groups("X25519,P-256,secp256r1") == (29, 23)
     assert resolve_of(["A.example:443:192.0.2.1,[2001:db8::1]"]) == {("a.example", 443): ("192.0.2.1", "2001:db8::1")}
+    assert resolve_of(["b\u00fccher.example:1:192.0.2.1"]) == {("xn--bcher-kva.example", 1): ("192.0.2.1",)}
+    any_host = Ask(parse_url("http://a.example:7/"), resolve=resolve_of(["*:7:192.0.2.1", "b.example:7:192.0.2.2"]))
+    assert any_host.given == ("192.0.2.1",)
+    assert any_host.redirected(302, "//b.example:7/").given == ("192.0.2.2",)
+    assert any_host.redirected(302, "//b.example/").given is None
     assert connect_to_of(["a:1:[::1]:2", "::b:"]) == (("a", 1, "::1", 2), ("", 0, "b", 0))
 
 

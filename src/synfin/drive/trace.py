@@ -201,7 +201,7 @@ class Run:
         host, port = ask.place
         if isinstance(self.capture, LiveCapture):
             self.capture.watch_names(name_servers(), [host])
-        fixed = ask.resolve.get((ask.url.host, ask.url.port))
+        fixed = ask.given
         answers = await look_up(host, ask.families, None if fixed is None else {host: fixed})
         self._tell(LookedUp(host, tuple(answers)))
         self._spill()  # before the clock of a connection runs

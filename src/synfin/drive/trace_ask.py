@@ -135,6 +135,12 @@ class Ask:
                 return other or url.host, other_port or url.port
         return url.host, url.port
 
+    @property
+    def given(self) -> tuple[str, ...] | None:
+        """The addresses that were given for the URL's host, None where none were."""
+        url = self.url
+        return self.resolve.get((url.host, url.port)) or self.resolve.get(("*", url.port))
+
     def redirected(self, status: int, location: str) -> Ask:
         """The ask after a redirect (RFC 9110 15.4); what is secret stays with its host.
 
@@ -152,7 +158,7 @@ class Ask:
 
 
 def resolve_of(entries: Iterable[str]) -> dict[tuple[str, int], tuple[str, ...]]:
-    """What ``--resolve HOST:PORT:ADDRESS[,ADDRESS]`` says.  UsageError for anything else."""
+    """What ``--resolve HOST:PORT:ADDRESS[,ADDRESS]`` says; the host ``*`` is any.  UsageError for anything else."""
     found: dict[tuple[str, int], tuple[str, ...]] = {}
     for entry in entries:
         host, _, rest = entry.partition(":")
@@ -166,7 +172,7 @@ def resolve_of(entries: Iterable[str]) -> dict[tuple[str, int], tuple[str, ...]]
                 ip_address(one.partition("%")[0])
             except ValueError:
                 raise UsageError(f"--resolve {entry}: {one!r} is no address") from None
-        found[host.lower(), int(port)] = addresses
+        found["*" if host == "*" else ascii_host(host), int(port)] = addresses
     return found
 
 
@@ -180,7 +186,9 @@ def connect_to_of(entries: Iterable[str]) -> tuple[tuple[str, int, str, int], ..
         host, port, other, other_port = parts
         for one in (port, other_port):
             _port(one or "1", f"--connect-to {entry}")
-        found.append((host.lower(), int(port or 0), ascii_host(other) if other else "", int(other_port or 0)))
+        found.append(
+            (ascii_host(host) if host else "", int(port or 0), ascii_host(other) if other else "", int(other_port or 0))
+        )
     return tuple(found)
 
 
