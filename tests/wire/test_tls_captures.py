@@ -12,9 +12,9 @@ from synfin.errors import WireError
 from synfin.observe.flows import Flows
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpwatch import watch_tcp
+from synfin.views.messages import message_lines
 from synfin.wire.codec import Span
 from synfin.wire.tls import sslv2
-from synfin.wire.tls.describe import describe
 from synfin.wire.tls.extensions import CLIENT_HELLO, Extension, decode_extension, encode_extension
 from synfin.wire.tls.fingerprint import ja3, ja3s, ja4
 from synfin.wire.tls.hello import ClientHello, ServerHello
@@ -122,7 +122,7 @@ def check_message(code: int, body: bytes, version: int | None, kex: str | None) 
     spans: list[Span] = []
     assert parse_handshake(code, body, version=version, kex=kex, spans=spans) == message
     assert b"".join(body[span.start : span.end] for span in sorted(spans)) == body
-    assert all(isinstance(value, str) for _, value in describe(message))
+    assert all(message_lines(message))
     if isinstance(message, ClientHello):
         for extension in message.extensions or ():
             assert encode_extension(extension.type, decode_extension(extension, CLIENT_HELLO)) == extension

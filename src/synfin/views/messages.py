@@ -16,12 +16,14 @@ from synfin.wire.tls.certificate import Certificate, CertificateRequest, Certifi
 from synfin.wire.tls.exchange import CertificateVerify, ClientKeyExchange, ServerKeyExchange
 from synfin.wire.tls.extensions import Extension, decode_extension
 from synfin.wire.tls.hello import ClientHello, ServerHello
-from synfin.wire.tls.messages import EncryptedExtensions, Finished, KeyUpdate, NewSessionTicket
+from synfin.wire.tls.messages import EncryptedExtensions, Finished, KeyUpdate, NewSessionTicket, NextProtocol
 from synfin.wire.tls.registry import (
     certificate_compression_name,
+    certificate_type_name,
     cipher_name,
     client_certificate_type_name,
     compression_name,
+    extension_name,
     group_name,
     is_grease,
     point_format_name,
@@ -108,7 +110,10 @@ _CODE_NAMES: dict[type[bodies.Codes], Callable[[int], str]] = {
     bodies.SupportedVersions: version_name,
     bodies.PskModes: psk_mode_name,
     bodies.CompressCertificate: certificate_compression_name,
+    bodies.CertificateTypes: certificate_type_name,
+    bodies.OuterExtensions: extension_name,
 }
+_HEARTBEATS = {1: "the peer may send requests", 2: "the peer must not send requests"}
 
 
 def _body(body: Any, number: int) -> str:
@@ -117,12 +122,20 @@ def _body(body: Any, number: int) -> str:
             return listing(_text(name.name) for name in body.names)
         case bodies.Codes():
             return _codes(body.codes, _CODE_NAMES.get(type(body), str))
+        case bodies.CertificateAuthorities():
+            return _authorities(len(body.values))
         case bodies.Strings():
             return listing(_text(value) for value in body.values)
         case bodies.SelectedVersion():
             return version_name(body.value)
         case bodies.SelectedGroup():
             return group_name(body.value)
+        case bodies.SelectedCertificateType():
+            return certificate_type_name(body.value)
+        case bodies.MaxFragmentLength() if 1 <= body.value <= 4:
+            return count(256 << body.value, "octet")
+        case bodies.Heartbeat() if body.value in _HEARTBEATS:
+            return _HEARTBEATS[body.value]
         case bodies.KeyShares():
             shares = [(group_name(group), len(key)) for group, key in body.entries if not is_grease(group)]
             return listing(f"{name} ({count(size, 'octet')})" for name, size in shares)
@@ -134,17 +147,25 @@ def _body(body: Any, number: int) -> str:
             return "OCSP" if body.status_type == 1 else f"type {body.status_type}"
         case bodies.EncryptedClientHello():
             return f"{count(len(body.payload), 'octet')} sealed (real or GREASE)" if body.type == 0 else "inner"
+        case bodies.DelegatedCredential():
+            return f"{signature_name(body.expected_scheme)}, valid {body.valid_time:,} s after the certificate's start"
         case bodies.SctList():
             return count(len(body.scts), "timestamp")
         case bodies.Number():
             return f"{body.value:,}"
         case bodies.Padding():
             return count(len(body.value), "octet")
+        case bodies.SrpUser():
+            return _text(body.value)
         case bodies.Octets():
             return octets(body.value, 16) if body.value else ""
         case bytes():
             return octets(body, 16)
     return ""
+
+
+def _authorities(number: int) -> str:
+    return count(number, "acceptable authority", "acceptable authorities")
 
 
 def _certificates(body: Certificate) -> Iterator[str]:
@@ -154,6 +175,8 @@ def _certificates(body: Certificate) -> Iterator[str]:
 
 def _server_key(body: ServerKeyExchange) -> Iterator[str]:
     words = [body.kex or "unknown layout"]
+    if body.hint:
+        words.append(f"PSK identity hint {_text(body.hint)}")
     if body.group is not None:
         words.append(f"group {group_name(body.group)}")
     if body.prime_bits is not None:
@@ -167,8 +190,14 @@ def _server_key(body: ServerKeyExchange) -> Iterator[str]:
 
 
 def _client_key(body: ClientKeyExchange) -> Iterator[str]:
-    what = "encrypted premaster secret" if body.kex in ("RSA", "RSA_PSK", "RSA_EXPORT") else "public key"
-    yield f"{what} {octets(body.exchange, 16)}"
+    if body.identity is not None:
+        yield f"PSK identity {_text(body.identity)}"
+    if body.kex is not None and body.kex.startswith("RSA"):
+        yield f"encrypted premaster secret {octets(body.exchange, 16)}"
+    elif body.prefix:
+        yield f"public key {octets(body.exchange, 16)}"
+    elif body.exchange:
+        yield f"unknown layout, {octets(body.exchange, 16)}"
 
 
 def _verify(body: CertificateVerify) -> Iterator[str]:
@@ -182,7 +211,7 @@ def _request(body: CertificateRequest) -> Iterator[str]:
     if body.signature_algorithms:
         yield f"signatures {_codes(body.signature_algorithms, signature_name)}"
     if body.authorities is not None:
-        yield f"{count(len(body.authorities), 'acceptable authority', 'acceptable authorities')}"
+        yield _authorities(len(body.authorities))
     if body.extensions:
         yield from _extensions(body.extensions, "certificate_request")
 
@@ -225,6 +254,7 @@ _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     NewSessionTicket: _ticket,
     KeyUpdate: lambda body: iter(["asks the peer to update too"] if body.request_update else []),
     Finished: _finished,
+    NextProtocol: lambda body: iter([f"protocol {_text(body.protocol)}"]),
     sslv2.ClientHello: _v2_client_hello,
     sslv2.ServerHello: _v2_server_hello,
     sslv2.ClientMasterKey: _v2_master_key,
