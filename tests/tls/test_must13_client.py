@@ -364,3 +364,22 @@ def test_early_data_keeps_to_the_limit_of_its_session(told: bool) -> None:
     two.receive(one.take_output(NOW), NOW)
     assert said(events(two)) == bytes(900)
     assert one.record_limits == (300, 1 << 14)
+
+
+@pytest.mark.parametrize("limit", [64, 500, 1 << 14])
+@pytest.mark.parametrize(("low", "high"), [(OLD, OLD), (OLD, NEW), (NEW, NEW)])
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_whatever_is_agreed_both_ends_mean_the_same(limit: int, low: int, high: int, version: int) -> None:
+    """RFC 8449 4: the number told is one more where TLS 1.3 may be chosen, and means one more octet where it is not."""
+    if not low <= version <= high:
+        return
+    more = {"record_size_limit": limit, "min_version": low, "max_version": high}
+    one, bad = ends(version, {}, client=more, server={"record_size_limit": 700})
+    pump(one, bad)
+    told = limit + (version == OLD and high == NEW)
+    assert one.record_limits == (700, min(told, 1 << 14))
+    assert bad.record_limits == (min(told, 1 << 14), 700)
+    bad.send(bytes(1 << 15))
+    one.send(bytes(1 << 15))
+    pump(one, bad)
+    assert len(said(events(one))) == len(said(events(bad))) == 1 << 15

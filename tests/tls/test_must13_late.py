@@ -223,3 +223,17 @@ def test_a_client_that_cancels(step: str) -> None:
     assert one.told == [(2, 80)]
     assert one.closed
     assert not one.ready
+
+
+@pytest.mark.parametrize("description", [80, 90])
+def test_the_end_is_told_once(description: int) -> None:
+    """Who gives up after the other end has closed hears nothing new."""
+    one, bad = ends(NEW, {})
+    pump(one, bad)
+    bad.close()
+    pump(bad, one)
+    assert events(one)[-1] == Closed(clean=True)
+    one.abort(description)
+    one.abort(description)
+    assert not events(one)
+    assert one.told == ([(2, 80)] if description == 80 else [(1, 90), (1, 0)])

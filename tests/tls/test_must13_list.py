@@ -424,7 +424,8 @@ OTHERS: list[Row] = [
     (
         "8449 4",
         "we keep to the server's",
-        "features::test_record_size_limit must::test_what_was_agreed_about_records",
+        "features::test_record_size_limit must::test_what_was_agreed_about_records "
+        "must::test_whatever_is_agreed_both_ends_mean_the_same",
     ),
     (
         "8449 4",

@@ -138,6 +138,8 @@ class Client(Endpoint):
             self._limit_in = self._limit_out = 1 << 14
         elif self._limit_passed:
             raise PeerError("record_size_limit_exceeded", f"at most {self._limit_in} octets", str(self._limit_passed))
+        elif self.version == TLS12 and self.config.suites_13:  # what we told counts TLS 1.3's content type
+            self._limit_in = min(self._limit_in + 1, 1 << 14)
         self._limit_agreed = True
 
     def compatible_ccs(self) -> None:

@@ -189,11 +189,13 @@ class Endpoint(Records):
         user_canceled (90) is a warning, which close_notify follows (RFC 8446 6.1).
         """
         if not self._deaf or not self._mute:
+            told = self._deaf
             if description == USER_CANCELED and not self._mute:
                 self.alert(1, USER_CANCELED)
                 self.close()
             self._end(description)
-            self._events.append(Closed(clean=False))
+            if not told:
+                self._events.append(Closed(clean=False))
 
     def export_early(self, label: str, context: bytes, length: int) -> bytes:
         """Keying material that 0-RTT data may use (RFC 8446 7.5).  UsageError where no early data goes or is taken."""
