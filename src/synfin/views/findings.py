@@ -22,7 +22,9 @@ def finding_lines(finding: Finding, width: int, paint: Paint, indent: str = "") 
     yield from rest
     inner = f"{indent}    "
     yield from wrap(f"{inner}{clean(finding.cause)}", width, 0)
-    yield from wrap(f"{inner}{paint('bold', 'To do')} ({finding.actor}): {clean(finding.remedy)}", width)
+    first, *rest = wrap(f"{inner}To do ({finding.actor}): {clean(finding.remedy)}", width)
+    yield first.replace("To do", paint("bold", "To do"), 1)
+    yield from rest
     packets = sorted({packet for item in finding.evidence for packet in item.packets})
     if packets:
         proof = f"{'packet' if len(packets) == 1 else 'packets'} {ranges(packets)}"

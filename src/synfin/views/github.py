@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from synfin.judge.codes import CODES
 from synfin.judge.model import Finding, Severity
 from synfin.observe.story import Connection
 
@@ -18,13 +19,8 @@ def annotation(file: str, connection: Connection | None, finding: Finding) -> st
     where = f"connection {connection.id}: " if connection is not None else ""
     message = f"{where}{finding.title}. {finding.cause} {finding.remedy}"
     command = _COMMANDS[finding.severity]
-    return f"::{command} file={_property(file)},title={_property(f'{finding.code} {_slug(finding)}')}::{_data(message)}"
-
-
-def _slug(finding: Finding) -> str:
-    from synfin.judge.codes import CODES
-
-    return CODES[finding.code].title
+    title = f"{finding.code} {CODES[finding.code].title}"
+    return f"::{command} file={_property(file)},title={_property(title)}::{_data(message)}"
 
 
 def _data(text: str) -> str:

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from synfin.observe.story_tcp import EndState, Knowledge
+from synfin.views.outcome import SIDES
 from synfin.views.paint import PLAIN, Paint
-from synfin.views.timeline import SIDES, Step, fold
+from synfin.views.timeline import Step, fold
 from synfin.views.told import EVENT, ROUTINE, TURN, Item
 from synfin.views.words import count, duration, moment, pad, wrap
 

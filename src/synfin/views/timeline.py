@@ -19,11 +19,10 @@ from typing import NamedTuple
 from synfin.observe.story import Connection
 from synfin.observe.story_tcp import EndState, Mark
 from synfin.views import exchange, handshake
+from synfin.views.outcome import SIDES
 from synfin.views.segments import Segment, segments
 from synfin.views.told import DATA_PLACE, EVENT, MARK, PROBLEM, ROUTINE, TURN, Item, Note
 from synfin.views.words import count, listing, readable
-
-SIDES = ("client", "server")
 
 #: A ladder as short as this is told packet by packet; in a longer one, routine runs longer than RUN are folded.
 SHORT = 40
