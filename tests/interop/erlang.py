@@ -33,8 +33,6 @@ class Erlang:
     """As a client."""
 
     name = "Erlang"
-    #: Its server of OTP 25, all of it, ends when a client that resumes offers a scheme it does not know.
-    needs = {"schemes": tuple(code for code in signing.DEFAULT if code not in (0x0904, 0x0905, 0x0906))}
 
     def missing(self) -> str:
         if not shutil.which("escript"):
@@ -106,6 +104,10 @@ class ErlangServer(Erlang):
             for port in ports.values():
                 assert process.stdout.readline() == b"%d\n" % port, (folder / "program.log").read_text()
             yield ports
+
+    def wants(self, cell: Cell) -> dict[str, Any]:
+        """All of the server of OTP 25 ends when a client that resumes offers a scheme it does not know."""
+        return {"schemes": tuple(code for code in signing.DEFAULT if code not in (0x0904, 0x0905, 0x0906))}
 
     def told(self, cell: Cell, asked: Asked) -> Told:
         words = asked.body.decode()

@@ -18,6 +18,7 @@ from synfin.drive.capture import may_capture
 from synfin.errors import PeerError
 from tests.interop import (
     agree,
+    botan,
     browser,
     clients,
     erlang,
@@ -28,6 +29,7 @@ from tests.interop import (
     proxies,
     pyopenssl,
     runtimes,
+    rustls,
     wolf,
 )
 from tests.interop.cells import CELLS, COLUMNS, POSTQUANTUM, Cell, Told, disagreements
@@ -46,6 +48,7 @@ CLIENTS: tuple[ClientPeer, ...] = (
     nss.Nss(),
     erlang.Erlang(),
     wolf.Wolf(),
+    botan.Botan(),
     runtimes.Java(),
     browser.Chromium(),
 )
@@ -62,6 +65,7 @@ SERVERS: tuple[ServerPeer, ...] = (
     nss.NssServer(),
     erlang.ErlangServer(),
     wolf.WolfServer(),
+    rustls.Rustls(),
     libraries.JavaServer(),
     libraries.TlsLite(),
 )
@@ -144,7 +148,8 @@ def with_server(peer: ServerPeer, folder: Path) -> Batch:
     with peer.serving(cells, folder) as ports, ours.capturing(path, list(ports.values())) as capture:
         for name, cell in cells.items():
             log = None if capture is None else capture.key_log
-            config = ours.client_config(cell, key_log=log, **getattr(peer, "needs", {}))
+            wants = peer.wants(cell) if hasattr(peer, "wants") else {}  # what our client must do for it
+            config = ours.client_config(cell, key_log=log, **wants)
             try:
                 session = None
                 if cell.resumed:
@@ -161,21 +166,23 @@ def with_server(peer: ServerPeer, folder: Path) -> Batch:
 
 FEATURES = """## Single features
 
-`tests/interop/test_features.py`, `tests/tls/test_programs.py` and `tests/tls/test_postquantum.py` hold these to what a
-foreign program says:
+`tests/interop/test_features.py` and `test_engines.py`, `tests/tls/test_programs.py` and `test_postquantum.py` hold
+these to what a foreign program says:
 
 | what | who says so |
 |---|---|
 | certificates chosen by name, ECDSA or RSA by the signature algorithms | `openssl s_client -servername -sigalgs` |
 | a key for RSASSA-PSS alone (rsa_pss_pss_sha256) | `openssl s_client -sigalgs` |
-| stapled OCSP response | `openssl s_client -status` |
+| stapled OCSP response | `openssl s_client -status`, `tstclnt -T` |
 | certificate compressed with brotli, the only way browsers offer | Chromium takes it, tshark shows it |
-| X25519MLKEM768 with our server | Chromium, in its net log; Node.js with OpenSSL 3.5 both ways, ML-DSA too |
-| certificate asked for after the handshake | `openssl s_client -enable_pha`, `gnutls-cli --post-handshake-auth` |
+| ML-DSA in TLS 1.2 refused, whoever says it | pyOpenSSL |
+| a certificate after the handshake | `openssl s_client -enable_pha`, `gnutls-cli --post-handshake-auth`, `tstclnt -E` |
 | TLS 1.2 renegotiation refused with no_renegotiation | `openssl s_client`, command `R` |
 | record_size_limit kept by the peer (GnuTLS keeps none below 512 octets) | `gnutls-serv`, record lengths by tshark |
 | KeyUpdate both ways | `openssl s_client`, command `K`; `openssl s_server` answers ours |
-| early data, refused by default, taken where the server may | `openssl s_client` and `s_server` with `-early_data` |
+| early data, taken where the server may | `openssl s_client` and `s_server` with `-early_data`, `tstclnt -Z` |
+| early data that the server refuses goes again | `selfserv -Z` |
+| exporters, in both versions | pyOpenSSL in both roles, `tstclnt -x` |
 | AES-CCM, ffdhe groups, DHE, CBC with and without encrypt-then-MAC, static RSA, no extended master secret | `openssl` |
 
 """
@@ -203,6 +210,8 @@ def _note(result: Result) -> str:
         return result.empty
     if result.cell.resumed and result.told is not None and result.told.resumed is None:
         return "resumed by our end's account; the peer does not say so"
+    if result.told is not None and not result.told.version:
+        return "it says nothing of TLS itself"
     return ""
 
 

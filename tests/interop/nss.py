@@ -88,17 +88,29 @@ class Nss(EachCell):
             raise ValueError(complaint(text, r"((?:SSL|SEC)_ERROR_\w+: .*)"))
         return tls_of(answers[-1]), told(text)
 
+    def twice(self, port: int, folder: Path, *options: str) -> str:
+        """Two connections, the second with what the first was given: all that is printed."""
+        request = folder / "request"
+        request.write_bytes(get(port, "http/1.1"))
+        command = [self.program, "-h", HOST, "-a", NAME, "-p", str(port), "-d", database(""), "-V", "tls1.2:"]
+        command += ["-v", "-u", "-A", str(request), "-L", "2", *options]
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30, check=False)
+        return (done.stderr + done.stdout).decode("latin-1")
+
 
 class NssServer(Nss, OneEach):
     """``selfserv``; its answer is the request, what it thinks of the connection is in its log."""
 
     program = "selfserv"
 
+    def __init__(self, *options: str) -> None:
+        self.options = options
+
     def command(self, cell: Cell, port: int) -> list[str]:
         version = f"tls{cell.version}"
         command = [self.program, "-d", database(cell.kind), "-n", "it", "-p", str(port), "-V", f"{version}:{version}"]
         command += ["-v", "-u", "-Q", "-r", "-r"] if cell.client else ["-v", "-u", "-Q"]
-        return command + (["-I", "P384"] if cell.retry else [])
+        return [*command, *self.options, *(["-I", "P384"] if cell.retry else [])]
 
     def told(self, cell: Cell, asked: Asked) -> Told:
         text = self.logs[cell.id].read_text(errors="replace")

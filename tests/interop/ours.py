@@ -33,7 +33,7 @@ from tests.interop import chains
 from tests.interop.cells import HOST, NAME, Cell
 
 VERSIONS = {"1.2": 0x0303, "1.3": 0x0304}
-P384, X25519, X25519MLKEM768 = 24, 29, 0x11EC
+P384, P521, X25519, X25519MLKEM768 = 24, 25, 29, 0x11EC
 
 
 def seen(facts: tls.Facts) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class PyOpenSsl(EachCell):
         return "" if newer or not cell.postquantum else "ML-KEM and ML-DSA need OpenSSL 3.5"
 
     def ask(self, cell: Cell, port: int, folder: Path) -> tuple[Any, Told]:
-        context = self._context(cell)
+        context = self.context(cell)
         if cell.client:
             self._load(context, chains.files(cell.client, of_client=True))
         if cell.hybrid:
@@ -79,7 +79,7 @@ class PyOpenSsl(EachCell):
         }  # fmt: skip
 
     @staticmethod
-    def _context(cell: Cell) -> Any:
+    def context(cell: Cell) -> Any:
         api = import_module("OpenSSL.SSL")
         context = api.Context(api.TLS_METHOD)
         version = api.TLS1_2_VERSION if cell.version == "1.2" else api.TLS1_3_VERSION
@@ -106,7 +106,9 @@ def _chosen(own: bytes, tls: Any, offered: list[bytes]) -> Any:
 
 
 class PyOpenSslServer(PyOpenSsl):
-    """As a server in this process."""
+    """As a server in this process; its answer has what it exports, where asked for that."""
+
+    exporting: tuple[str, int, bytes] | None = None
 
     def cannot(self, cell: Cell) -> str:
         return "speaks no HTTP/2" if cell.alpn == "h2" else super().cannot(cell)
@@ -116,7 +118,7 @@ class PyOpenSslServer(PyOpenSsl):
         api = import_module("OpenSSL.SSL")
         contexts = {}
         for cell in cells.values():
-            context = contexts[cell] = self._context(cell)
+            context = contexts[cell] = self.context(cell)
             self._load(context, chains.files(cell.kind))
             context.set_alpn_select_callback(partial(_chosen, cell.alpn.encode()))
             context.set_session_id(b"interop")
@@ -133,7 +135,11 @@ class PyOpenSslServer(PyOpenSsl):
             tls.recv(1 << 16)
             certificate = tls.get_peer_certificate(as_cryptography=True)
             client = certificate.subject.rfc4514_string() if certificate else ""
-            tls.sendall(http_answer({**self._words(tls), "client": client}))
+            words = {**self._words(tls), "client": client}
+            if self.exporting is not None:
+                label, length, given = self.exporting
+                words["exported"] = tls.export_keying_material(label.encode(), length, given).hex()
+            tls.sendall(http_answer(words))
             tls.shutdown()
 
         with in_threads(answer, cells, (OSError, api.Error)) as ports:

@@ -106,7 +106,7 @@ def test_a_key_for_rsa_pss_alone(cell: Cell, tmp_path: Path) -> None:
     assert "200 OK" in text
 
 
-def _staple(leaf: mint.Credential) -> bytes:
+def staple(leaf: mint.Credential) -> bytes:
     now = datetime.now(UTC).replace(microsecond=0)
     root = chains.root()
     builder = ocsp.OCSPResponseBuilder().add_response(
@@ -125,9 +125,9 @@ def _staple(leaf: mint.Credential) -> bytes:
 
 @needs_openssl
 @pytest.mark.parametrize("cell", [FULL12, FULL13], ids=["1.2", "1.3"])
-def test_openssl_sees_the_staple(cell: Cell, tmp_path: Path) -> None:
+def test_openssl_sees_thestaple(cell: Cell, tmp_path: Path) -> None:
     leaf = chains.server("p256")
-    credential = tls.Credential((leaf.der,), leaf.key, ocsp=_staple(leaf))
+    credential = tls.Credential((leaf.der,), leaf.key, ocsp=staple(leaf))
     with ours.serving(tmp_path / "c.pcapng", {"it": ours.server_config(cell, credentials=(credential,))}) as place:
         text = s_client(place.ports["it"], "-servername", NAME, "-status")
     assert "OCSP Response Status: successful" in text
@@ -154,7 +154,7 @@ def _asking(**more: object) -> tls.ServerConfig:
     return ours.server_config(FULL13, verify=tls.PathVerifier([chains.root().der]), alpn=(), **more)
 
 
-def _authenticated(stream: BlockingTls) -> list[tls.Event]:
+def authenticated(stream: BlockingTls) -> list[tls.Event]:
     """Ask for the client's certificate and read until it says "done"; what it was."""
     endpoint = stream.endpoint
     assert isinstance(endpoint, tls.Server)
@@ -186,7 +186,7 @@ def test_a_client_proves_itself_after_the_handshake(command: tuple[str, ...]) ->
     with client_of(_asking(), *command, certificate, option, key) as (stream, process):
         write(process, b"hello\n")
         assert stream.recv() == b"hello\n"
-        (event,) = _authenticated(stream)
+        (event,) = authenticated(stream)
         assert isinstance(event, tls.PeerAuthenticated)
         assert event.chain == (chains.client("p256").der,)
         assert CLIENT_NAME in chains.client("p256").certificate.subject.rfc4514_string()
