@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from synfin import tls
 from synfin.drive.trace_talk import MOST_TOLD, Message, TalkingClient
@@ -116,6 +118,43 @@ def test_only_so_many_messages_are_told() -> None:
         other.send(b"x")
         handshake(one, other)
     assert len(heard) == MOST_TOLD
+
+
+def flight(most: int) -> tuple[bytes, tls.ClientConfig]:
+    """A server's first flight to a client whose chance is ``entropy``."""
+    client = replace(CLIENT, max_version=most)
+    one = tls.Client(client, HOST, now=NOW, entropy=entropy)
+    other = tls.Server(config(), now=NOW, entropy=entropy)
+    other.receive(one.take_output(NOW), NOW)
+    return bytes(other.take_output(NOW)), client
+
+
+FLIGHTS = {most: flight(most) for most in (0x0304, TLS12)}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([0x0304, TLS12]), st.integers(0, 4000), st.binary(min_size=1, max_size=4), st.integers(1, 4000))
+def test_it_changes_nothing(most: int, place: int, octets: bytes, cut: int) -> None:
+    """Whatever a server sends, the events and the answers are those of the client that says nothing."""
+    data, client = FLIGHTS[most]
+    place %= len(data)
+    data = data[:place] + octets + data[place + len(octets) :]
+    heard: list[Message] = []
+    told = TalkingClient(client, HOST, heard.append, now=NOW, entropy=entropy)
+    mute = tls.Client(client, HOST, now=NOW, entropy=entropy)
+    for end in (told, mute):
+        for at in range(0, len(data), cut):
+            end.receive(data[at : at + cut], NOW)
+        end.receive_eof(NOW)
+    assert told.take_output(NOW) == mute.take_output(NOW)
+    events = [[], []]  # type: list[list[tls.Event]]
+    for found, end in zip(events, (told, mute), strict=True):
+        while (event := end.next_event()) is not None:
+            found.append(event)
+    assert events[0] == events[1]
+    talk = Talk()
+    for one in heard:
+        talk_line(one.sent, 0.0, talk.said(one.kind, one.raw), 80, PLAIN)
 
 
 # ---------------------------------------------------------------- in words

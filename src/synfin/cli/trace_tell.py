@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from synfin.cli import terminal
 from synfin.drive import trace_steps as t
+from synfin.drive.trace_talk import MOST_TOLD
 from synfin.errors import UsageError
 from synfin.views import trace as say
 from synfin.views.paint import Paint
@@ -63,6 +64,7 @@ class Teller:
         self._page = page
         self._media = self._coding = ""
         self._talk = Talk()
+        self._spoken = 0  # messages of the connection
         self._heading = True  # above the first TLS message of a connection
         self._label = ""  # of the lines before
         self._secure = False
@@ -86,6 +88,9 @@ class Teller:
         """One TLS message, in one line."""
         page, room = self._page, self._page.room - say.LABEL - 2
         lines = [talk_line(step.sent, step.after, self._talk.said(step.kind, step.raw), room, page.paint)]
+        self._spoken += 1
+        if self._spoken == MOST_TOLD:
+            lines.append(page.paint("dim", "what follows is not told here; -w FILE keeps it"))
         if self._heading:
             lines.insert(0, page.paint("dim", talk_heading(room)))
             self._heading = False
@@ -98,6 +103,7 @@ class Teller:
         match step:
             case t.Asking():
                 yield from [""] if step.number else []
+                self._spoken = 0
                 self._talk, self._heading, self._label, self._refused = Talk(), True, "", False
                 self._secure = step.url.scheme == "https"
                 yield self._page.paint("title", clean(f"{step.method} {step.url}"))
