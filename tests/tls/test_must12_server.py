@@ -6,6 +6,7 @@ A row is a section, what the client says, the alert that must come (None: a hand
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,18 @@ from tests.tls.bad_client import (
     record,
     scene,
 )
-from tests.tls.ends import NOW, alert_of, credential, events, server_config, ticket_keys
+from tests.tls.ends import (
+    NOW,
+    alert_of,
+    client,
+    client_config,
+    credential,
+    events,
+    pump,
+    server_config,
+    ticket_keys,
+    verifier,
+)
 
 NEW = 0x0304
 Row = tuple[str, Edit, int | None] | tuple[str, Edit, int | None, dict[str, Any]]
@@ -314,6 +326,20 @@ def test_extensions_listed_are_no_promise() -> None:
         carry(one, two)
         found = events(two)
         assert (getattr(found[0], "alert", None)) == alert
+
+
+def test_a_request_has_room_for_its_authorities() -> None:
+    """RFC 5246 7.4.4, RFC 8446 4.2.4: 65,535 octets of names at most."""
+    many = {"client_auth": "optional", "verify": verifier(), "client_authorities": (bytes(1000),) * 65}
+    for version in (OLD, NEW):
+        one, two = (
+            client(client_config(max_version=version)),
+            Server(server_config(**many), now=NOW, entropy=os.urandom),
+        )
+        pump(one, two)
+        assert one.facts is not None
+    with pytest.raises(ValueError, match="authorities"):
+        server_config(**{**many, "client_authorities": (bytes(1000),) * 66})
 
 
 def test_weak_suites_are_asked_for() -> None:

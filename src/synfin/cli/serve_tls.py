@@ -21,7 +21,7 @@ from synfin.pki.keys import KINDS, PrivateKey, load_key, make_key
 from synfin.pki.store import Store
 from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import pem_certificates
-from synfin.tls.config import GROUPS, SUITES_12, SUITES_13, TLS12, TLS13
+from synfin.tls.config import GROUPS, MOST_AUTHORITIES, SUITES_12, SUITES_13, TLS12, TLS13
 
 _KEY_BLOCK = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 #: How long a certificate lives that is made for one run.
@@ -302,7 +302,12 @@ def _clients(wanted: Wanted) -> tuple[str | None, tls.PathVerifier | None, tuple
         verify = tls.PathVerifier(roots)
     except (ValueError, PeerError) as error:
         raise UsageError(f"--client-ca {wanted.client_ca}: {error}") from error
-    return None if mode == ON_REQUEST else mode or "required", verify, tuple(one.subject_der for one in facts)
+    return None if mode == ON_REQUEST else mode or "required", verify, _authorities([one.subject_der for one in facts])
+
+
+def _authorities(names: list[bytes]) -> tuple[bytes, ...]:
+    """Names of CAs for requests; none, which is lawful, where they would not fit in (RFC 5246 7.4.4)."""
+    return tuple(names) if sum([len(name) + 2 for name in names]) <= MOST_AUTHORITIES else ()
 
 
 # ---------------------------------------------------------------- names of numbers

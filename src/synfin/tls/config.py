@@ -34,6 +34,8 @@ OPTIONAL_SUITES = (
     0x009C, 0x009D, 0xC09C, 0xC09D, 0xC0A0, 0xC0A1, 0x003C, 0x003D, 0x002F, 0x0035,
 )  # fmt: skip
 _KNOWN = frozenset(SUITES_13 + SUITES_12 + OPTIONAL_SUITES)
+#: Octets of client_authorities with their lengths, so that a CertificateRequest of either version holds them.
+MOST_AUTHORITIES = 0xFF00
 #: Those of TLS 1.2 that need an elliptic group.
 ECDHE = frozenset(code for code in _KNOWN if (found := suite(code)) is not None and found.kex.startswith("ECDHE"))
 
@@ -250,5 +252,9 @@ class ServerConfig(_Common):
             raise ValueError('client_auth is None, "optional" or "required"')
         if self.client_auth and self.verify is None:
             raise ValueError("client_auth needs verify")
+        if sum([len(name) + 2 for name in self.client_authorities]) > MOST_AUTHORITIES:
+            raise ValueError(
+                f"client_authorities take more than {MOST_AUTHORITIES} octets: a request has room for no more"
+            )
         if self.max_early_data and self.replay_guard is None:
             raise ValueError("max_early_data needs a replay_guard")
