@@ -7,9 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from synfin.capture.table import ACK, ROW, SYN, Batch, Kind
+from synfin.capture.table import ROW, Batch, Kind
 from synfin.observe import flows_group
 from synfin.observe.flows_store import Store
+from synfin.wire.tcpflags import ACK, SYN
 
 
 def some_rows(seed: int) -> Store:

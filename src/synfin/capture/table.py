@@ -18,11 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from synfin.wire.codec import Buffer
-from synfin.wire.tcpflags import ACK, AE, CWR, ECE, FIN, PSH, RST, SYN, URG
-
-__all__ = [
-    "ACK", "AE", "CWR", "ECE", "FIN", "PSH", "ROW", "RST", "SYN", "URG", "Batch", "Kind", "Link", "Wrap", "load",
-]  # fmt: skip
 
 
 class Kind(IntEnum):

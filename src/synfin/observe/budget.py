@@ -15,10 +15,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import NamedTuple
 
-from synfin.capture.table import ACK, RST, SYN
 from synfin.observe.story import A, Connection, Phase
 from synfin.observe.story_http import HttpMessage, HttpStory
 from synfin.observe.story_tls import TlsStory
+from synfin.wire.tcpflags import ACK, RST, SYN
 from synfin.wire.tls.registry import is_tls13
 
 #: A pause shorter than this is no phase of its own, ns.

@@ -18,13 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from synfin.capture.table import ACK, FIN, RST, SYN, Batch, Kind, Link, Wrap
+from synfin.capture.table import Batch, Kind, Link, Wrap
 from synfin.observe.flows_digest import SideCounts, plain, side_counts
 from synfin.observe.flows_group import Groups, group
 from synfin.observe.flows_store import Column, Picked, Store, ends_of
 from synfin.observe.rows import Rows
 from synfin.observe.story import Endpoint
 from synfin.wire.codec import Buffer
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
 WHOLE = 1 << 19  # rows grouped in one go
 MOST = 1 << 20  # rows kept at most

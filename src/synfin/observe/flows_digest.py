@@ -15,8 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from synfin.capture.table import ACK, FIN, RST, SYN, Kind
+from synfin.capture.table import Kind
 from synfin.observe.flows_store import Picked
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
 #: Rows one column of which is taken by its name.
 Rows = NDArray[np.void] | Picked

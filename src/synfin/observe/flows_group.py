@@ -15,8 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from synfin.capture.table import ACK, SYN, Kind
+from synfin.capture.table import Kind
 from synfin.observe.flows_store import Column, Store
+from synfin.wire.tcpflags import ACK, SYN
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]

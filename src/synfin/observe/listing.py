@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from synfin.capture.gather import gather, u16
 from synfin.capture.reader import CaptureFile
-from synfin.capture.table import ACK, FIN, RST, SYN, Kind
+from synfin.capture.table import Kind
 from synfin.observe.flows import Flows, FlowTable
 from synfin.observe.flows_store import Picked
 from synfin.observe.listing_tls import ClientNames, ServerChoices, client_names, server_choices
 from synfin.observe.observer import Observation
 from synfin.observe.story import Connection, Endpoint, host_of
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]

@@ -16,8 +16,8 @@ from synfin.observe.flows import FlowRows
 from synfin.observe.rows import Rows
 from synfin.observe.story_tcp import EndState, Knowledge, TcpStory
 from synfin.spec.tcp_states import Cause, Sent, State, by_cause, by_sent
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
 _M = 0xFFFFFFFF
 
 _PAIRS: dict[tuple[str, Knowledge], EndState] = {

@@ -24,8 +24,8 @@ from synfin.observe.tcpwatch_facts import close, completeness, cookie_look, syn_
 from synfin.observe.tcpwatch_marks import marks as segment_marks
 from synfin.observe.tcpwatch_options import options
 from synfin.observe.tcpwatch_plain import watch_plain
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
-FIN, SYN, RST, ACK = 1, 2, 4, 16
 _M = 0xFFFFFFFF
 _PDU = int(Kind.PDU)
 _H = 1 << 31

@@ -13,11 +13,11 @@ from __future__ import annotations
 from synfin.observe.rows import Rows
 from synfin.observe.story_tcp import Mark
 from synfin.observe.tcpwatch_options import options
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
 M = 0xFFFFFFFF
 H = 1 << 31
 
-FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 CONTROL = FIN | SYN | RST
 
 FAST_WITHIN = 20_000_000  # ns after the last duplicate ACK
