@@ -198,9 +198,10 @@ def make(config: ClientConfig, offer: Offer, transcript: Transcript | None, now:
         more.append(number)
     tail = 0
     key = b""
+    if not config.ask_tickets and (offer.session is not None or checks.PSK_MODES in offer.extensions):
+        add(checks.PSK_MODES, b"\1\1")
+        more.append(checks.PSK_MODES)
     if offer.session is not None:
-        if not config.ask_tickets:
-            add(checks.PSK_MODES, b"\1\1")
         key, tail = _psk(offer.session, now)
         more.append(checks.PSK)
     if config.pad_hello:
