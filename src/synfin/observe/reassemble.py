@@ -19,6 +19,7 @@ from itertools import accumulate
 from synfin.capture.table import load
 from synfin.observe.rows import Rows
 from synfin.observe.stream import ByteStream, Hole, Overlap, Piece
+from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
 REACH = 1 << 30  # the largest window there is (RFC 7323 2.3)
 _M = 0xFFFFFFFF
@@ -196,7 +197,7 @@ def _place(rows: Rows, side: int, start: int | None) -> tuple[list[tuple[int, in
         zip(rows.sender, rows.flags, rows.seq, rows.ack, rows.load_len, rows.load_cap, strict=True)
     ):
         if who != side:
-            if flags & 16 and origin is not None:
+            if flags & ACK and origin is not None:
                 offset = high + ((ack - origin - high + _HALF) & _M) - _HALF
                 if -REACH < offset - high < REACH and (acked is None or offset > acked):
                     acked = offset
@@ -204,15 +205,15 @@ def _place(rows: Rows, side: int, start: int | None) -> tuple[list[tuple[int, in
         if origin is None:
             origin = seq
         offset = high + ((seq - origin - high + _HALF) & _M) - _HALF
-        if flags & 2:
+        if flags & SYN:
             offset += 1
-        if not -REACH < offset - high < REACH or flags & 4:
+        if not -REACH < offset - high < REACH or flags & RST:
             continue
         if size > 0:
             arrivals.append((offset, captured, i))
         if offset + size > high:
             high = offset + size
-        if flags & 1 and fin is None:
+        if flags & FIN and fin is None:
             fin = offset + size
     return arrivals, fin, acked
 
