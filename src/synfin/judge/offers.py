@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from synfin.observe.story_tls import TlsStory
 from synfin.wire.tls.hello import ClientHello
-from synfin.wire.tls.registry import cipher_name, group_name, signature_name, version_name
-
-#: TLS_EMPTY_RENEGOTIATION_INFO_SCSV and TLS_FALLBACK_SCSV: signals, no ciphers.
-_SIGNALS = frozenset({0x00FF, 0x5600})
+from synfin.wire.tls.registry import SIGNALS, cipher_name, group_name, is_grease, signature_name, version_name
 
 
 def hello_of(tls: TlsStory) -> ClientHello | None:
@@ -19,8 +16,8 @@ def hello_of(tls: TlsStory) -> ClientHello | None:
 
 
 def real(codes: tuple[int, ...]) -> tuple[int, ...]:
-    """Codes without GREASE values and cipher signals."""
-    return tuple(code for code in codes if code & 0x0F0F != 0x0A0A and code not in _SIGNALS)
+    """Codes without GREASE values and the cipher signals, which are no ciphers."""
+    return tuple(code for code in codes if not is_grease(code) and code not in SIGNALS)
 
 
 def versions(hello: ClientHello) -> tuple[int, ...]:
