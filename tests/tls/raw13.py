@@ -71,15 +71,18 @@ class Way(Protocol):
 
 
 class Memory:
-    """A server of ours at the other end."""
+    """A server of ours at the other end, which gets ``cut`` octets at a time, or all at once."""
 
-    def __init__(self, end: Server) -> None:
+    def __init__(self, end: Server, cut: int = 0) -> None:
         self.end = end
+        self.cut = cut
         self.now = NOW
         self.events: list[Event] = []
 
     def send(self, data: bytes) -> None:
-        self.end.receive(data, self.now)
+        cut = self.cut or len(data) or 1
+        for at in range(0, len(data), cut):
+            self.end.receive(data[at : at + cut], self.now)
 
     def recv(self) -> bytes:
         self.events += events(self.end)
@@ -376,9 +379,9 @@ def hello_block(hello: bytes) -> int:
     return at + 1 + hello[at]
 
 
-def connect(end: Server | None = None, **more: Any) -> Raw13:
+def connect(end: Server | None = None, *, cut: int = 0, **more: Any) -> Raw13:
     """A raw client of a server in memory."""
-    return Raw13(Memory(end or server()), entropy=os.urandom, **more)
+    return Raw13(Memory(end or server(), cut), entropy=os.urandom, **more)
 
 
 def verdict(client: Raw13, act: Callable[[Raw13], Any]) -> int | str | None:
@@ -411,6 +414,6 @@ class Row:
     def __str__(self) -> str:
         return f"{self.section} {self.words}"
 
-    def play(self) -> int | str | None:
-        """What came of it."""
-        return verdict(connect(server(server_config(**self.more))), self.act)
+    def play(self, cut: int = 0) -> int | str | None:
+        """What came of it, the server being given ``cut`` octets at a time."""
+        return verdict(connect(server(server_config(**self.more)), cut=cut), self.act)

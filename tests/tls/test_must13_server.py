@@ -11,19 +11,23 @@ import importlib
 
 import pytest
 
+from tests.tls import raw13
 from tests.tls import test_must13_server_auth as auth
 from tests.tls import test_must13_server_flights as flights
 from tests.tls import test_must13_server_hello as hello
 from tests.tls import test_must13_server_keys as keys
 
 LEFT = "not here: "
-TABLES = {
-    "hello": {str(r) for r in (*hello.FIELDS, *hello.VERSIONS, *hello.NAMES, *hello.PARAMETERS, *hello.POINTS)}
-    | {str(r) for r in (*hello.RETRIES, *hello.malformed())},
-    "flights": {str(row) for row in (*flights.FIRST, *flights.SECOND, *flights.LATER)},
-    "keys": {str(row) for row in (*keys.KEYS, *keys.TAKEN, *keys.NOT_TAKEN)},
-    "auth": {str(row) for row in auth.ROWS},
-}
+ROWS: dict[str, list[raw13.Row | keys.Row]] = {
+    "hello": [
+        *hello.FIELDS, *hello.VERSIONS, *hello.NAMES, *hello.PARAMETERS, *hello.POINTS, *hello.RETRIES,
+        *hello.malformed(),
+    ],
+    "flights": [*flights.FIRST, *flights.SECOND, *flights.LATER],
+    "keys": [*keys.KEYS, *keys.TAKEN, *keys.NOT_TAKEN],
+    "auth": [*auth.ROWS],
+}  # fmt: skip
+TABLES = {name: {str(row) for row in rows} for name, rows in ROWS.items()}
 
 MUST = """
 4 | messages out of order are unexpected_message | refusals::test_unexpected_messages
@@ -219,3 +223,10 @@ def test_no_requirement_is_without_a_test(section: str, words: str, held: str) -
         return
     table, _, row = held.partition(": ")
     assert row in TABLES[table], held
+
+
+@pytest.mark.parametrize("table", ROWS)
+@pytest.mark.parametrize("cut", [1, 7])
+def test_the_same_comes_of_it_octet_by_octet(table: str, cut: int) -> None:
+    for row in ROWS[table]:
+        assert row.play(cut) == row.want, row
