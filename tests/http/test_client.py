@@ -218,3 +218,44 @@ def test_floods_end() -> None:
 def test_what_cannot_be_sent(request_: Request) -> None:
     with pytest.raises(UsageError):
         checked(request_)
+
+
+# ---------------------------------------------------------------- the last words of HTTP/2
+
+
+def _spoken(exchange: Http2) -> tuple[h2.connection.H2Connection, bytes]:
+    """A server that has heard the request, and its SETTINGS."""
+    server = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    server.initiate_connection()
+    server.receive_data(exchange.output())
+    return server, server.data_to_send()
+
+
+@pytest.mark.parametrize(
+    ("frame", "violation", "code"),
+    [
+        (b"\x01\x00\x00\x00\x00\x00\x00\x00\x01", "h2_bad_frame_size", 6),
+        (b"\x00\x00\x04\x01\x05\x00\x00\x00\x01\x08\x02ab", "h2_bad_header_block", 1),
+    ],
+    ids=["too long a frame", "no status"],
+)
+def test_what_is_refused_here_is_said_to_the_server(frame: bytes, violation: str, code: int) -> None:
+    exchange = Http2(GET)
+    server, settings = _spoken(exchange)
+    exchange.receive(settings)
+    with pytest.raises(PeerError) as refused:
+        exchange.receive(frame)
+    assert refused.value.violation == violation
+    ended = [one for one in server.receive_data(exchange.output() + exchange.goodbye())
+             if isinstance(one, h2.events.ConnectionTerminated)]  # fmt: skip
+    assert [one.error_code for one in ended] == [code]
+
+
+def test_nothing_is_said_to_who_is_gone() -> None:
+    exchange = Http2(GET)
+    _, settings = _spoken(exchange)
+    exchange.receive(settings)
+    exchange.output()
+    with pytest.raises(PeerError):
+        exchange.receive_eof()
+    assert exchange.goodbye() == b""

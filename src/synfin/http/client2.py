@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import h2.exceptions
 import h2.settings
@@ -27,6 +30,15 @@ _FRAME = 1 << 14
 _NOT_IN_2 = frozenset({"connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "host"})
 
 
+#: What GOAWAY says of what we refuse ourselves (RFC 9113 7).
+_COMPLAINTS = {
+    "h2_bad_preface": h2.errors.ErrorCodes.PROTOCOL_ERROR,
+    "h2_bad_frame_size": h2.errors.ErrorCodes.FRAME_SIZE_ERROR,
+    "h2_bad_header_block": h2.errors.ErrorCodes.PROTOCOL_ERROR,
+    "h2_rapid_reset": h2.errors.ErrorCodes.ENHANCE_YOUR_CALM,
+}
+
+
 class Http2:
     """HTTP/2 by h2, one stream."""
 
@@ -34,6 +46,7 @@ class Http2:
         self._limits = limits or Limits()
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding=None))
         self._done = self._failed = self._answered = False
+        self._over = False  # the server's direction is closed: nobody reads what we would say
         self._first = self._partial = b""
         self._skip = 0  # octets of a frame still to come
         self._informational = self._idle = 0
@@ -77,6 +90,8 @@ class Http2:
 
     def goodbye(self) -> bytes:
         """See ``Exchange``."""
+        if self._over:
+            return b""
         if self._failed:
             return self._h2.data_to_send()
         try:
@@ -104,13 +119,22 @@ class Http2:
         except (h2.exceptions.H2Error, HyperframeError, HPACKError) as error:
             self._failed = True
             raise h2_fault(error) from None
-        except PeerError:
+        except PeerError as error:
             self._failed = True
+            self._complain(error.violation)
             raise
         return found
 
+    def _complain(self, violation: str) -> None:
+        """Tell the server what ends the connection, where it is a fault of HTTP/2 that h2 does not see itself."""
+        code = _COMPLAINTS.get(violation)
+        if code is not None:
+            with contextlib.suppress(h2.exceptions.ProtocolError):
+                self._h2.close_connection(error_code=code)
+
     def receive_eof(self) -> list[Answer]:
         """See ``Exchange``."""
+        self._over = True
         if self._done or self._failed:
             return []
         name = "http_short_body" if self._answered else "http_empty_reply"
