@@ -1,6 +1,6 @@
 """Every TLS alert in plain words: what its sender complains about and who usually has to act.
 
-Numbers and names are IANA's (RFC 8446 6.2, RFC 5246 7.2.2 and older, RFC 6066, RFC 7301, RFC 8879's neighbours).
+Numbers and names are IANA's (RFC 8446 6.2, RFC 5246 7.2.2 and older, RFC 6066, RFC 7301, RFC 9849).
 """
 
 from __future__ import annotations
