@@ -62,13 +62,13 @@ class Secrets:
 
 
 def secrets(keylogs: Sequence[Path], rsa_keys: Sequence[Path]) -> Secrets:
-    """Read key logs and keys; UsageError for what is neither."""
+    """Read key logs and keys; UsageError for what is neither.  A key log without a line is one: the client came to none."""
     found = Secrets()
     for path in keylogs:
         from synfin.capture.keylog import KeyLog
 
         log = KeyLog.parse(files.read(path, "--keylog"))
-        if not len(log):
+        if log.problems and not len(log):
             raise UsageError(
                 f"--keylog {path}: no TLS secret in it; lines should be like 'CLIENT_RANDOM <hex> <hex>' (NSS key log)"
             )

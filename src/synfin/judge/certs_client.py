@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from synfin.errors import WireError
-from synfin.judge.facts import first_close, messages
+from synfin.judge.facts import first_close, messages, round_trip
 from synfin.judge.records import EMPTY_CERTIFICATE_13, protected
 from synfin.judge.signs import ALERT_LENGTHS, EMPTY_AND_FINISHED_LENGTHS, FINISHED_ALONE_LENGTHS
 from synfin.observe.story import Connection
@@ -160,7 +160,9 @@ def refusal(connection: Connection) -> Refusal | None:
     done = [p for p in shown if p.sender == tls.client and p.what == "handshake"]
     if not done or not 0 <= last.time - done[-1].time <= _AT_ONCE:
         return None
-    if any(p.sender == tls.client and p.what == "alert" and p.time <= last.time for p in shown):
-        return None  # the client had said good-bye first
+    bye = next((p.time for p in shown if p.sender == tls.client and p.what == "alert" and p.time <= last.time), None)
+    asked = any(p.sender == tls.client and p.what == "data" for p in shown)
+    if bye is not None and not (asked and bye - done[-1].time < round_trip(connection)):
+        return None  # the client had said good-bye first, and not just along with its request
     answered = [p for p in mine if p.what == "data" and done[-1].time < p.time < last.time]
     return None if answered else Refusal(None, last.packet, last.time)

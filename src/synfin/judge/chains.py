@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.facts import Close, deciding_alert, first_close, missed, server_chain
+from synfin.judge.facts import Close, deciding_alert, first_close, messages, missed, server_chain
 from synfin.judge.model import Severity
 from synfin.judge.records import asked_anything, protected
 from synfin.judge.telling import SECOND, at, end
 from synfin.observe.story import Connection
-from synfin.observe.story_tls import ChainFact
+from synfin.observe.story_tls import ChainFact, TlsStory
 from synfin.spec.certcheck import ChainVerdict, Problem, check_chain
 from synfin.spec.certificates import CertificateFacts
 from synfin.wire.tcpflags import ACK
+from synfin.wire.tls.hello import ClientHello
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +176,26 @@ def verdict(connection: Connection) -> Verdict:
         return Verdict("open", f"{ended}, without having asked for anything")
     if missed(connection):
         return Verdict("open", f"{ended}; what it had sent before was not all captured")
+    if _before_finished(tls, left):
+        return Verdict("left", f"{ended} without waiting for the end of the handshake", packet)
     if tls.handshake_done or len(mine) > (bye is not None):
         asked = f"{ended} right after the handshake, without asking for anything"
         return Verdict("quit", asked, packet, rude=bye is None)
     if connection.tcp.sides[1 - tls.client].payload:
         return Verdict("left", f"{ended} in the middle of the handshake", packet)
     return Verdict("open", "the client's verdict was not seen")
+
+
+def _before_finished(tls: TlsStory, left: int) -> bool:
+    """Whether the client, having sent its own Finished first (TLS 1.2, no resumption), did not wait for the server's.
+
+    NSS does so when it turns a certificate down; nobody who only looks whether the server is there leaves then.
+    """
+    if tls.version is None or tls.version >= 0x0304 or tls.resumed is not None:
+        return False
+    began = [next((r.time for r in tls.records if r.sender == side and r.type == 20), None) for side in (0, 1)]
+    mine, theirs = began[tls.client], began[1 - tls.client]
+    return mine is not None and mine <= left and (theirs is None or left < theirs)
 
 
 def _unknown_there(connection: Connection, close: Close) -> bool:
@@ -229,6 +244,12 @@ _MEANS: dict[int, tuple[str, ...]] = {
     113: ("unusable",),
 }
 
+#: Alerts that name no certificate and are yet some stacks' word for one (Erlang says handshake_failure for a wrong name
+#: or use): only a fault that can be read in the chain makes them so.
+_LOOSE: dict[int, tuple[str, ...]] = {
+    40: ("expired", "early", "name", "cn-only", "usage", "weak"),
+}
+
 #: Which faults a departure without an alert may mean.  In place of Finished it is a refusal (Node and Java say nothing
 #: else); after the handshake it may be a health check, so only plain faults count.
 _SILENT = {
@@ -236,6 +257,9 @@ _SILENT = {
     "hidden": ("expired", "early", "name", "self-signed", "usage", "weak", "missing", "too-long", "untrusted"),
     "quit": ("expired", "early", "name", "self-signed", "usage", "missing", "intercepted"),
 }
+
+#: Faults that are only supposed of a chain in which nothing plainly wrong can be read.
+_GUESSED = ("missing", "too-long", "untrusted")
 
 #: Which faults an alert means when the certificates could not be read.
 _UNSEEN = {45: "expired", 48: "untrusted"}
@@ -286,24 +310,49 @@ def blame(connection: Connection) -> Blame:
     """The fault the client left or complained about; ``fault`` is "" for a client that was content."""
     said = verdict(connection)
     form = judged_chain(connection)
-    if said.kind == "alert" and said.alert not in _MEANS:
+    loose = said.kind == "alert" and said.alert in _LOOSE and form is not None
+    if said.kind == "alert" and said.alert not in _MEANS and not loose:
         return Blame("", said, form)
     if form is None:
         fault = _UNSEEN.get(said.alert or 0, "unusable") if said.kind == "alert" else ""
         return Blame(fault, said)
     if said.kind == "alert":
-        candidates = _MEANS[said.alert or 0]
+        candidates = (_LOOSE if loose else _MEANS)[said.alert or 0]
     elif said.kind in _SILENT:
-        candidates = _SILENT[said.kind]
+        candidates = _SILENT[said.kind] + (("weak",) if said.kind == "quit" and said.rude else ())
+        if said.kind == "left" and _was_asked(connection):
+            candidates = tuple([fault for fault in candidates if fault not in _GUESSED])
     else:
         return Blame("", said, form)
     named = connection.tls is not None and bool(connection.tls.sni)
     for fault in candidates:
+        if said.alert == 42 and fault == "unusable":
+            return Blame(_behind_42(connection, form), said, form)
         if fault == "name" and not named and said.kind != "alert":
             continue  # nobody knows what a client that sends no server name wanted
         if _has(form, fault):
             return Blame(_KINDS.get(fault, fault), said, form)
-    return Blame("unusable" if said.kind == "alert" else "", said, form)
+    return Blame("unusable" if said.kind == "alert" and not loose else "", said, form)
+
+
+def _behind_42(connection: Connection, form: Shape) -> str:
+    """What bad_certificate (42) is about where nothing in the chain is wrong.
+
+    OpenSSL says it of dates in the future, so its clock is behind; the others say it of any chain, and with nothing
+    else wrong that is one they do not trust.
+    """
+    if form.first("irregular", "must_staple") is not None:
+        return "unusable"
+    hello = connection.tls.client_hello if connection.tls is not None else None
+    offered = hello.body.extensions if hello is not None and isinstance(hello.body, ClientHello) else None
+    formats = next((extension.body for extension in offered or () if extension.type == _POINT_FORMATS), b"")
+    return "early" if formats == _OPENSSL_FORMATS else "untrusted"
+
+
+def _was_asked(connection: Connection) -> bool:
+    """Whether the server asked for a certificate: a browser goes then, to ask its user, and comes back."""
+    tls = connection.tls
+    return tls is not None and (tls.certificate_requested or bool(messages(tls, 1 - tls.client, "certificate_request")))
 
 
 def _has(form: Shape, fault: str) -> bool:
@@ -319,6 +368,9 @@ def _has(form: Shape, fault: str) -> bool:
         return len(form.checked.path) > LONGEST_JAVA
     return True
 
+
+#: ec_point_formats (RFC 8422 5.1.2), and how OpenSSL alone offers them, compressed ones too.
+_POINT_FORMATS, _OPENSSL_FORMATS = 11, b"\x03\x00\x01\x02"
 
 #: Problems of a chain that are worth a note even when the client accepted it.
 _NOTED = ("expired", "not_yet_valid", *NAME_PROBLEMS[:2])

@@ -187,7 +187,8 @@ def deciding_alert(connection: Connection, sender: int | None = None) -> AlertFa
     """The first readable alert that ends a connection (RFC 8446 6.2), of one side or either.
 
     close_notify (0), user_canceled (90) and no_renegotiation (100) end nothing by themselves; in TLS 1.2 and older
-    a warning (level 1) does not either.  An alert sent to a side that had closed already only complains about that.
+    a warning (level 1) does not either.  An alert sent to a side that had closed already only complains about that,
+    unless it says that a record did not authenticate (20, 21): a large answer and its close arrive together.
     """
     tls = connection.tls
     if tls is None:
@@ -199,7 +200,7 @@ def deciding_alert(connection: Connection, sender: int | None = None) -> AlertFa
             continue
         if alert.level == 1 and not (tls.version is not None and tls.version >= 0x0304):
             continue
-        if _had_closed(connection, 1 - alert.sender, alert.packet):
+        if alert.description not in (20, 21) and _had_closed(connection, 1 - alert.sender, alert.packet):
             continue
         return alert
     return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from synfin.judge.signs import ALERT_LENGTHS, FINISHED_LENGTHS
+from synfin.judge.signs import ALERT_LENGTHS, FINISHED_LENGTHS, PADDED_ALERT, unpadded_finished
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
 
@@ -35,7 +35,7 @@ def protected(tls: TlsStory) -> list[Protected]:
     the client's Finished can be told apart, and NewSessionTicket looks like data.
     """
     found: list[Protected] = []
-    client_done = False
+    client_done = plain = False
     new = tls.version is not None and tls.version >= 0x0304
     for record in tls.records:
         if not record.protected:
@@ -49,14 +49,16 @@ def protected(tls: TlsStory) -> list[Protected]:
             what = {21: "alert", 22: "handshake", 23: "data"}.get(record.inner_type, "other")
         else:
             guess = True
-            if record.length in ALERT_LENGTHS:
+            if record.length in ALERT_LENGTHS and not (
+                plain and record.length == PADDED_ALERT and record.sender == tls.client
+            ):
                 what = "alert"
             elif not client_done:
                 what = "handshake"
             else:
                 what = "data"
             if record.sender == tls.client and not client_done and record.length in FINISHED_LENGTHS:
-                what, client_done = "handshake", True
+                what, client_done, plain = "handshake", True, unpadded_finished(tls.cipher, record.length)
         if record.inner_type == 22 and record.sender == tls.client:
             client_done = True
         found.append(Protected(record.sender, what, record.length, record.packet, record.time, guess))
@@ -78,11 +80,22 @@ def speaks_http(connection: Connection) -> bool:
     return tls.alpn in ("http/1.1", "h2") or (tls.alpn is None and connection.b.port in (443, 8443))
 
 
+#: Two tickets are made in one go; two answers of one length are further apart.
+_ONE_GO = 50_000_000
+
+
+def _together(shown: list[Protected], theirs: list[Protected]) -> bool:
+    """Whether the first two records of ``theirs`` came in one go, the client saying nothing between them."""
+    one, two = theirs[:2]
+    between = any(p.sender != one.sender and one.time < p.time < two.time for p in shown)
+    return two.time - one.time <= _ONE_GO and not between
+
+
 def unanswered(tls: TlsStory) -> tuple[Protected, Protected | None] | None:
     """In records that cannot be read: the client's first request, and the first record that can be an answer to it.
 
-    OpenSSL's servers send two NewSessionTickets of one length when they read the client's Finished, about the time of
-    the first request: up to two records of one length are therefore no answer.  None where nothing was asked.
+    OpenSSL's servers send two NewSessionTickets of one length, one right after the other, when they read the client's
+    Finished, about the time of the first request: such a pair is therefore no answer.  None where nothing was asked.
     """
     shown = protected(tls)
     asked = next((p for p in shown if p.sender == tls.client and p.what == "data"), None)
@@ -93,8 +106,8 @@ def unanswered(tls: TlsStory) -> tuple[Protected, Protected | None] | None:
     if tls.version is None or tls.version < 0x0304:
         return asked, next(iter(theirs), None)
     for place, record in enumerate(theirs):
-        same = record.length in before or (place == 0 and len(theirs) > 1 and theirs[1].length == record.length)
-        if place < 2 and (same or (place == 1 and theirs[0].length == record.length)):
+        pair = place < 2 and len(theirs) > 1 and theirs[0].length == theirs[1].length and _together(shown, theirs)
+        if place < 2 and (record.length in before or pair):
             continue
         return asked, record
     return asked, None

@@ -25,6 +25,16 @@ FINISHED_ALONE_LENGTHS = (4 + 32 + 1 + 16, 4 + 48 + 1 + 16, 4 + 48 + 1 + 16 + 16
 EMPTY_AND_FINISHED_LENGTHS = tuple(8 + length for length in FINISHED_ALONE_LENGTHS)
 FINISHED_LENGTHS = FINISHED_ALONE_LENGTHS + EMPTY_AND_FINISHED_LENGTHS
 
+#: Of the lengths of an alert, that of a padded one.
+PADDED_ALERT = ALERT_LENGTHS[1]
+
+
+def unpadded_finished(cipher: int | None, length: int) -> bool:
+    """Whether a record of ``length`` holds the Finished that goes with ``cipher``, and its sender pads no records."""
+    size = FINISHED_ALONE_LENGTHS[1 if cipher == 0x1302 else 0]
+    return length in (size, size + 8)
+
+
 #: The shortest delayed acknowledgment in use (Linux: 40 ms), ns.
 DELAYED_ACK = 38_000_000
 
@@ -175,6 +185,7 @@ def _exchange_signs(tls: TlsStory, end: int) -> int:
     """
     new = tls.version is not None and tls.version >= 0x0304
     finished = not new
+    plain = False  # the client pads no records
     asked = 0
     before: set[int] = set()  # lengths of the server's records that are tickets by their look
     tickets = 0
@@ -185,9 +196,11 @@ def _exchange_signs(tls: TlsStory, end: int) -> int:
             data = (record.inner_type or record.type) == 23
         else:
             length = record.length
-            data = finished and length not in ALERT_LENGTHS
+            data = finished and (
+                length not in ALERT_LENGTHS or (plain and length == PADDED_ALERT and record.sender == tls.client)
+            )
             if not finished and record.sender == tls.client and length in FINISHED_LENGTHS:
-                finished = True
+                finished, plain = True, unpadded_finished(tls.cipher, length)
         if not data:
             continue
         if record.sender == tls.client:

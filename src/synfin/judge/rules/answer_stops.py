@@ -43,7 +43,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if response is None or response.sender == close.side:
         return None
     headless = response.problem.startswith(CUT_HEAD)
-    if not headless and (response.framing != "length" or response.declared is None):
+    if not headless and (response.framing not in ("length", "h2") or response.declared is None):
         return None
     server, rows = response.sender, connection.rows
     carried = [i for i in range(close.place) if rows.sender[i] == server and rows.load_len[i]]

@@ -23,7 +23,7 @@ from synfin.judge.hello import hello_fate
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.telling import SECOND, end, finding, numbers, span
 from synfin.observe.story import Connection
-from synfin.wire.tcpflags import FIN, RST, SYN
+from synfin.wire.tcpflags import RST, SYN
 
 CODE = "TLS113"
 
@@ -42,8 +42,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     repeats = max(seqs.count(seq) for seq in set(seqs)) - 1
     left = fate.close is not None and fate.close.side == fate.client
     for i in range(fate.first + 1, fate.close.place if fate.close is not None and left else len(rows)):
-        if rows.sender[i] == server and (rows.flags[i] & (SYN | RST) or repeats < 2 or not rows.flags[i] & FIN):
-            return None  # it answered something: a reset, a repeated SYN,ACK; a late FIN is its own time limit
+        if rows.sender[i] == server and (rows.flags[i] & (SYN | RST) or repeats < 2):
+            return None  # it answered: a reset, a repeated SYN,ACK; a late FIN or a keep-alive is of its own accord
     first, last = rows.time[fate.first], rows.time[fate.carried[-1]]
     if repeats < 2 and not (repeats == 1 and context.waited(connection, first) >= SECOND):
         return None

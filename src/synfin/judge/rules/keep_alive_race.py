@@ -44,7 +44,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
     closes = [i for i in range(len(rows)) if rows.sender[i] == server and rows.flags[i] & (FIN | RST)]
     if not closes:
         return None
-    first = closes[0]
+    goodbye = connection.tls.close_notify[server] if connection.tls is not None else None
+    first = next((i for i in payload_indices(connection, server) if rows.number[i] == goodbye), closes[0])
+    first = min(first, closes[0])
     data = payload_indices(connection, client)
     answers = [i for i in payload_indices(connection, server) if i < first]
     if not answers or (connection.tls is not None and not connection.tls.handshake_done):
@@ -58,10 +60,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     idle = min(rows.time[request], rows.time[first]) - rows.time[max(answers[-1], *(i for i in data if i < request), 0)]
     resets = [i for i in closes if rows.flags[i] & RST and i > request]
-    answered = any(i > request for i in payload_indices(connection, server))
+    answered = any(i > request and rows.number[i] != goodbye for i in payload_indices(connection, server))
     if idle < IDLE or answered:
         return None
-    kind = "RST" if rows.flags[first] & RST else "FIN"
+    kind = "RST" if rows.flags[first] & RST else "FIN" if rows.flags[first] & FIN else "close_notify"
     return finding(
         CODE,
         f"{end(connection, client)} sent a request into a connection that {end(connection, server)} was closing",
@@ -69,7 +71,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "request "
         f"(packet {rows.number[request]}), while the server's {kind} (packet {rows.number[first]}, "
         f"{at(connection, rows.time[first])}) was on its way: it does not acknowledge the request"
-        + (f". The server answered with RST (packet {rows.number[resets[0]]})." if resets and kind == "FIN" else "."),
+        + (f". The server answered with RST (packet {rows.number[resets[0]]})." if resets and kind != "RST" else "."),
         "Client's operator: let the client drop idle connections earlier than the server does (here after "
         f"{span(idle)}), "
         "and repeat the request on a new connection when it is idempotent. Server's operator: a longer keep-alive "

@@ -9,7 +9,9 @@ devices that read once and expect a whole ClientHello fail for new browsers and 
 How to fix.  Update the server or the device in front of it.  Meanwhile the client may offer no post-quantum group.
 
 Confused with.  A server that closes on any ClientHello (TLS111) or a reset for other reasons (TLS110): try with a
-short ClientHello; if that fails too, size is not the cause.  Large packets that do not pass at all are TCP302.
+short ClientHello; if that fails too, size is not the cause.  A program that has read all of it and closes sends FIN,
+one that leaves octets unread makes its kernel send RST: a FIN that acknowledges the whole of it is TLS111.  An RST that
+is not the server's is TLS110.  Large packets that do not pass at all are TCP302.
 
 References.  RFC 8446 5.1 (handshake messages may span records and segments), RFC 9293 3.8 (TCP is a byte stream).
 """
@@ -17,6 +19,7 @@ References.  RFC 8446 5.1 (handshake messages may span records and segments), RF
 from __future__ import annotations
 
 from synfin.judge.engine import Context
+from synfin.judge.forged import forger_signs
 from synfin.judge.hello import ONE_PACKET, hello_fate, large_group
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.telling import at, end, finding, numbers
@@ -50,6 +53,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
     syn = connection.tcp.sides[fate.client].syn
     offset = (ack - syn.seq - 1) & 0xFFFFFFFF if syn is not None else 0
     partly = fate.start < offset < fate.start + fate.length and bool(rows.flags[close.place] & ACK)
+    if close.reset and forger_signs(connection, close.place)[0]:
+        return None  # the server's end did not send it (TLS110)
+    if not (close.reset or partly or short) and fate.fully_acked:
+        return None  # its program had read all of it: a close with octets unread is RST (TLS111)
     packets = f"{len(distinct)} packets" if len(distinct) > 1 else "one packet"
     if len(distinct) == 1 and fate.length > _room(connection):
         packets = "a packet that is cut on its way"
@@ -62,11 +69,16 @@ def check(connection: Connection, context: Context) -> Finding | None:
         + f"; {at(connection, close.time)} the server sent {'RST' if close.reset else 'FIN'} (packet {close.packet}) "
         "without a TLS octet"
         + (f", having taken {offset - fate.start} octets, its first packet, only." if partly else ".")
-        + " A server or device that reads once and expects a whole ClientHello does this.",
+        + " A server or device that reads once and expects a whole ClientHello does this"
+        + (
+            "."
+            if short or partly
+            else "; one that closes unread what any client sends (no backend, a PROXY header expected) looks the same."
+        ),
         "Server's operator: update the TLS software, or the device in front of it, so that it reads a ClientHello over "
         "several packets. Client meanwhile: offer no post-quantum group.",
         [rows.number[i] for i in fate.carried] + [close.packet],
-        sure=Confidence.LIKELY if short or partly or len(distinct) > 1 else Confidence.POSSIBLE,
+        sure=Confidence.LIKELY if short or partly else Confidence.POSSIBLE,
         reason="a short ClientHello to the same server was answered"
         if short
         else "it ended after part of the ClientHello"

@@ -31,6 +31,10 @@ CODE = "HTP202"
 OLD_ANSWER = "HTTP/1 answer to an HTTP/2 preface"
 #: Lengths that contradict each other are an unrecoverable error (RFC 9112 6.3), although some clients take one of them.
 CONTRADICTION = "different lengths"
+#: A line that is no field at all: some clients pass over it, others refuse the whole answer (RFC 9112 5).
+NO_FIELD = "field line without a colon"
+#: What the observer says of a body that just has not come to its end.
+UNFINISHED = ("the capture ends", "octets were not captured")
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
@@ -44,11 +48,13 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if http.protocol == "h2":
         return None
     for message in http.messages:
-        contradicts = message.complete and message.problem.startswith(CONTRADICTION)
+        contradicts = message.complete and message.problem.startswith((CONTRADICTION, NO_FIELD))
         if message.kind != "response" or not message.problem:
             continue
         if message.problem.startswith(CUT_HEAD) and not _closed_by(connection, message.sender):
             continue  # it had not finished yet
+        if message.problem in UNFINISHED:
+            continue
         if contradicts or not (message.complete or ended_early(message)):
             return finding(
                 CODE,

@@ -15,10 +15,11 @@ References.  RFC 5280 4.1.2.5.
 
 from __future__ import annotations
 
-from synfin.judge.chains import blame
+from synfin.judge.chains import Blame, blame
 from synfin.judge.engine import Context
-from synfin.judge.model import Confidence, Finding, Severity
-from synfin.judge.telling import finding, server_name
+from synfin.judge.facts import client_side
+from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.telling import end, finding, server_name
 from synfin.observe.story import Connection
 
 CODE = "CRT202"
@@ -29,6 +30,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     told = blame(connection)
     form = told.form
     early = form.first("not_yet_valid") if form is not None else None
+    if form is not None and early is None and told.fault == "early":
+        return _clock(connection, told)
     if form is None or early is None:
         return None
     rejected = told.fault == "early"
@@ -44,4 +47,22 @@ def check(connection: Connection, context: Context) -> Finding | None:
         reason="the date is in the certificate" + (", and the client turned it down" if rejected else ""),
         disproof="a capture clock that is behind by this much",
         field="certificate.validity.not_before",
+    )
+
+
+def _clock(connection: Connection, told: Blame) -> Finding:
+    """OpenSSL's alert for dates in the future, about certificates that were valid when the capture was made."""
+    return finding(
+        CODE,
+        f"{end(connection, client_side(connection))} does not accept a certificate in which nothing is wrong: "
+        "most probably its clock is behind",
+        f"{told.verdict.sentence} By its ClientHello the client is OpenSSL, which says this of a certificate that is "
+        "not valid yet, has a weak key or is for another name. Yet names and keys of the chain are in order, and all "
+        "of it was valid at the capture's time.",
+        "Client's user: look at the client's clock, and at its own message.",
+        [told.form.packet if told.form is not None else None, told.verdict.packet],
+        actor=Actor.CLIENT,
+        sure=Confidence.POSSIBLE,
+        reason="the alert names the kind of fault only; of the faults it may mean a clock that is behind is left",
+        disproof="the client's own message naming another reason, or a capture clock that is ahead",
     )

@@ -17,10 +17,10 @@ References.  RFC 8446 5.1, RFC 9110 4.2.2.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import begun_unseen, first_close
+from synfin.judge.facts import Close, acknowledged, begun_unseen, first_close
 from synfin.judge.model import Confidence, Finding
 from synfin.judge.signs import TLS_PORTS
-from synfin.judge.telling import at, end, finding
+from synfin.judge.telling import SECOND, at, end, finding
 from synfin.observe.story import A, B, Connection
 
 CODE = "TLS102"
@@ -57,6 +57,10 @@ def check(connection: Connection, context: Context) -> Finding | None:
         how = f"{at(connection, closed.time)} the server closed without a word (packet {closed.packet})"
         packets.append(closed.packet)
         sure = Confidence.LIKELY
+    elif not answer and known and _waited(connection, closed) and not answered.holes:
+        how = "the server acknowledged it and never answered: a TLS server waits for the rest of what is no record"
+        packets.extend(() if closed is None else (closed.packet,))
+        sure = Confidence.POSSIBLE
     if not how:
         return None
     return finding(
@@ -72,6 +76,14 @@ def check(connection: Connection, context: Context) -> Finding | None:
         else "TLS is spoken on this port, and a TLS server closes on a plain request",
         disproof="an HTTP answer in clear to any request on this port",
     )
+
+
+def _waited(connection: Connection, closed: Close | None) -> bool:
+    """Whether the client went after a second or more in vain, its request having arrived."""
+    asked = connection.streams[A]
+    if closed is None or closed.side != A or not asked.pieces or closed.time - asked.pieces[-1].time < SECOND:
+        return False
+    return acknowledged(connection, A) >= asked.end
 
 
 def _first_line(answer: bytes) -> str:

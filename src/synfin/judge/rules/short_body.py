@@ -1,7 +1,7 @@
 """HTP201: the response is shorter than it said.
 
-What it sees.  A response announces a length (Content-Length) or chunks, and the server closes before all of it was
-sent.
+What it sees.  A response announces a length (Content-Length) or chunks, and the server closes, or ends the HTTP/2
+stream, before all of it was sent.
 
 Why it matters.  "transfer closed with N bytes remaining to read" (curl 18), ERR_CONTENT_LENGTH_MISMATCH,
 ERR_INCOMPLETE_CHUNKED_ENCODING, IncompleteRead; some clients accept the cut body as if it were whole.
@@ -26,11 +26,19 @@ from synfin.observe.story_http import HttpMessage
 CODE = "HTP201"
 
 
+#: What the observer says of an HTTP/2 response whose DATA do not make up its content-length.
+TOO_LITTLE = "content-length says"
+
+
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the server ends the connection inside a body of announced length."""
     http, tls = connection.http, connection.tls
     if http is None or missed(connection):
         return None
+    for message in http.messages:
+        short = message.declared is not None and message.body < message.declared
+        if message.kind == "response" and message.complete and short and message.problem.startswith(TOO_LITTLE):
+            return _stream_ended(connection, message)
     close = first_close(connection)
     if close is None or close.reset:
         return None
@@ -68,6 +76,24 @@ def check(connection: Connection, context: Context) -> Finding | None:
             disproof="the missing octets in packets that the capture missed",
         )
     return None
+
+
+def _stream_ended(connection: Connection, message: HttpMessage) -> Finding:
+    """HTTP/2: END_STREAM came before as many octets as content-length says (RFC 9113 8.1.1)."""
+    missing = f"{message.body} of {message.declared} octets came"
+    return finding(
+        CODE,
+        f"{end(connection, message.sender)} ended its response too early: {missing}",
+        f"The response {message.status} of stream {message.stream} (packet {message.packets[0]}) announces "
+        f"{message.declared} octets; {at(connection, message.end)} END_STREAM ended it (packet "
+        f"{message.packets[-1]}) when {missing}.",
+        "Server's operator: compare the announced length with what the program sends; behind a proxy, look for a "
+        "backend that closed in the middle of the body.",
+        list(message.packets),
+        sure=Confidence.CERTAIN,
+        reason="the response says how long it is, and its stream was ended before that",
+        disproof="",
+    )
 
 
 def ended_early(message: HttpMessage) -> bool:

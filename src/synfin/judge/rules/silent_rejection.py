@@ -18,11 +18,12 @@ References.  RFC 8446 4.4, 5.2 and 6.
 
 from __future__ import annotations
 
-from synfin.judge.certs_client import refusal
+from synfin.judge.certs_client import client_certificate, refusal
 from synfin.judge.chains import Verdict, judged_chain, verdict
 from synfin.judge.engine import Context
 from synfin.judge.facts import missed
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.records import asked_anything, protected
 from synfin.judge.telling import at, end, finding, server_name
 from synfin.observe.story import Connection
 
@@ -37,7 +38,11 @@ def check(connection: Connection, context: Context) -> Finding | None:
     said = verdict(connection)
     if said.kind in ("hidden", "left") and not tls.sslv2 and not missed(connection):
         return _client(connection, said)
+    if (told := _instead_of_flight(connection)) is not None:
+        return told
     last = refusal(connection)
+    if asked_anything(tls) and not client_certificate(connection).requested:
+        return None  # it let the client in and did not answer its request (HTP103)
     if last is None or last.description is not None or missed(connection):
         return None
     server = 1 - tls.client
@@ -55,6 +60,37 @@ def check(connection: Connection, context: Context) -> Finding | None:
         severity=Severity.WARNING,
         sure=Confidence.POSSIBLE,
         reason="close_notify has the same size as a fatal alert",
+        disproof="the decrypted record",
+        next_capture="with TLS secrets (SSLKEYLOGFILE)",
+    )
+
+
+def _instead_of_flight(connection: Connection) -> Finding | None:
+    """A server whose ServerHello is followed by one encrypted alert in place of EncryptedExtensions, as Go sends it."""
+    tls = connection.tls
+    if tls is None or tls.handshake_done or missed(connection):
+        return None
+    server = 1 - tls.client
+    mine = [record for record in protected(tls) if record.sender == server]
+    if len(mine) != 1 or mine[0].what != "alert" or not mine[0].guess:
+        return None
+    hello = tls.client_hello.body if tls.client_hello is not None else None
+    offered = getattr(hello, "alpn", None) or ()
+    names = ", ".join([str(name) for name in offered])
+    return finding(
+        CODE,
+        f"{server_name(connection)} ended the handshake with an encrypted alert right after its ServerHello",
+        f"{at(connection, mine[0].time).capitalize()} the server sent one encrypted record of an alert's size (packet "
+        f"{mine[0].packet}) where its EncryptedExtensions and Certificate belong, and closed: it agrees to version and "
+        "cipher and not to something else that the client asked for, such as the application protocol"
+        + (f" (the client offers {names})" if names else "")
+        + " or the server name.",
+        "Server's operator: read the server's log at this moment; compare the protocols (ALPN) and names it serves "
+        "with what the client asks for.",
+        [mine[0].packet],
+        actor=Actor.OPERATOR,
+        sure=Confidence.LIKELY,
+        reason="only an alert has this size, and it stands where the server's flight belongs",
         disproof="the decrypted record",
         next_capture="with TLS secrets (SSLKEYLOGFILE)",
     )
