@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from synfin.judge import rules
+from synfin.judge.alerts import ALERTS
 from synfin.judge.codes import CODES, ORDER, TABLE, Code
 from synfin.judge.reference import reference
+from synfin.wire.tls.registry import ALERTS as REGISTERED
 from tests.scenarios.catalogue import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,3 +50,10 @@ def test_every_rule_has_a_scenario_and_two_near_misses() -> None:
 def test_the_reference_document_is_in_sync() -> None:
     text = (ROOT / "docs" / "reference" / "rules.md").read_text("utf-8")
     assert text == reference(TABLE), "run: synfin rule --markdown > docs/reference/rules.md"
+
+
+def test_every_registered_alert_is_explained_by_its_name() -> None:
+    dtls_only = {52}  # too_many_cids_requested, RFC 9147
+    assert {number: alert.name for number, alert in ALERTS.items()} == {
+        number: name for number, name in REGISTERED.items() if number not in dtls_only
+    }
