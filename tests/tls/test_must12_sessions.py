@@ -21,6 +21,7 @@ from tests.tls.bad_client import (
     HANDSHAKE_FAILURE,
     ILLEGAL,
     OLD,
+    OVERFLOW,
     SUITES,
     UNEXPECTED,
     VERSION,
@@ -91,7 +92,8 @@ ROWS: list[tuple[str, Edit | None, dict[str, Any], Edit | None, str | int]] = [
     ("6066 4 the same length", hello((1, b"\1")), {}, hello((1, b"\1")), "resumed"),
     ("6066 4 another length", hello((1, b"\1")), {}, hello((1, b"\2")), "full"),
     ("6066 4 a length now", None, {}, hello((1, b"\1")), "full"),
-    ("6066 4 no length now", hello((1, b"\1")), {}, None, "full"),
+    ("6066 4 no length now", hello((1, b"\1")), {}, None, "resumed"),
+    ("6066 4 a record limit instead", hello((1, b"\1")), {}, hello((28, b"\x40\0")), "resumed"),
     ("7366 3 with encrypt_then_mac", None, {"suites": (CBC,)}, None, "resumed"),
     ("7366 3 now without", None, {"suites": (CBC,)}, NO_ETM, "resumed"),
     ("7366 3 only now", NO_ETM, {"suites": (CBC,)}, None, "resumed"),
@@ -142,6 +144,20 @@ def test_answers_to_an_offer(tickets: bool) -> None:
     full, told, _ = answer_to(config, session, OTHER_NAME)
     assert told.session_id != full.session_id
     assert bool(told.session_id) == (not tickets)  # RFC 5077 3.4: empty where a ticket will come
+
+
+@BOTH
+def test_the_length_of_a_session(tickets: bool) -> None:
+    """RFC 6066 4: it holds in resumptions, also where the hello does not ask again; record_size_limit overrides it."""
+    config = keeper(tickets)
+    for edit, most in ((hello((1, b"\1")), 512), (hello(), 512), (hello((28, b"\x10\0")), 4096)):
+        one, two = offered(config, session_of(config, hello((1, b"\1"))), {1: edit})
+        assert outcome(two) == "resumed"
+        two.send(bytes(5000))
+        out = bytes(two.take_output(NOW))
+        assert out[3] << 8 | out[4] == most + 24
+        two.receive(one.sealed(23, bytes(513)), NOW)
+        assert alert_of(two) == (None if most > 512 else OVERFLOW)
 
 
 @pytest.mark.parametrize("at", [0, 1, 3, 4, 10, 15, 16, 17, 40, -17, -16, -1])

@@ -129,7 +129,7 @@ def known_session(end: Server, hello: Hello) -> TicketState | None:
         return None
     if state.suite not in hello.message.cipher_suites:  # RFC 5246 7.4.1.2: it MUST be among them
         raise PeerError("illegal_parameter", "the suite of the session", "others only")
-    if state.suite not in config.suites_12 or state.fragment != asked_fragment(hello):
+    if state.suite not in config.suites_12 or asked_fragment(hello) not in (0, state.fragment):
         return None
     if config.client_auth and not state.peer_chain:
         return None

@@ -150,6 +150,8 @@ def _request(end: Server) -> bytes:
 def _resume(end: Server, hello: Hello, state: TicketState, random: bytes) -> State:
     """The abbreviated handshake."""
     suite = suite_facts(state.suite)
+    if state.fragment and checks.RECORD_LIMIT not in hello.bodies:  # it holds though nobody says it again (RFC 6066 4)
+        end._limit_out = end._limit_in = end._fragment = 1 << (8 + state.fragment)
     etm = checks.ETM in hello.bodies and suite.mode == "cbc"
     transcript = end.transcript
     transcript.add(hello.raw)
