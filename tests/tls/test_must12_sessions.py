@@ -269,6 +269,17 @@ def test_a_failed_connection_takes_its_session_with_it(
     assert outcome(two) == "full"
 
 
+def test_a_ticket_takes_nobody_elses_session_with_it() -> None:
+    """RFC 5077 3.4: the session id beside a ticket names no session."""
+    config = keeper(True, session_cache=SessionCache())
+    theirs = session_of(config, hello((35, None)))
+    one, two = offered(config, session_of(config), {1: hello(session_id=theirs.session_id)})
+    assert outcome(two) == "resumed"
+    two.receive(one.sealed(21, b"\2\x50"), NOW)
+    _, two = offered(config, theirs, {1: hello((35, None))})
+    assert outcome(two) == "resumed"
+
+
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_an_alert_later_takes_it_too(who: str) -> None:
     config = keeper(False)

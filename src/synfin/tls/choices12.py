@@ -114,11 +114,16 @@ def common_answers(end: Server, hello: Hello, etm: bool, ticket: bool) -> list[t
     return extensions
 
 
+def by_ticket(end: Server, hello: Hello) -> bool:
+    """Whether a session is looked for by its ticket, so that the session id is only the client's mark (RFC 5077 3.4)."""
+    return bool(hello.bodies.get(checks.TICKET)) and end.config.ticket_keys is not None
+
+
 def known_session(end: Server, hello: Hello) -> TicketState | None:
     """The session this hello may resume (RFC 5077 3.1, RFC 5246 7.3, RFC 7627 5.3)."""
     config, found = end.config, hello.bodies
     state: TicketState | None = None
-    if found.get(checks.TICKET) and config.ticket_keys is not None:
+    if by_ticket(end, hello) and config.ticket_keys is not None:
         state = parse_state(config.ticket_keys.open(found[checks.TICKET], end.now))
     elif hello.message.session_id and config.session_cache is not None:
         state = config.session_cache.get(hello.message.session_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, exchange12, signing
-from synfin.tls.choices12 import Chosen, asked_fragment, choose, common_answers, known_session
+from synfin.tls.choices12 import Chosen, asked_fragment, by_ticket, choose, common_answers, known_session
 from synfin.tls.config import TLS12
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
@@ -156,7 +156,7 @@ def _resume(end: Server, hello: Hello, state: TicketState, random: bytes) -> Sta
     transcript = end.transcript
     transcript.add(hello.raw)
     transcript.choose(suite_hash(state.suite))
-    session_id = end._session_id = hello.message.session_id
+    session_id = hello.message.session_id
     ticket = checks.TICKET in hello.bodies and end.config.ticket_keys is not None
     end.say_raw(_server_hello(random, session_id, state.suite, common_answers(end, hello, etm, ticket)))
     facts = Facts(
@@ -172,7 +172,8 @@ def _resume(end: Server, hello: Hello, state: TicketState, random: bytes) -> Sta
     keys = Keys(state.suite, state.secret, hello.message.random, random, etm, state.extended_master_secret)
     end.keys12 = keys
     end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
-    progress = Progress(hello.message.random, random, session_id, suite.kex, facts, ticket, state.fragment)
+    end._session_id = b"" if by_ticket(end, hello) else session_id
+    progress = Progress(hello.message.random, random, end._session_id, suite.kex, facts, ticket, state.fragment)
     if ticket:
         _send_ticket(end, progress, keys)
     say_finished(end, keys)
