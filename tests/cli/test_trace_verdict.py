@@ -157,6 +157,7 @@ CASES = {
         "HTP104", "http", answers(b"HTTP/1.1 200 OK\r\nContent-Le", 4), tls=False, arguments=("-m", SILENCE)
     ),
     "head_cut_by_the_server": Case("HTP202", "http", answers(b"HTTP/1.1 200 OK\r\nContent-Le"), tls=False),
+    "no_status_line": Case("HTP202", "http", answers(b"HTTP/1.1 OK\r\nContent-Length: 0\r\n\r\n"), tls=False),
     "silent": Case("HTP102", "http", answers(b"", 4), tls=False, arguments=("-m", SILENCE)),
     "stalled_handshake": Case("TLS112", "https", half_a_hello, tls=False, arguments=("--connect-timeout", SILENCE)),
     "plain_to_tls": Case("TLS102", "http", asked),

@@ -33,6 +33,8 @@ OLD_ANSWER = "HTTP/1 answer to an HTTP/2 preface"
 CONTRADICTION = "different lengths"
 #: A line that is no field at all: some clients pass over it, others refuse the whole answer (RFC 9112 5).
 NO_FIELD = "field line without a colon"
+#: A first line that is no status line (RFC 9112 4): clients read it as they like, or not at all.
+BAD_START = ("bad status line", "bad version")
 #: What the observer says of a body that just has not come to its end.
 UNFINISHED = ("the capture ends", "octets were not captured")
 
@@ -48,7 +50,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if http.protocol == "h2":
         return None
     for message in http.messages:
-        contradicts = message.complete and message.problem.startswith((CONTRADICTION, NO_FIELD))
+        contradicts = message.complete and message.problem.startswith((CONTRADICTION, NO_FIELD, *BAD_START))
         if message.kind != "response" or not message.problem:
             continue
         if message.problem.startswith(CUT_HEAD) and not _closed_by(connection, message.sender):
@@ -59,9 +61,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
             return finding(
                 CODE,
                 f"{end(connection, message.sender)} sends broken HTTP: {message.problem}",
-                f"In the response {message.status} that begins {at(connection, message.start)} (packet "
-                f"{message.packets[0]}) the framing cannot be read: {message.problem}, after {message.body} octets of "
-                "body.",
+                f"In the response {message.status or 'without a status'} that begins {at(connection, message.start)} "
+                f"(packet {message.packets[0]}) the framing cannot be read: {message.problem}, after {message.body} octets "
+                "of body.",
                 "Server's operator: repair the program or proxy that writes this response.",
                 list(message.packets),
                 severity=Severity.WARNING if contradicts else None,
