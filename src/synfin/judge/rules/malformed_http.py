@@ -62,8 +62,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
                 CODE,
                 f"{end(connection, message.sender)} sends broken HTTP: {message.problem}",
                 f"In the response {message.status or 'without a status'} that begins {at(connection, message.start)} "
-                f"(packet {message.packets[0]}) the framing cannot be read: {message.problem}, after {message.body} octets "
-                "of body.",
+                f"(packet {message.packets[0]}) the framing cannot be read: {message.problem}, after {message.body} "
+                "octets of body.",
                 "Server's operator: repair the program or proxy that writes this response.",
                 list(message.packets),
                 severity=Severity.WARNING if contradicts else None,
