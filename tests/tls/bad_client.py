@@ -59,7 +59,7 @@ class BadClient(Client):
         assert isinstance(said, ClientHello)
         state: Any = self.state
         numbers = frozenset(extension.type for extension in said.extensions or ())
-        self.state = replace(state, offer=replace(state.offer, extensions=numbers))
+        self.state = replace(state, offer=replace(state.offer, extensions=numbers, session_id=said.session_id))
 
     def send_ccs(self) -> None:
         """See ``Endpoint``."""

@@ -115,7 +115,7 @@ def common_answers(end: Server, hello: Hello, etm: bool, ticket: bool) -> list[t
 
 
 def by_ticket(end: Server, hello: Hello) -> bool:
-    """Whether a session is looked for by its ticket, so that the session id is only the client's mark (RFC 5077 3.4)."""
+    """Whether a session is looked for by its ticket: then the session id is only the client's mark (RFC 5077 3.4)."""
     return bool(hello.bodies.get(checks.TICKET)) and end.config.ticket_keys is not None
 
 
