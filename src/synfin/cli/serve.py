@@ -79,8 +79,9 @@ def serve(
         typer.Option(
             "--early-data",
             metavar="BYTES",
-            help="Take so much 0-RTT data, each hello's once in this process; methods that are not safe wait for the"
-            " handshake, and are 425 where Early-Data tells of a replay before us (RFC 8470). 0: none.",
+            help="Take so much 0-RTT data with resumed sessions; 0: none. Safe methods are answered at once, others"
+            " wait for the handshake. A replayed hello is not answered, as far as this process remembers. Early-Data in a"
+            " request makes it 425 unless its method is safe (RFC 8470).",
         ),
     ] = 0,
     strict_sni: Annotated[

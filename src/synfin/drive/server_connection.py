@@ -278,7 +278,7 @@ class Connection:
         finally:
             if not isinstance(answer.body, bytes):
                 answer.body.close()
-        self._told(request.method, request.target, spoken, answer.status, sent, started)
+            self._told(request.method, request.target, spoken, answer.status, sent, started)
         if head == b"" and sent != answer.size:
             server.log.failure(self.pipe.remote, "while serving", "the file became shorter while it was sent")
             self.stream.abort()
