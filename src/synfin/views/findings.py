@@ -56,7 +56,7 @@ def connection_findings(
     connection: Connection, findings: Sequence[Finding], not_judged: Sequence[NotJudged], width: int, paint: Paint
 ) -> Iterator[str]:
     """A connection's heading and its findings."""
-    yield paint("title", heading(connection))
+    yield from (paint("title", line) for line in wrap(heading(connection), width))
     for finding in findings:
         yield from finding_lines(finding, width, paint, "  ")
     if not_judged:
