@@ -185,6 +185,8 @@ NAMES = [
         Row("RFC 8449 4", f"record_size_limit {n}", say({28: n.to_bytes(2, "big")}), "ok")
         for n in (64, 16384, 16385, 16386, 65535)
     ],
+    Row("RFC 8449 4", "too little of it, and no share", say({28: b"\0\x3f", 51: b"\0\0"}), ILLEGAL),
+    Row("RFC 6066 4", "no length there is, and no share", say({1: b"\5", 51: b"\0\0"}), ILLEGAL),
     Row("RFC 8449 5", "with it max_fragment_length does not count", say({28: b"\2\0", 1: b"\x09"}), "ok"),
     Row("RFC 7301 3.2", "no protocol of ours", say({16: vector(b"\6gopher")}), NO_PROTOCOL, {"alpn": (b"h2",)}),
     Row("RFC 7301 3.2", "one of ours", say({16: vector(b"\2\x0a\x0a\2h2")}), "ok", {"alpn": (b"h2",)}),

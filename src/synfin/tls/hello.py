@@ -108,6 +108,10 @@ def _form(extensions: tuple[tuple[int, bytes], ...]) -> Form:
         raise PeerError("psk_not_last", "pre_shared_key at the end", "not there")
     read = [number for number in found if number in _READ]
     lasting = {n: checks.decode(n, found[n], "client_hello") for n in read if n not in FRESH}
+    if checks.RECORD_LIMIT in found:  # looked at here too: a retry comes before the limits count
+        checks.record_limit(found[checks.RECORD_LIMIT], "client_hello", True)
+    elif checks.FRAGMENT in found:
+        checks.fragment_length(found[checks.FRAGMENT], "client_hello")
     name = checks.parsed_name(found[checks.SERVER_NAME]) if checks.SERVER_NAME in found else ""
     return Form(lasting, tuple([n for n in read if n in FRESH]), known_status, name)
 
