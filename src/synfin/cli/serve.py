@@ -80,8 +80,8 @@ def serve(
             "--early-data",
             metavar="BYTES",
             help="Take so much 0-RTT data with resumed sessions; 0: none. Safe methods are answered at once, others"
-            " wait for the handshake. A replayed hello is not answered, as far as this process remembers. Early-Data in a"
-            " request makes it 425 unless its method is safe (RFC 8470).",
+            " wait for the handshake. A replayed hello is not answered, as far as this process remembers. Early-Data"
+            " in a request makes it 425 unless its method is safe (RFC 8470).",
         ),
     ] = 0,
     strict_sni: Annotated[
