@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -198,6 +199,20 @@ def test_an_expired_certificate_is_warned_of(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=20)
         assert process.returncode == 0
         assert "warning" in err and "expired on" in err and err.count("\n") == 1
+
+
+def test_a_certificate_that_cannot_sign_is_warned_of(tmp_path: Path) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    root = mint.self_signed(mint.root_order("Root", now), make_key("p256"))
+    order = replace(mint.leaf_order(("localhost",), now), key_usage=("keyEncipherment",))
+    made = mint.signed(order, make_key("rsa2048"), root)
+    pem = tmp_path / "encrypts.pem"
+    pem.write_bytes(made.pem + key_pem(made.key))
+    with running("--echo", "--cert", str(pem), "--tls-max", "1.2", "--ciphers", "AES128-GCM-SHA256") as (process, _):
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert "warning" in err and "only static RSA" in err and err.count("\n") == 1
 
 
 def test_the_environment_gets_no_secrets(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from synfin.pki.store import Store
 from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import pem_certificates
 from synfin.tls.config import GROUPS, MOST_AUTHORITIES, SUITES_12, SUITES_13, TLS12, TLS13
+from synfin.tls.master import SIGNING, allows
 
 _KEY_BLOCK = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 #: How long a certificate lives that is made for one run.
@@ -182,6 +183,8 @@ def _brought(wanted: Wanted, warnings: list[str]) -> list[tls.Credential]:
             raise UsageError(f"--cert {path} and --key {where}: {error}") from error
         found.append(credential)
         warnings += _lifetime(path, chain)
+        if not allows(chain[0], SIGNING):
+            warnings.append(f"--cert {path}: its key usage has no {SIGNING}, so only static RSA suites can use it")
     return found
 
 
