@@ -321,6 +321,7 @@ def test_groups_of_a_servers_own() -> None:
         assert not events(one)
         assert groups.named_field(prime, g) == told
     assert groups.named_field(prime + 2, 2) is None
+    carried(OLD, {12: own_field(prime - 2, 2)}, ILLEGAL, "rsa2048", **more)  # RFC 5246 7.4.3: a prime modulus
 
 
 def test_the_signature_is_checked_before_the_numbers() -> None:

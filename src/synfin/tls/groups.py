@@ -193,6 +193,8 @@ def respond_custom(p: int, g: int, share: bytes) -> tuple[bytes, bytes]:
         raise PeerError("weak_dh_group", "at least 2048 bits", str(bits))
     if bits > 8192 or not p & 1 or not 1 < g < p - 1:
         raise PeerError("illegal_parameter", "an odd prime of at most 8192 bits and a generator", f"{bits} bits")
+    if named_field(p, g) is None and pow(2, p - 1, p) != 1:
+        raise PeerError("illegal_parameter", "a prime", "a number that is none")
     y = int.from_bytes(share, "big")
     _check_range(y, p)
     try:
