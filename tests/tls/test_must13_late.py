@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 
 from synfin.errors import UsageError
@@ -237,3 +239,16 @@ def test_the_end_is_told_once(description: int) -> None:
     one.abort(description)
     assert not events(one)
     assert one.told == ([(2, 80)] if description == 80 else [(1, 90), (1, 0)])
+
+
+def test_a_session_outlives_its_process() -> None:
+    """As octets, for another program."""
+    one, bad = ends(NEW, {}, server={"ticket_keys": ticket_keys()})
+    pump(one, bad)
+    session = of(events(one), Ticket)[0].session
+    again = pickle.loads(pickle.dumps(session))
+    assert again == session
+    assert again.secret == session.secret
+    two = carried(NEW, {}, None, server={"ticket_keys": ticket_keys()}, session=again)
+    assert two.facts is not None
+    assert two.facts.resumed
