@@ -141,7 +141,7 @@ TABLE: tuple[Code, ...] = (
         "HTP103", "empty-reply", "the server closed without answering", _E, _SERVER, "TLS 1.3", _HTTP | Sign.UNANSWERED
     ),
     Code("HTP201", "short-body", "the response is shorter than it said", _E, _SERVER, "yes", _HTTP),
-    Code("HTP104", "answer-stops", "the answer stops in the middle", _E, _OPEN, "yes", _HTTP),
+    Code("HTP104", "answer-stops", "the answer stops in the middle", _E, _OPEN, "yes", _HTTP | Sign.LOSS),
     Code("HTP202", "malformed-http", "the HTTP framing is broken", _E, _SERVER, "yes", _HTTP),
     Code("HTP301", "h2-error", "HTTP/2 stream or connection error", _E, _OPEN, "yes", _HTTP),
     Code("HTP102", "slow-answer", "the application is slow", _N, _SERVER, "TLS 1.3", Sign.SLOW | _HTTP),

@@ -91,13 +91,73 @@ def _together(shown: list[Protected], theirs: list[Protected]) -> bool:
     return two.time - one.time <= _ONE_GO and not between
 
 
+#: Octets of a server's SETTINGS, of one to eight parameters, and with what is sent in the same record (RFC 9113 6.5).
+_SETTINGS = frozenset([9 + 6 * count + tail for count in range(1, 9) for tail in (0, 9, 13, 22)])
+#: Octets of an acknowledged SETTINGS, WINDOW_UPDATE and PING, and of two of these; RST_STREAM is as long as the second.
+_HOUSEKEEPING = frozenset({9, 13, 17, 22, 26})
+_SETTINGS_ACK, _PREFACE, _RST_STREAM = 9, 24, 13
+
+
+def _inside(tls: TlsStory, length: int) -> int:
+    """Octets inside a sealed record of ``length``; -1 where the cipher pads them (RFC 8446 5.2, 5288, 7905)."""
+    if tls.version is not None and tls.version >= 0x0304:
+        return length - 17
+    if tls.cipher in (0xCCA8, 0xCCA9, 0xCCAA):
+        return length - 16
+    return length - 24 if tls.cipher in _GCM else -1
+
+
+#: AES-GCM of TLS 1.2 (RFC 5288, 5289).
+_GCM = frozenset({0x009C, 0x009D, 0x009E, 0x009F, *range(0xC02B, 0xC033)})
+
+
+def _keeps_house(tls: TlsStory, record: Protected) -> bool:
+    """Whether a record can hold nothing but acknowledged SETTINGS, WINDOW_UPDATE or PING."""
+    return _inside(tls, record.length) in _HOUSEKEEPING
+
+
+def _settings(tls: TlsStory, shown: list[Protected]) -> list[Protected]:
+    """The server's first records to its SETTINGS, which the client acknowledges: tickets, and no answer."""
+    acked = next((p.time for p in shown if p.sender == tls.client and _inside(tls, p.length) == _SETTINGS_ACK), 0)
+    theirs = [p for p in shown if p.sender != tls.client and p.what == "data" and p.time <= acked]
+    last = next((place for place, p in enumerate(theirs) if _inside(tls, p.length) in _SETTINGS), -1)
+    return theirs[: last + 1]
+
+
+def _request_2(tls: TlsStory, shown: list[Protected]) -> Protected | None:
+    """In HTTP/2: the client's first record that can hold a request, its preface and housekeeping left out.
+
+    Where the protocol cannot be read, the client's acknowledgment of SETTINGS, nine octets alone, shows HTTP/2.
+    """
+    mine = [p for p in shown if p.sender == tls.client and p.what == "data"]
+    if tls.alpn not in (None, "h2") or not mine:
+        return None
+    if tls.alpn is None and not any(_inside(tls, p.length) == _SETTINGS_ACK for p in mine[1:6]):
+        return None
+    first = 2 if _inside(tls, mine[0].length) == _PREFACE else 1  # SETTINGS follow the preface, at once or apart
+    return next((p for p in mine[first:] if not _keeps_house(tls, p)), None)
+
+
+def cancelled_2(tls: TlsStory, request: Protected, patience: int) -> Protected | None:
+    """In HTTP/2: the client's record, ``patience`` ns or more after ``request``, that has the size of RST_STREAM."""
+    shown = protected(tls)
+    if _request_2(tls, shown) != request:
+        return None
+    late = [p for p in shown if p.sender == tls.client and p.what == "data" and p.time - request.time >= patience]
+    return next((p for p in late if _inside(tls, p.length) == _RST_STREAM), None)
+
+
 def unanswered(tls: TlsStory) -> tuple[Protected, Protected | None] | None:
     """In records that cannot be read: the client's first request, and the first record that can be an answer to it.
 
     OpenSSL's servers send two NewSessionTickets of one length, one right after the other, when they read the client's
-    Finished, about the time of the first request: such a pair is therefore no answer.  None where nothing was asked.
+    Finished, about the time of the first request: such a pair is therefore no answer.  HTTP/2's own frames are none
+    either.  None where nothing was asked.
     """
     shown = protected(tls)
+    if (request := _request_2(tls, shown)) is not None:
+        settings = _settings(tls, shown)
+        shown = [p for p in shown if p.time >= request.time and not _keeps_house(tls, p) and p not in settings]
     asked = next((p for p in shown if p.sender == tls.client and p.what == "data"), None)
     if asked is None:
         return None

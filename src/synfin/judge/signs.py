@@ -35,6 +35,9 @@ def unpadded_finished(cipher: int | None, length: int) -> bool:
     return length in (size, size + 8)
 
 
+#: A record as short as this may hold nothing but SETTINGS of an HTTP/2 server, and no answer.
+HOUSEKEEPING = 110
+
 #: The shortest delayed acknowledgment in use (Linux: 40 ms), ns.
 DELAYED_ACK = 38_000_000
 
@@ -209,7 +212,8 @@ def _exchange_signs(tls: TlsStory, end: int) -> int:
             before.add(record.length)
             tickets += 1
         elif asked:
-            return Sign.SLOW if record.time - asked > NOTICEABLE else 0
+            answered = record.length > HOUSEKEEPING or tls.alpn not in (None, "h2") or tls.data is not None
+            return Sign.SLOW if (record.time if answered else end) - asked > NOTICEABLE else 0
     if not asked:
         return Sign.QUIT | Sign.UNANSWERED
     return Sign.UNANSWERED | (Sign.SLOW if end - asked > NOTICEABLE else 0)

@@ -1,7 +1,8 @@
 """HTP104: the answer stops in the middle, and the client gives up waiting.
 
 What it sees.  A response with a Content-Length, or the head of one, came in part; then nothing more for seconds, until
-the client closed.  The client had acknowledged all that came and had room for more.
+the client closed.  The client had acknowledged all that came and had room for more.  Or, readable or not, data was
+under way when every packet of the server ceased, and what the client repeats is not acknowledged either.
 
 Why it matters.  "Operation timed out with N out of M bytes received" (curl 28), a download that hangs, a page that is
 half there.
@@ -19,11 +20,11 @@ References.  RFC 9110 8.6, RFC 9293 3.8.6, RFC 5461.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import acknowledged, by, first_close, missed, round_trip
+from synfin.judge.facts import acknowledged, by, client_side, first_close, missed, round_trip
 from synfin.judge.model import Actor, Confidence, Finding
-from synfin.judge.telling import SECOND, at, end, finding, span
+from synfin.judge.telling import SECOND, at, end, finding, numbers, span
 from synfin.observe.story import Connection
-from synfin.wire.tcpflags import ACK
+from synfin.wire.tcpflags import ACK, FIN, RST
 
 CODE = "HTP104"
 
@@ -33,9 +34,14 @@ CUT_HEAD = "head not complete"
 #: A silence that is no pause: this long, and this many round trips.
 SILENCE, TRIPS = 3 * SECOND // 2, 20
 
+#: A client that repeats more often than this what is never acknowledged, is not heard any more.
+REPEATS = 2
+
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the client leaves a response of announced length, or its head, after a long silence in its middle."""
+    if (silenced := _silenced(connection)) is not None:
+        return silenced
     http, close = connection.http, first_close(connection)
     if http is None or close is None or connection.tcp.source != "packets" or missed(connection):
         return None
@@ -86,4 +92,38 @@ def check(connection: Connection, context: Context) -> Finding | None:
         "acknowledged, and nothing more came",
         disproof="a capture at the server in which it goes on sending" if alive is None else "octets sent later",
         next_capture="at the server, to see whether it went on sending" if alive is None else "",
+    )
+
+
+def _silenced(connection: Connection) -> Finding | None:
+    """A transfer that was under way when every packet of the server ceased, what the client repeats unheard too."""
+    tcp, tls = connection.tcp, connection.tls
+    if tcp.handshake != "complete" or (connection.http is None and (tls is None or not tls.handshake_done)):
+        return None
+    client, rows = client_side(connection), connection.rows
+    heard = [i for i in range(len(rows)) if rows.sender[i] != client]
+    if not heard or not rows.load_len[heard[-1]] or rows.flags[heard[-1]] & (FIN | RST):
+        return None
+    last = heard[-1]
+    unheard = [i for i in range(last + 1, len(rows)) if rows.load_len[i] > 1 or rows.flags[i] & FIN]
+    if not unheard or rows.time[unheard[0]] - rows.time[last] > 10 * SECOND:
+        return None
+    seqs = [rows.seq[i] for i in unheard]
+    again = [i for i in unheard if seqs.count(rows.seq[i]) > REPEATS]
+    if not again or rows.time[again[-1]] - rows.time[again[0]] < SILENCE:
+        return None
+    tried = span(rows.time[again[-1]] - rows.time[again[0]])
+    return finding(
+        CODE,
+        f"everything from {end(connection, 1 - client)} ceased in the middle of its answer",
+        f"The last packet of the server came {at(connection, rows.time[last])} (packet {rows.number[last]}), with "
+        f"data. Then {end(connection, client)} sent the same octets {len(again)} times in {tried} "
+        f"({numbers([rows.number[i] for i in again])}) and nothing came back, no acknowledgment and no reset.",
+        "Network's operator: find what silences the connection after so long or so much (firewall, NAT, route), or "
+        "whether the server's machine went away.",
+        [rows.number[last], *(rows.number[i] for i in again)],
+        sure=Confidence.LIKELY,
+        reason="data was under way, and after it not even acknowledgments pass",
+        disproof="a capture at the server in which these repetitions do not arrive and it sends nothing itself",
+        next_capture="at the server, to see whether it went on sending",
     )

@@ -22,10 +22,15 @@ from synfin.judge.facts import deciding_alert
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
+from synfin.observe.story_tls import AlertFact, TlsStory
 
 CODE = "TLS210"
 
 _UNKNOWN = Alert("unknown", "something this list does not know", "look the number up in IANA's registry")
+
+
+#: The alert of who does not accept a proof (RFC 8446 6.2).
+_DECRYPT_ERROR = 51
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
@@ -34,7 +39,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     alert = deciding_alert(connection)
     if tls is None or alert is None or alert.description is None:
         return None
-    known = ALERTS.get(alert.description, _UNKNOWN)
+    known = _proof(tls, alert) or ALERTS.get(alert.description, _UNKNOWN)
     rejecting, other = end(connection, alert.sender), end(connection, 1 - alert.sender)
     late = tls.handshake_done and not any(r.time > alert.time and r.sender != alert.sender for r in tls.records)
     stage = "after the handshake" if tls.handshake_done else "during the handshake"
@@ -51,4 +56,22 @@ def check(connection: Connection, context: Context) -> Finding | None:
         sure=Confidence.CERTAIN,
         reason="the alert can be read; what led to it may need the sender's log",
         disproof="",
+    )
+
+
+def _proof(tls: TlsStory, alert: AlertFact) -> Alert | None:
+    """What a client means that does not accept a proof of a server that showed a certificate."""
+    shown = any(chain.sender != tls.client for chain in tls.chains)
+    if alert.description != _DECRYPT_ERROR or alert.sender != tls.client or tls.handshake_done or not shown:
+        return None
+    says = "the server's handshake signature does not fit its certificate"
+    if tls.version is not None and tls.version >= 0x0304:
+        says += ", or its Finished does not fit the handshake"
+    elif any(message.sender == tls.client and message.name == "client_key_exchange" for message in tls.messages):
+        return None  # the signature had been accepted
+    return Alert(
+        "decrypt_error",
+        says,
+        "compare the public keys of the server's certificate and private key (openssl x509 -noout -pubkey, openssl "
+        "pkey -pubout); where they are the same, something on the way changes the handshake",
     )

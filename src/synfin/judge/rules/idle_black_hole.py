@@ -1,7 +1,7 @@
 """TCP401: a device on the path forgot an idle connection.
 
-What it sees.  The connection worked, was idle for 30 seconds or more, and then everything the client sends is
-repeated and never acknowledged, with no answer of any kind.
+What it sees.  The connection worked, was idle for two seconds or more (usually much more), and then everything the
+client sends is repeated and never acknowledged, with no answer of any kind.
 
 Why it matters.  "Read timed out", and a retry on a new connection works at once: NAT, firewall or load balancer dropped
 the connection from its table after its idle timeout.

@@ -11,7 +11,8 @@ IPv4) and this port; look with `ss -ltn`.  On the client: check name, address an
 Confused with.  A firewall that rejects with a TCP reset looks the same from one place: compare the TTL and IP
 identification of the RST with packets that surely come from the server, or capture at the server: if the SYN never
 arrives there, a device in between refused it.  When the same port answers over the other address family right after
-(RFC 8305), or many ports were tried in turn, this is only a note.
+(RFC 8305), port 443 is refused and port 80 of the same host answers (browsers try https first), or many ports were
+tried in turn, this is only a note.
 
 References.  RFC 9293 3.10.7.1 (CLOSED answers with RST) and 3.10.7.3 (SYN-SENT, RST: connection refused).
 """
@@ -25,6 +26,8 @@ from synfin.judge.telling import at, end, finding, span
 from synfin.observe.story import A, B, Connection
 
 CODE = "TCP101"
+
+HTTP, HTTPS = 80, 443
 
 #: Initial TTLs in use (Unix 64, Windows 128, network devices 255).
 _INITIAL = (64, 128, 255)
@@ -43,6 +46,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     near = context.neighbours
     if near is not None and near.fell_back(connection):
         severity, aside = Severity.NOTICE, " The client then reached the same port over the other address family."
+    elif near is not None and connection.b.port == HTTPS and near.answered.get((connection.b.ip, HTTP)):
+        severity, aside = Severity.NOTICE, " Port 80 of the same host answered: browsers try https:// first."
     elif near is not None and near.scanned(connection):
         severity, aside = Severity.NOTICE, " The client tried many ports of this host: a scan."
     answered = near is not None and connection.b.ip in near.open_hosts

@@ -18,7 +18,7 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import acknowledged, first_close, missed, round_trip
 from synfin.judge.model import Confidence, Finding, Severity
-from synfin.judge.records import protected, speaks_http, unanswered
+from synfin.judge.records import cancelled_2, protected, speaks_http, unanswered
 from synfin.judge.rules.empty_reply import SHORTEST
 from synfin.judge.telling import SECOND, at, end, finding, span
 from synfin.observe.story import Connection
@@ -129,6 +129,7 @@ def _unreadable(connection: Connection, tls: TlsStory) -> Finding | None:
         )
     close = first_close(connection)
     bye = next((p for p in protected(tls) if p.sender == tls.client and p.what == "alert"), None)
+    bye = cancelled_2(tls, request, SLOW) or bye
     left = bye.time if bye is not None else close.time if close is not None and close.side == tls.client else None
     if left is None or (close is not None and close.time < left) or left - request.time < SLOW:
         return None
