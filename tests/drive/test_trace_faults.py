@@ -118,3 +118,11 @@ def test_a_sound_chain_is_trusted(tmp_path: Path) -> None:
     assert hop.cause is None and hop.head is not None and hop.head.status == 204
     certified = next(step for step in hop.steps if isinstance(step, Certified))
     assert not certified.violation and certified.verdict.certificates[0].label == HOST
+
+
+def test_a_key_that_does_not_fit_is_told_as_such(tmp_path: Path) -> None:
+    hop, codes = _trace("mismatched_key", tmp_path)
+    assert hop.cause is not None and hop.cause.violation == "wrong_signature" and codes == ["TLS210"]
+    with observe(tmp_path / "trace.pcapng") as seen:
+        ((finding,),) = [one.judgement.findings for one in judge_each(seen, Context())]
+    assert "does not fit its certificate" in finding.title and "-pubkey" in finding.remedy
