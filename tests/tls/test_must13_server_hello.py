@@ -203,6 +203,7 @@ USELESS = {
     "another kind": (0x0804, 0x0807),
 }  # fmt: skip
 OBSOLETE = (share(1, b"\4" + bytes(42)), share(22, b"\4" + bytes(64)))
+CROWD = [share(group, b"x") for group in range(0x5100, 0x6A98)]
 PARAMETERS = [
     Row("4.2.3", "no signature_algorithms", say({13: None}), MISSING),
     Row("4.2.3", "signature_algorithms_cert does not stand for it", say({13: None, 50: numbers((0x0403,))}), MISSING),
@@ -217,6 +218,7 @@ PARAMETERS = [
     Row("4.2.7", "unknown groups too", shares(share(0x0A0A, b"\0"), 29, listed=(0x0A0A, 1, 29)), "ok"),
     Row("4.2.7", "a group twice", say({10: numbers((29, 29))}), "ok"),
     Row("4.2.8", "several shares", shares(29, 23, 24), "ok"),
+    Row("4.2.8", "thousands of shares of unknown groups", shares(*CROWD, 29, listed=(*range(0x3000, 0x6A98), 29)), "ok"),
     Row("4.2.8", "in another order than the groups", shares(23, 29), "ok"),
     Row("4.2.8", "a share of a group not listed", shares(29, 25), ILLEGAL),
     Row("4.2.8", "two shares of a group", shares(29, 29), ILLEGAL),

@@ -50,7 +50,7 @@ def key_shares(hello: Hello) -> dict[int, bytes]:
     """The client's key shares by group (RFC 8446 4.2.8)."""
     found = hello.decoded.get(checks.SHARE)
     entries = found.entries if isinstance(found, b.KeyShares) else ()
-    listed = hello.codes(checks.GROUPS)
+    listed = frozenset(hello.codes(checks.GROUPS))
     shares: dict[int, bytes] = {}
     for group, key in entries:
         if group in shares:
