@@ -309,6 +309,7 @@ FLIGHTS: list[Row] = [
         "records::test_first_of_all[E.2 a hello of SSL 2.0]",
     ),  # MAY be taken; none is (RFC 6176 3)
     ("F.1.4", "sessions grow old", "sessions::test_too_old"),
+    ("F.1.4", "though they are used", "sessions::test_a_new_ticket_is_not_a_new_life"),
 ]
 
 

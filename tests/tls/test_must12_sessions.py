@@ -33,7 +33,18 @@ from tests.tls.bad_client import (
     hello,
     scene,
 )
-from tests.tls.ends import NOW, alert_of, client_config, credential, events, of, server_config, ticket_keys, verifier
+from tests.tls.ends import (
+    NAME,
+    NOW,
+    alert_of,
+    client_config,
+    credential,
+    events,
+    of,
+    server_config,
+    ticket_keys,
+    verifier,
+)
 
 GCM, OTHER, CBC, RSA_GCM = 0xC02B, 0xC02C, 0xC009, 0xC02F
 BOTH = pytest.mark.parametrize("tickets", [True, False], ids=["ticket", "id"])
@@ -223,6 +234,22 @@ def test_too_old(tickets: bool) -> None:
             one.receive(two.take_output(NOW + later), NOW)
         assert two.facts is not None
         assert two.facts.resumed == resumed
+
+
+def test_a_new_ticket_is_not_a_new_life() -> None:
+    """RFC 5246 F.1.4: a session that is resumed again and again keeps its master secret, but not for ever."""
+    config = keeper(True, ticket_lifetime=100)
+    session, lives = session_of(config), []
+    for later in (0, 60, 99, 101):
+        mine = client_config(max_version=OLD, suites=SUITES)
+        one = BadClient(mine, NAME, now=NOW + later, entropy=os.urandom, session=session)
+        two = Server(config, now=NOW + later, entropy=os.urandom)
+        for _ in range(4):
+            two.receive(one.take_output(NOW + later), NOW + later)
+            one.receive(two.take_output(NOW + later), NOW + later)
+        session = of(events(one), Ticket)[-1].session
+        lives.append((outcome(two), session.lifetime))
+    assert lives == [("resumed", 100), ("resumed", 40), ("resumed", 1), ("full", 100)]
 
 
 @BOTH

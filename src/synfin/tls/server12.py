@@ -53,6 +53,7 @@ class Progress:
     ticket: bool
     fragment: int  # max_fragment_length, 0 for none
     offered_version: int = TLS12  # the client's own: it stands in the PreMasterSecret too
+    issued: int = 0  # when the session began that is resumed, ms since 1970; 0: now
 
 
 def export(end: Server, label: str, context: bytes | None, length: int) -> bytes:
@@ -173,7 +174,16 @@ def _resume(end: Server, hello: Hello, state: TicketState, random: bytes) -> Sta
     end.keys12 = keys
     end.log("CLIENT_RANDOM", keys.client_random, keys.master, end.config.key_log)
     end._session_id = b"" if by_ticket(end, hello) else session_id
-    progress = Progress(hello.message.random, random, end._session_id, suite.kex, facts, ticket, state.fragment)
+    progress = Progress(
+        hello.message.random,
+        random,
+        end._session_id,
+        suite.kex,
+        facts,
+        ticket,
+        state.fragment,
+        issued=state.issued,
+    )
     if ticket:
         _send_ticket(end, progress, keys)
     say_finished(end, keys)
@@ -186,7 +196,7 @@ def _state(end: Server, progress: Progress, keys: Keys) -> TicketState:
         TLS12,
         facts.suite,
         keys.master,
-        int(end.now * 1000),
+        progress.issued or int(end.now * 1000),
         alpn=facts.alpn or b"",
         server_name=facts.server_name or "",
         extended_master_secret=keys.extended,
@@ -196,14 +206,18 @@ def _state(end: Server, progress: Progress, keys: Keys) -> TicketState:
 
 
 def _send_ticket(end: Server, progress: Progress, keys: Keys) -> None:
-    """NewSessionTicket; an empty one where none can be made (RFC 5077 3.3)."""
+    """NewSessionTicket; an empty one where none can be made (RFC 5077 3.3).
+
+    A ticket of a resumed session lives no longer than the one before: its master secret is the same (RFC 5246 F.1.4).
+    """
     sealer = end.config.ticket_keys
     if sealer is None:
         return
     ticket = sealer.seal(_state(end, progress, keys).write(), end.now, end.entropy(12))
     if ticket is None or len(ticket) > 0xFFFF:
         ticket = b""
-    end.say_raw(message(4, end.config.ticket_lifetime.to_bytes(4, "big") + len(ticket).to_bytes(2, "big") + ticket))
+    left = end.config.ticket_lifetime - (int(end.now - progress.issued / 1000) if progress.issued else 0)
+    end.say_raw(message(4, max(left, 1).to_bytes(4, "big") + len(ticket).to_bytes(2, "big") + ticket))
 
 
 # ---------------------------------------------------------------- the client's flight
