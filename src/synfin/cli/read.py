@@ -122,7 +122,7 @@ def _table(seen: Observation, filter_: Filter, page: Page) -> int:
             worst = max(worst, judgement.worst if judgement.worst is not None else -1)
     rows.sort()
     terminal.write_lines(table(rows, origin or 0, page.width, page.paint))
-    terminal.write_lines(capture_notes(seen.quality, total, len(rows), secrets=len(seen.capture.secrets)))
+    terminal.write_lines(capture_notes(seen.quality, total, len(rows), len(seen.capture.secrets), page.width))
     return worst
 
 
@@ -152,7 +152,7 @@ def _quick(seen: Observation, filter_: Filter, page: Page) -> None:
                 rows.append(row(item, (), ended))
     rows.sort()
     terminal.write_lines(table(rows, origin or 0, page.width, page.paint))
-    terminal.write_lines(capture_notes(listing.story.quality, total, len(rows)))
+    terminal.write_lines(capture_notes(listing.story.quality, total, len(rows), width=page.width))
 
 
 def _one(seen: Observation, file: str, wanted: int, page: Page, *, json: bool) -> int:

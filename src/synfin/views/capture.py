@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from synfin.observe.story import Quality
-from synfin.views.words import clean, count, listing
+from synfin.views.words import clean, count, listing, wrap
 
 #: Damage told line by line, at most.
 MOST_PROBLEMS = 5
 
 
-def capture_notes(quality: Quality, total: int, shown: int, secrets: int = 0) -> Iterator[str]:
-    """Lines on ``total`` connections of which ``shown`` are in the table, on damage and on what was not read."""
+def capture_notes(
+    quality: Quality, total: int, shown: int, secrets: int = 0, width: int | None = None
+) -> Iterator[str]:
+    """Lines on ``total`` connections of which ``shown`` are in the table, on damage and on what was not read.
+
+    ``width`` in cells; None: a line for each thing to say, however long.
+    """
+    for line in _notes(quality, total, shown, secrets):
+        yield from (line,) if width is None else wrap(line, width)
+
+
+def _notes(quality: Quality, total: int, shown: int, secrets: int) -> Iterator[str]:
     number = count(total, "connection") if total else "No TCP connection"
     of = f", {shown:,} shown" if shown != total else ""
     yield f"{number} in {count(quality.packets, 'packet')}{of}."
