@@ -1,11 +1,7 @@
 """One connection of a server: the handshake, then HTTP/1, HTTP/2 or raw octets, and an end that loses nothing.
 
-Every wait has an end (``Patience`` in ``server``): a peer that is slow or silent is told so where the protocol has
-words for it (408, GOAWAY, close_notify) and left.  What went wrong is one line of the log; nothing is raised.
-
-Requests in 0-RTT data (RFC 8470): safe methods are answered before the handshake is done, others wait until it is,
-which it never is after a replayed hello.  What somebody before us took as 0-RTT data (``Early-Data``) cannot wait for
-that: such a request is answered 425 unless its method is safe.
+A peer that is slow or silent is told so where the protocol has words for it (408, GOAWAY, close_notify) and left
+(``server_talk``).  What went wrong is one line of the log; nothing is raised.
 """
 
 from __future__ import annotations
@@ -16,10 +12,10 @@ from typing import TYPE_CHECKING
 from synfin import tls
 from synfin.drive import clock, server_late
 from synfin.drive.pipe import Pipe
-from synfin.drive.server_seen import connection_seen
-from synfin.drive.streams import PORTION, AlertError, PlainStream, TlsStream, TruncatedError
+from synfin.drive.server_talk import SAFE, Talk
+from synfin.drive.streams import PORTION, AlertError, TlsStream
 from synfin.errors import PeerError
-from synfin.http.app import Answer, Refusal, Request, json_answer, told
+from synfin.http.app import Answer, Refusal, Request, told
 from synfin.http.server1 import Http1, answer_head, bodiless, pieces
 from synfin.http.server2 import Http2
 from synfin.wire.http2 import PREFACE
@@ -32,54 +28,21 @@ if TYPE_CHECKING:
 _BURST = 16
 #: Octets of HTTP/2 that are read while one write waits: more than the windows let a lawful client send.
 _MOST_HEARD = 4 << 20
-_NEVER = float("inf")
 _HTTP = ("HTTP/1.0", "HTTP/1.1", "HTTP/2")
-#: Methods that do nothing (RFC 9110 9.2.1).
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
-class Connection:
+class Connection(Talk):
     """One connection of a server."""
 
-    __slots__ = (
-        "_answering", "_asks", "_due", "_ending", "_handshake", "_heard", "_late", "_loop", "_octets", "_requests",
-        "_server", "_shake_due", "_spoken", "_started", "_waiting", "_wrong", "idle", "pipe", "stream", "task",
-    )  # fmt: skip
+    __slots__ = ("_answering", "_heard", "_octets", "_waiting", "_wrong")
 
     def __init__(self, server: WebServer, pipe: Pipe, config: tls.ServerConfig | None) -> None:
-        self._server = server
-        self.pipe = pipe
-        self.stream: TlsStream | PlainStream
-        if config is None:
-            self.stream = PlainStream(pipe)
-        else:
-            self.stream = TlsStream(pipe, tls.Server(config, now=clock.now(), entropy=clock.entropy))
-        #: Whether clients are asked for certificates when they want ``/client-certificate``.
-        self._asks = config is not None and config.client_auth is None and config.verify is not None
-        self.task: asyncio.Task[None] | None = None
-        self._due = _NEVER  # when the wait under way has lasted too long, by the loop's clock
-        self._shake_due = _NEVER  # when a handshake has lasted too long whose 0-RTT data is being answered
-        self._late = False
-        self.idle = False
-        self._ending = False
-        self._loop = asyncio.get_running_loop()
-        self._started = clock.now()
-        self._handshake: float | None = None
-        self._requests = 0
+        super().__init__(server, pipe, config)
+        self._octets = 0
         self._answering: dict[int, tuple[str, str, str, int, float]] = {}  # HTTP/2: what was asked, status, since when
         self._heard = 0  # HTTP/2: octets read while the write under way waits
         self._wrong: PeerError | None = None  # what was wrong with them
-        self._octets = 0
-        self._spoken = ""
         self._waiting: list[tuple[int, Request, float]] = []  # HTTP/2: what waits for the end of the handshake
-
-    def end_if_idle(self) -> bool:
-        """End the connection where it waits for a request; whether it does."""
-        if self.idle and not self._ending and self.task is not None:
-            self._ending = True
-            self.task.cancel()
-            return True
-        return False
 
     async def run(self) -> None:
         """From the handshake to the end."""
@@ -111,20 +74,6 @@ class Connection:
         except asyncio.CancelledError:
             stream.abort()
 
-    @property
-    def _early(self) -> bool:
-        """Whether the handshake is not done yet: what comes is 0-RTT data."""
-        return isinstance(self.stream, TlsStream) and self.stream.endpoint.facts is None
-
-    async def _finish_handshake(self) -> None:
-        if isinstance(self.stream, TlsStream) and self._early:
-            await self.stream.handshake()
-
-    def _on_event(self, event: tls.Event) -> None:
-        if isinstance(event, tls.HandshakeDone):
-            self._handshake = clock.now() - self._started
-            self._shake_due = _NEVER
-
     async def _talk(self) -> None:
         if self._server.app is None:
             await self._raw_echo()
@@ -134,47 +83,6 @@ class Connection:
             await self._http2(b"")
         else:
             await self._http1()
-
-    # ------------------------------------------------------------ waits that end
-
-    async def _read(self, seconds: float) -> bytes | None:
-        """What comes within ``seconds``; None when nothing does; b"" at the end, clean or not."""
-        self._due = self._loop.time() + seconds
-        try:
-            return await self.stream.read()
-        except asyncio.CancelledError:
-            self._check_late()
-            return None
-        except TruncatedError:
-            if self.idle:
-                return b""
-            raise
-        finally:
-            self._due = _NEVER
-
-    async def _write(self, data: bytes, *, last: bool = False) -> None:
-        self._due = self._loop.time() + self._server.patience.write
-        try:
-            await self.stream.write(data, last=last)
-        except asyncio.CancelledError:
-            self._check_late()
-            raise TimeoutError from None
-        finally:
-            self._due = _NEVER
-
-    def expire(self, now: float) -> None:
-        """End the wait under way where its time is over."""
-        if self._due != _NEVER and min(self._due, self._shake_due) < now and self.task is not None and not self._ending:
-            self._due = _NEVER
-            self._late = True
-            self.task.cancel()
-
-    def _check_late(self) -> None:
-        """A wait was cancelled: by ``expire``, or by somebody who means all of us (CancelledError)."""
-        if not self._late or self.task is None:
-            raise asyncio.CancelledError
-        self._late = False
-        self.task.uncancel()
 
     # ------------------------------------------------------------ octets
 
@@ -252,7 +160,7 @@ class Connection:
         """Answer; whether the connection goes on."""
         server = self._server
         started = self._loop.time()
-        if request.method not in _SAFE:
+        if request.method not in SAFE:
             await self._finish_handshake()
         if self._asks and request.path == server_late.PATH and isinstance(self.stream, TlsStream):
             answer = await self._ask_certificate(self.stream)
@@ -284,17 +192,6 @@ class Connection:
             self.stream.abort()
             return False
         return keep
-
-    async def _ask_certificate(self, stream: TlsStream) -> Answer:
-        await self._finish_handshake()
-        self._due = self._loop.time() + self._server.patience.idle  # somebody may have to choose one
-        try:
-            return await server_late.ask(stream)
-        except asyncio.CancelledError:
-            self._check_late()
-            return told(403, "The client did not answer in time.", close=True)
-        finally:
-            self._due = _NEVER
 
     async def _refuse1(self, refusal: Refusal) -> None:
         started = self._loop.time()
@@ -405,7 +302,7 @@ class Connection:
     def _answer2(self, talk: Http2, stream: int, item: Request | Refusal, started: float) -> None:
         head = isinstance(item, Request) and item.method == "HEAD"
         if isinstance(item, Request):
-            if item.method not in _SAFE and self._early:
+            if item.method not in SAFE and self._early:
                 self._waiting.append((stream, item, started))
                 return
             answer = self._decide(item, "HTTP/2")
@@ -415,33 +312,6 @@ class Connection:
             method, target = item.asked
         self._answering[stream] = method, target, self._said("HTTP/2"), answer.status, started
         talk.answer(stream, answer, head, self._server.date())
-
-    # ------------------------------------------------------------ both
-
-    def _decide(self, request: Request, protocol: str) -> Answer:
-        self._requests += 1
-        app = self._server.app
-        if request.method not in _SAFE and request.header("early-data"):
-            return told(425, "It came as early data of somebody before you: ask again without (RFC 8470 5.1).")
-        if self._asks and request.path == server_late.PATH:
-            return server_late.not_by_http2()
-        if request.path == "/connection" and request.method in ("GET", "HEAD"):
-            seen = connection_seen(
-                self.stream,
-                protocol=protocol,
-                started=self._started,
-                handshake=self._handshake,
-                early=self._early,
-                requests=self._requests,
-            )
-            return json_answer(seen)
-        return app(request) if app is not None else told(404)
-
-    def _said(self, http: str) -> str:
-        return f"{http}{self._spoken} 0-RTT" if self._early else http + self._spoken
-
-    def _told(self, method: str, target: str, spoken: str, status: int, octets: int, started: float) -> None:
-        self._server.log.request(self.pipe.remote, method, target, spoken, status, octets, self._loop.time() - started)
 
 
 def _body_of(answer: Answer) -> bytes:
