@@ -78,7 +78,9 @@ def _certificate_verify(body: bytes, version: int | None, kex: str | None) -> Ce
 
 
 def _certificate(body: bytes, version: int | None, kex: str | None) -> Certificate | None:
-    """The form of TLS 1.2."""
+    """The forms of TLS 1.2 and 1.3."""
+    if version == TLS13:
+        return _certificate_13(body)
     at, end = 3, len(body)
     if version != TLS12 or end < 3 or int.from_bytes(body[:3], "big") != end - 3:
         return None
@@ -88,6 +90,29 @@ def _certificate(body: bytes, version: int | None, kex: str | None) -> Certifica
         entries.append(CertificateEntry(body[at + 3 : stop], None))
         at = stop
     return Certificate(tuple(entries)) if at == end else None
+
+
+def _certificate_13(body: bytes) -> Certificate | None:
+    end = len(body)
+    at = 1 + body[0] if body else 1
+    if at + 3 > end or int.from_bytes(body[at : at + 3], "big") != end - at - 3:
+        return None
+    context = body[1:at]
+    at += 3
+    entries: list[CertificateEntry] = []
+    while at + 5 <= end:
+        stop = at + 3 + int.from_bytes(body[at : at + 3], "big")
+        if stop + 2 > end:
+            return None
+        behind = stop + 2 + (body[stop] << 8 | body[stop + 1])
+        if behind > end:
+            return None
+        extensions = split_extensions(body, stop + 2, behind) if behind > stop + 2 else ()
+        if extensions is None:
+            return None
+        entries.append(CertificateEntry(body[at + 3 : stop], extensions))
+        at = behind
+    return Certificate(tuple(entries), context) if at == end else None
 
 
 def _server_key_exchange(body: bytes, version: int | None, kex: str | None) -> ServerKeyExchange | None:
