@@ -58,7 +58,7 @@ $(VENV)/.ready-dev: pyproject.toml
 
 $(VENV)/.ready-judges: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
-	@echo "Setting up foreign TLS engines in $(VENV) (once, 150 MB)" >&2
+	@echo "Setting up foreign TLS engines in $(VENV) (once, 180 MB)" >&2
 	@$(PYTHON) tools/make_venv.py $(VENV) dev,judges && touch $@ $(VENV)/.ready $(VENV)/.ready-dev
 
 clean:

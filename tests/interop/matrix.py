@@ -30,6 +30,7 @@ from tests.interop import (
     pyopenssl,
     runtimes,
     rustls,
+    s2n,
     wolf,
 )
 from tests.interop.cells import CELLS, COLUMNS, POSTQUANTUM, Cell, Told, disagreements
@@ -49,6 +50,7 @@ CLIENTS: tuple[ClientPeer, ...] = (
     erlang.Erlang(),
     wolf.Wolf(),
     botan.Botan(),
+    s2n.S2n(),
     runtimes.Java(),
     browser.Chromium(),
 )
@@ -166,13 +168,14 @@ def with_server(peer: ServerPeer, folder: Path) -> Batch:
 
 FEATURES = """## Single features
 
-`tests/interop/test_features.py` and `test_engines.py`, `tests/tls/test_programs.py` and `test_postquantum.py` hold
-these to what a foreign program says:
+`tests/interop/test_features.py`, `test_engines.py` and `test_browser_hellos.py`, `tests/tls/test_programs.py` and
+`test_postquantum.py` hold these to what a foreign program says:
 
 | what | who says so |
 |---|---|
 | certificates chosen by name, ECDSA or RSA by the signature algorithms | `openssl s_client -servername -sigalgs` |
 | a key for RSASSA-PSS alone (rsa_pss_pss_sha256) | `openssl s_client -sigalgs` |
+| the hellos of fifty versions of Chrome, Edge, Safari, Firefox and Tor | curl-impersonate, tshark |
 | stapled OCSP response | `openssl s_client -status`, `tstclnt -T` |
 | certificate compressed with brotli, the only way browsers offer | Chromium takes it, tshark shows it |
 | ML-DSA in TLS 1.2 refused, whoever says it | pyOpenSSL |
