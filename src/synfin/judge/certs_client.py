@@ -164,5 +164,5 @@ def refusal(connection: Connection) -> Refusal | None:
     asked = any(p.sender == tls.client and p.what == "data" for p in shown)
     if bye is not None and not (asked and bye - done[-1].time < round_trip(connection)):
         return None  # the client had said good-bye first, and not just along with its request
-    answered = [p for p in mine if p.what == "data" and done[-1].time < p.time < last.time]
+    answered = any(p.sender == server and p.what == "data" for p in shown[shown.index(done[-1]) :])
     return None if answered else Refusal(None, last.packet, last.time)
