@@ -60,7 +60,7 @@ def demo(
     if list_:
         names = [{"name": name, "title": words.title} for name, words in lessons.WORDS.items()]
         terminal.write_lines(
-            [dumps({"synfin": {"schema": SCHEMA}, "scenes": names})] if json else lessons.listing(paint)
+            [dumps({"synfin": {"schema": SCHEMA}, "scenes": names})] if json else lessons.listing(room, paint)
         )
     elif scene:
         from synfin.lab.lessons import lesson

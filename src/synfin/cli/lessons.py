@@ -100,11 +100,15 @@ WORDS = {
 }
 
 
-def listing(paint: Paint) -> Iterator[str]:
-    """The names of all scenes and what each is about."""
+def listing(width: int, paint: Paint) -> Iterator[str]:
+    """The names of all scenes and what each is about, in lines of at most ``width`` cells."""
+    from synfin.views.words import wrap
+
     room = max(map(len, WORDS))
     for name, words in WORDS.items():
-        yield f"  {paint('bold', f'{name:<{room}}')}  {words.title}"
+        first, *rest = wrap(words.title, max(width - room - 4, 24), 0)
+        yield f"  {paint('bold', f'{name:<{room}}')}  {first}"
+        yield from (" " * (room + 4) + line for line in rest)
 
 
 def judged(lesson: Lesson) -> list[Judged]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Annotated
 
 import typer
+
+#: Where a rule's title begins in the list.
+_TITLE = len("TLS110  warning  ")
+#: Lines longer than this are hard to read, however wide the terminal.
+_WIDEST = 120
 
 
 def rule(
@@ -23,12 +30,26 @@ def rule(
     if markdown:
         terminal.write_lines(reference(TABLE).splitlines())
         return 0
+    room = terminal.columns(None)
     if not code:
-        terminal.write_lines(overview(TABLE))
+        terminal.write_lines(_fitted(overview(TABLE), room, rows=True))
         return 0
     row = CODES.get(code.upper())
     if row is None:
         near = [known for known in CODES if known.startswith(code.upper()[:3])]
         raise UsageError(f"there is no rule {code}; there are {', '.join(near or CODES)}")
-    terminal.write_lines(page(row))
+    terminal.write_lines(_fitted(page(row), room))
     return 0
+
+
+def _fitted(lines: Iterable[str], width: int | None, *, rows: bool = False) -> Iterator[str]:
+    """The paragraphs of ``lines``, or each of them (``rows``), broken for a terminal; None: lines as they are."""
+    from synfin.views.words import wrap
+
+    if width is None:
+        yield from lines
+        return
+    for blank, paragraph in groupby(lines, key=lambda line: not line):
+        for text in [""] if blank else paragraph if rows else [" ".join(paragraph)]:
+            hanging = _TITLE if text[6:8] == "  " else 0  # a row of the list: code, severity, title
+            yield from (line.rstrip() for line in wrap(text, min(width, _WIDEST), hanging))
