@@ -309,6 +309,8 @@ NOT_TAKEN = [
     Row("4.2.10", "not wanted", refused(b"x", bytes(16384)), "resumed"),
     Row("4.2.10", "many small records", refused(*[b"x"] * 500), "resumed"),
     Row("4.2.10", "beyond all bounds", refused(*[bytes(16384)] * 4), UNEXPECTED),
+    Row("RFC 6066 4", "longer records than will be agreed", refused(bytes(4000), change={1: b"\1"}), "resumed"),
+    Row("RFC 8449 4", "larger ones too", refused(bytes(4000), change={28: b"\0\x40"}), "resumed", record_size_limit=64),
     Row("4.2.10", "before a retry", before_a_retry(bytes(50), bytes(16384)), "resumed"),
     Row("4.2.10", "before a retry, beyond all bounds", before_a_retry(*[bytes(16384)] * 4), UNEXPECTED),
     Row("5.1", "between the pieces of the second hello", before_a_retry(bytes(50), cut=20), UNEXPECTED),

@@ -225,7 +225,8 @@ class Records:
         most = MAX_PLAIN + ((256 if self.version == TLS13 else 2048) if protected or self._skip_early else 0)
         if length > most:
             raise PeerError("record_overflow", f"at most {most} octets", str(length))
-        if self._fragment and length > self._fragment + (_EXPANSION if protected else 0):
+        early = self._early or self._skip_early  # sent before the length was agreed
+        if self._fragment and not early and length > self._fragment + (_EXPANSION if protected else 0):
             raise PeerError("record_size_limit_exceeded", f"at most {self._fragment} octets", str(length))
 
     def _protected(self, opener: Protection, kind: int, version: int, fragment: memoryview) -> None:
