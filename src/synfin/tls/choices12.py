@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from synfin.tls.server import Server
 
 RENEGOTIATION_SCSV = 0x00FF
-_FFDHE = range(0x0100, 0x0200)  # finite-field groups, known or not (RFC 7919 4)
+_FFDHE = frozenset(range(0x0100, 0x0200))  # finite-field groups, known or not (RFC 7919 4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,21 +37,24 @@ class Chosen:
 
 def choose(end: Server, hello: Hello) -> Chosen:
     """The first of our suites for which everything is there.  PeerError with what was missing."""
-    offered = hello.message.cipher_suites
+    offered = frozenset(hello.message.cipher_suites)  # a hello may list 32,767 of anything
     schemes = hello.codes(checks.SCHEMES)
-    listed = hello.codes(checks.GROUPS) if checks.GROUPS in hello.bodies else None
+    if len(schemes) > len(signing.SCHEMES):
+        schemes = tuple(dict.fromkeys([code for code in schemes if code in signing.SCHEMES]))
+    listed = frozenset(hello.codes(checks.GROUPS)) if checks.GROUPS in hello.bodies else None
     credentials = candidates(end, hello)
     compressed = checks.POINT_FORMATS in hello.bodies and 0 not in hello.codes(checks.POINT_FORMATS)
     if compressed and not groups.ELLIPTIC.isdisjoint(listed or ()):  # RFC 8422 5.1.2
         raise PeerError("illegal_parameter", "uncompressed points", hello.bodies[checks.POINT_FORMATS].hex())
     shared = [code for code in end.config.suites_12 if code in offered]
     missing, finite = "no_common_cipher", False
+    fields = not _FFDHE.isdisjoint(listed or ())
     for code in shared:
         suite = suite_facts(code)
         group = choose_group(end, suite.kex, listed)
         if group is None or (compressed and suite.kex.startswith("ECDHE")):
             missing = "no_common_group"
-            finite = finite or (suite.kex.startswith("DHE") and any(code in _FFDHE for code in listed or ()))
+            finite = finite or (fields and suite.kex.startswith("DHE"))
             continue
         for credential in credentials:
             key = credential.kind
@@ -71,7 +74,7 @@ def choose(end: Server, hello: Hello) -> Chosen:
     raise PeerError(missing, "what one of our suites needs", "nothing of it")
 
 
-def choose_group(end: Server, kex: str, listed: tuple[int, ...] | None) -> int | None:
+def choose_group(end: Server, kex: str, listed: frozenset[int] | None) -> int | None:
     """A group for the key exchange, 0 where it needs none (RFC 8422 4, RFC 7919 4)."""
     if kex == "RSA":
         return 0
@@ -81,7 +84,7 @@ def choose_group(end: Server, kex: str, listed: tuple[int, ...] | None) -> int |
             return groups.SECP256R1 if groups.SECP256R1 in ours else None
         return next((g for g in ours if g in groups.ELLIPTIC and g in listed), None)
     fields = [g for g in ours if g in groups.FINITE]
-    if listed is None or not any(g in _FFDHE for g in listed):
+    if listed is None or _FFDHE.isdisjoint(listed):
         return fields[0] if fields else None
     return next((g for g in fields if g in listed), None)
 
