@@ -126,9 +126,11 @@ class Told:
         yield from self._impostor(main)
         yield from self._next(main)
 
-    def _title(self, text: str, more: str = "") -> Iterator[str]:
+    def _title(self, text: str, more: str) -> Iterator[str]:
+        from synfin.views.lesson import headline
+
         yield ""
-        yield self.paint("title", text) + (f"  {self.paint('dim', more)}" if more else "")
+        yield from headline(text, more, self.width, self.paint)
 
     def _wrapped(self, text: str, indent: int = 2) -> Iterator[str]:
         from synfin.views.words import wrap
@@ -299,6 +301,7 @@ class Told:
         return ", ".join(f"{finding.code} {CODES[finding.code].title}" for finding in findings)
 
     def _next(self, main: Visit) -> Iterator[str]:
+        from synfin.views.lesson import commands
         from synfin.views.words import clean, count
 
         packets = sum(len(seen.connection.rows) for seen in self.seen)
@@ -317,9 +320,7 @@ class Told:
             (f"synfin demo {' | '.join(others)} | --seed 2", "the same, spoken otherwise; other numbers"),
             ("synfin demo --list", "TCP's classic lessons: a stale SYN, a lost last ACK ..."),
         )
-        room = max(len(command) for command, _ in pairs)
-        for command, what in pairs:
-            yield f"  {command:<{room}}  {self.paint('dim', what)}"
+        yield from commands(pairs, self.width, self.paint)
 
     def _option(self, main: Visit) -> str:
         from synfin.lab.visits import Kind

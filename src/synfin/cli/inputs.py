@@ -62,7 +62,7 @@ class Secrets:
 
 
 def secrets(keylogs: Sequence[Path], rsa_keys: Sequence[Path]) -> Secrets:
-    """Read key logs and keys; UsageError for what is neither.  A key log without a line is one: the client came to none."""
+    """Read key logs and keys; UsageError for what is neither.  An empty key log is one: there were no secrets."""
     found = Secrets()
     for path in keylogs:
         from synfin.capture.keylog import KeyLog

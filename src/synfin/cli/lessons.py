@@ -122,7 +122,7 @@ def judged(lesson: Lesson) -> list[Judged]:
 def lesson_lines(lesson: Lesson, file: Path, width: int, paint: Paint) -> Iterator[str]:
     """The whole lesson."""
     from synfin.observe.tcpstates import States, follow
-    from synfin.views.lesson import packet_ladder
+    from synfin.views.lesson import commands, headline, packet_ladder
     from synfin.views.words import clean, wrap
 
     words = WORDS[lesson.name]
@@ -135,23 +135,28 @@ def lesson_lines(lesson: Lesson, file: Path, width: int, paint: Paint) -> Iterat
         follow(connection.rows, states)
         yield ""
         number = f"Connection {connection.id}: " if len(items) > 1 else ""
-        yield paint("dim", f"{number}Alice {connection.a} → Bob {connection.b}, captured at {lesson.at}'s host")
+        ends = f"{number}Alice {connection.a} → Bob {connection.b}, captured at {lesson.at}'s host"
+        yield from (paint("dim", line) for line in wrap(ends, width))
         yield from packet_ladder(connection, states, width, paint)
         for finding in item.judgement.findings:
             yield from wrap(f"synfin check: {finding.severity.name.lower()} {finding.code}: {finding.title}", width)
     yield ""
     yield from wrap(f"  {words.teaches}", width, 0)
     yield ""
-    yield paint("title", "What really happened") + paint("dim", "  from the engines, not from the capture")
+    yield from headline("What really happened", "from the engines, not from the capture", width, paint)
     for who, seen, got in zip(("Alice", "Bob"), lesson.states, lesson.got, strict=True):
         yield from wrap(f"  {who:<6}{' → '.join(seen)}", width, 6)
         yield f"        read {_read(got)}"
     names = list(WORDS)
     following = names[(names.index(lesson.name) + 1) % len(names)]
     yield ""
-    yield paint("title", f"Wrote {clean(str(file))}") + paint(
-        "dim", f"  next: synfin read {clean(str(file))} -c 0 | synfin demo --scene {following} | synfin demo --list"
+    name = clean(str(file))
+    yield paint("title", f"Wrote {name}")
+    pairs = (
+        (f"synfin read {name} -c 0", "every field of it"),
+        (f"synfin demo --scene {following}", "the next lesson; --list names all"),
     )
+    yield from commands(pairs, width, paint)
 
 
 def _read(got: bytes) -> str:

@@ -96,7 +96,7 @@ def wire(
     """Put two programs on a link whose faults you choose.
 
     \b
-    synfin wire --loss 5% --delay 50ms --server 'nginx -c FILE' -- curl http://server/
+    synfin wire --loss 5% --server 'nginx -c FILE' -- curl http://server/
 
     Both programs run in networks of their own, without a way to any other. There the names 'server' and 'client' mean
     the two ends, as {server} and {client} do in both commands. TCP, UDP and ICMP pass, IPv4 and IPv6. Everything ends

@@ -12,7 +12,7 @@ from synfin.views.ladder import ladder
 from synfin.views.paint import PLAIN, Paint
 from synfin.views.timeline import States, timeline
 from synfin.views.told import Item
-from synfin.views.words import clean, count, wrap
+from synfin.views.words import clean, count, pad, width_of, wrap
 
 
 def packet_ladder(
@@ -36,6 +36,29 @@ def _short(item: Item) -> str:
     for end in (" (says nothing", ": has nothing", ": HEADER_TABLE_SIZE"):
         text = text.partition(end)[0]
     return text
+
+
+def headline(text: str, more: str, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
+    """A title and, beside it or, where it is narrow, below, what it is about."""
+    if width_of(text) + 2 + width_of(more) <= width:
+        yield f"{paint('title', text)}  {paint('dim', more)}"
+        return
+    yield paint("title", text)
+    yield from (paint("dim", line) for line in wrap(f"  {more}", width, 0))
+
+
+def commands(pairs: Sequence[tuple[str, str]], width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
+    """Commands to go on with, and beside each or, where it is narrow, below, what it brings."""
+    room = max(width_of(command) for command, _ in pairs)
+    beside = width - room - 4
+    for command, what in pairs:
+        if beside >= 24:
+            first, *rest = wrap(what, beside, 0)
+            yield f"  {pad(command, room)}  {paint('dim', first)}"
+            yield from (" " * (room + 4) + paint("dim", line) for line in rest)
+        else:
+            yield f"  {command}"
+            yield from (paint("dim", line) for line in wrap(f"    {what}", width, 0))
 
 
 def path_tree(
