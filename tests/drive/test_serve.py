@@ -98,7 +98,8 @@ def test_bad_requests_get_their_status_and_a_clean_end(tmp_path: Path) -> None:
         b"GET / HTTP/3.0\r\nHost: x\r\n\r\n": 505,
         b"BREW / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n": 501,
         b"PUT / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n": 405,
-        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + bytes(200_000): 413,
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n" + bytes(200_000): 405,
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2000000\r\n" + bytes(200_000): 413,
         b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 40_000: 431,
         b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n": 501,
     }

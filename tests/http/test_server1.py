@@ -137,6 +137,19 @@ def test_expect_100_continue_is_answered_only_where_the_body_waits() -> None:
     assert isinstance(found, Request) and found.body == b"hello"
 
 
+def test_a_body_that_is_of_no_use_is_neither_invited_nor_awaited() -> None:
+    head, _, body = POST.replace(b"Host", b"Expect: 100-continue\r\nHost").partition(b"\r\n\r\n")
+    for words, most in ((head + b"\r\n\r\n", 100), (head + b"\r\n\r\n" + body + GET, 100), (POST + GET, 4)):
+        talk = Http1(max_body=most, bodies=False)
+        talk.receive(words)
+        found = talk.next()
+        assert isinstance(found, Request) and found.body == b"" and not found.keep
+        talk.receive(GET)
+        assert talk.next() is None, "what comes now is the body"
+    ((found),) = ask(POST, bodies=False)
+    assert isinstance(found, Request) and found.body == b"hello" and found.keep
+
+
 def test_targets() -> None:
     assert split_target("/a%2Fb?c=%20#d") == ("/a/b", "c=%20#d")
     assert split_target("http://host:80/x?y") == ("/x", "y")

@@ -112,6 +112,58 @@ def test_bodies_come_whole_within_limits_and_the_budget() -> None:
     assert isinstance(refusal, Refusal) and refusal.status == 413 and budget.left == 1 << 20
 
 
+@pytest.mark.parametrize(
+    ("bodies", "expect", "size", "found"),
+    [
+        (True, "100-continue", 5, "100 and the body"),
+        (True, "", 5, "the body"),
+        (True, "tea", 5, 417),
+        (True, "100-continue", 101, 413),
+        (False, "100-continue", 5, "no body"),
+        (False, "", 101, "no body"),
+        (False, "", 5, "the body"),
+    ],
+)
+def test_whose_body_is_invited(bodies: bool, expect: str, size: int, found: str | int) -> None:
+    peer = Peer(Http2(max_body=100, bodies=bodies))
+    more = [("content-length", str(size)), *([("expect", expect)] if expect else [])]
+    peer.client.send_headers(1, [(":method", "POST"), *HEADERS[1:], *more])
+    peer.turn()
+    invited = [event for event in peer.events if isinstance(event, h2.events.InformationalResponseReceived)]
+    assert bool(invited) == (found == "100 and the body")
+    if "the body" in str(found):
+        assert not peer.asked
+        peer.client.send_data(1, bytes(size), end_stream=True)
+        peer.turn()
+    ((_, request),) = peer.asked
+    if isinstance(found, int):
+        assert isinstance(request, Refusal) and request.status == found and request.asked == ("POST", "/a?b")
+    else:
+        assert isinstance(request, Request) and len(request.body) == (0 if found == "no body" else size)
+    peer.server.answer(1, Answer(200, (), b"x"), False, DATE)
+    peer.turn()
+    assert peer.body(1) == b"x" and peer.server.idle
+
+
+def test_a_request_taken_back_at_once_is_not_answered() -> None:
+    length, wait = ("content-length", "9"), ("expect", "100-continue")
+    for more, ended in (([wait], False), ([length], False), ([length], True), ([("expect", "tea")], False), ([], True)):
+        peer = Peer()
+        peer.client.send_headers(1, [(":method", "POST"), *HEADERS[1:], *more], end_stream=ended)
+        peer.client.reset_stream(1)
+        peer.turn()
+        assert peer.asked == [] and peer.server.idle
+    peer = Peer()
+    for stream in range(1, 301, 2):  # more than may be open, some taken back
+        peer.client.outbound_streams_limit = 1000  # type: ignore[attr-defined]
+        peer.client.remote_settings.max_concurrent_streams = 1000
+        peer.client.send_headers(stream, HEADERS, end_stream=True)
+        if stream % 3 == 0:
+            peer.client.reset_stream(stream)
+    peer.turn()
+    assert peer.asked
+
+
 def test_heads_have_no_body() -> None:
     peer = Peer()
     peer.client.send_headers(1, [(":method", "HEAD"), *HEADERS[1:]], end_stream=True)

@@ -63,6 +63,7 @@ class WebServer:
         on_pipe: Callable[[Pipe, bool], Pipe] | None = None,
     ) -> None:
         self.app = app
+        self.bodies: bool = getattr(app, "bodies", True)
         self.log = log
         self.patience = patience
         self.bounds = bounds

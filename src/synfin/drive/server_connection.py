@@ -104,7 +104,7 @@ class Connection(Talk):
 
     async def _http1(self) -> None:
         server, patience = self._server, self._server.patience
-        talk = Http1(server.bounds.head, server.bounds.body, server.budget)
+        talk = Http1(server.bounds.head, server.bounds.body, server.budget, bodies=server.bodies)
         ended, burst = False, 0
         until = self._loop.time() + patience.idle  # of the wait for a head or a body
         in_head = in_body = False
@@ -208,7 +208,7 @@ class Connection(Talk):
 
     async def _http2(self, first: bytes) -> None:
         server, patience = self._server, self._server.patience
-        talk = Http2(server.bounds.body, server.budget)
+        talk = Http2(server.bounds.body, server.budget, bodies=server.bodies)
         until = self._loop.time()
         stage: tuple[bool, bool, int] | None = None
         sent = came = 0

@@ -95,6 +95,8 @@ class FilePart:
 class Files:
     """Answers requests from ``root``."""
 
+    bodies = False
+
     def __init__(self, root: Path) -> None:
         self.root = os.path.realpath(root)
         self._inside = self.root.rstrip("/") + "/"

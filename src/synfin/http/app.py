@@ -91,7 +91,7 @@ class Answer:
         return len(self.body) if isinstance(self.body, bytes) else self.body.size
 
 
-#: Answers one request.
+#: Answers one request.  One that has a false attribute ``bodies`` answers alike whether a request has a body or not.
 App = Callable[[Request], Answer]
 
 

@@ -32,9 +32,16 @@ _EMPTY_LINES = 64
 
 
 class Http1:
-    """One connection.  ``max_head`` and ``max_body`` in octets; ``budget`` bounds the bodies of all connections."""
+    """One connection.  ``max_head`` and ``max_body`` in octets; ``budget`` bounds the bodies of all connections.
 
-    def __init__(self, max_head: int = 32_768, max_body: int = 16 << 20, budget: Budget | None = None) -> None:
+    Without ``bodies`` none is of use to anybody: one that waits to be invited, or is too long, is not read, and its
+    request is handed out without it, to be the last.
+    """
+
+    def __init__(
+        self, max_head: int = 32_768, max_body: int = 16 << 20, budget: Budget | None = None, *, bodies: bool = True
+    ) -> None:
+        self._bodies = bodies
         self.budget = budget or Budget()
         self.max_head = max_head
         self.max_body = max_body
@@ -136,6 +143,11 @@ class Http1:
         request, length, chunked = found
         if not length and not chunked:
             return request
+        expect = request.header("expect") if request.version == "1.1" else ""
+        if not self._bodies and (length > self.max_body or expect.lower() == "100-continue"):
+            self._dead = True
+            self._held.clear()
+            return replace(request, keep=False)
         if length > self.max_body:
             why = f"a body of {length} octets; {self.max_body} are allowed"
             return Refusal(413, "", why, (request.method, request.target))
@@ -143,8 +155,7 @@ class Http1:
         self._body.next_event()
         self._head = request
         self.received = 0
-        expect = request.header("expect")
-        if expect and request.version == "1.1":
+        if expect:
             if expect.lower() != "100-continue":
                 return Refusal(417, "", f"the expectation {expect[:40]}")
             if not held:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
@@ -97,9 +98,10 @@ class _Going:
 
 
 class Http2:
-    """One connection."""
+    """One connection.  Without ``bodies`` a request whose body is too long, or waits for 100, comes without it."""
 
-    def __init__(self, max_body: int = 16 << 20, budget: Budget | None = None) -> None:
+    def __init__(self, max_body: int = 16 << 20, budget: Budget | None = None, *, bodies: bool = True) -> None:
+        self._bodies = bodies
         config = h2.config.H2Configuration(
             client_side=False,
             header_encoding=None,
@@ -223,7 +225,7 @@ class Http2:
     def _request(self, event: h2.events.RequestReceived, ready: dict[int, Request | Refusal]) -> None:
         stream = event.stream_id or 0
         if len(self._coming) + len(self._going) + len(self._early) + len(ready) >= MAX_STREAMS:
-            self._conn.reset_stream(stream, REFUSED_STREAM)  # it may be asked again (RFC 9113 5.1.2, 8.7)
+            self._cancel(stream, REFUSED_STREAM)  # it may be asked again (RFC 9113 5.1.2, 8.7)
             return
         special: dict[str, str] = {}
         headers: list[tuple[str, str]] = []
@@ -248,15 +250,32 @@ class Http2:
         length = request.header("content-length")
         if event.stream_ended is not None:
             if length.strip("0"):  # a body was announced: malformed (RFC 9113 8.1.1)
-                self._conn.reset_stream(stream, PROTOCOL_ERROR)
+                self._cancel(stream, PROTOCOL_ERROR)
                 return
             ready[stream] = request
             return
-        if length.isdigit() and int(length[:19]) > self.max_body:
+        expect = request.header("expect").lower()
+        long = length.isdigit() and int(length[:19]) > self.max_body
+        if not self._bodies and (long or expect == "100-continue"):
+            ready[stream] = request
+            self._early.add(stream)
+            return
+        if expect and expect != "100-continue":
+            ready[stream] = Refusal(417, "", f"the expectation {expect[:40]}", (method, target))
+            self._early.add(stream)
+            return
+        if long:
             ready[stream] = Refusal(413, "", f"a body of more than {self.max_body} octets", (method, target))
             self._early.add(stream)
             return
+        if expect:
+            with suppress(h2.exceptions.H2Error):  # taken back already: that event is still to come
+                self._conn.send_headers(stream, [(b":status", b"100")])
         self._coming[stream] = _Coming(request)
+
+    def _cancel(self, stream: int, code: int) -> None:
+        with suppress(h2.exceptions.H2Error):  # taken back already
+            self._conn.reset_stream(stream, code)
 
     def _data(self, event: h2.events.DataReceived, ready: dict[int, Request | Refusal]) -> None:
         stream, data = event.stream_id or 0, event.data or b""
