@@ -165,6 +165,18 @@ def h2_short(declared: int, data: int) -> Make:
     return make
 
 
+def h2_ended(*frames: bytes) -> Make:
+    """HTTP/2: a request, frames of the server, and its RST."""
+
+    def make() -> Script:
+        request = frame(1, 5, 1, bytes([0x82, 0x86, 0x84, 0x41, 3]) + b"lab")
+        script = Script(port=80).connect()
+        script.send(0, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + request)
+        return script.send(1, frame(4, 0, 0) + b"".join(frames)).reset()
+
+    return make
+
+
 def ceased(repeats: int, *, heard: bool = False, data: bool = True) -> Make:
     """TLS that cannot be read: an answer under way, then the client repeats in vain; ``heard``: not in vain."""
 
@@ -251,6 +263,7 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "bad_certificate of OpenSSL, nothing wrong: its clock": (alert_after_flight(42), ("CRT202",)),
     "bad_certificate of another, nothing wrong: no trust": (alert_after_flight(42, openssl=False), ("CRT102",)),
     "bad_certificate about a wrong use": (alert_after_flight(42, "usage"), ("CRT401",)),
+    "decrypt_error, nothing wrong to be seen": (alert_after_flight(51), ("TLS210",)),
     "asked for a certificate, gone": (asked_for_certificate, ()),
     "a large ClientHello taken whole, FIN": (large_hello_ended("FIN,ACK"), ("TLS111",)),
     "a large ClientHello taken whole, RST of another": (large_hello_ended("RST,ACK win=0 ttl=128"), ("TLS110",)),
@@ -263,6 +276,12 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "h2: shorter than it says": (h2_short(500, 100), ("HTP201",)),
     "h2: as long as it says": (h2_short(100, 100), ()),
     "h2: empty, and says so": (h2_short(0, 0), ()),
+    "h2: GOAWAY with an error, and RST": (
+        h2_ended(frame(7, 0, 0, bytes(4) + (11).to_bytes(4, "big"))),
+        ("HTP301",),
+    ),
+    "h2: GOAWAY in order, and RST": (h2_ended(frame(7, 0, 0, (1).to_bytes(4, "big") + bytes(4))), ("TCP501",)),
+    "h2: RST alone": (h2_ended(), ("TCP501",)),
     "everything ceased": (ceased(5), ("HTP104",)),
     "ceased, and came back": (ceased(5, heard=True), ()),
     "repeated twice, the capture ends": (ceased(2), ()),

@@ -245,9 +245,11 @@ _MEANS: dict[int, tuple[str, ...]] = {
 }
 
 #: Alerts that name no certificate and are yet some stacks' word for one (Erlang says handshake_failure for a wrong name
-#: or use): only a fault that can be read in the chain makes them so.
+#: or use, OpenSSL decrypt_error for a damaged signature of a CA): only a fault that can be read in the chain makes them
+#: so.
 _LOOSE: dict[int, tuple[str, ...]] = {
     40: ("expired", "early", "name", "cn-only", "usage", "weak"),
+    51: ("signature",),
 }
 
 #: Which faults a departure without an alert may mean.  In place of Finished it is a refusal (Node and Java say nothing
@@ -270,6 +272,7 @@ _KINDS = {
     "intercepted": "untrusted",
     "weak": "unusable",
     "usage": "unusable",
+    "signature": "unusable",
     "authority": "unusable",
     "too-long": "unusable",
     "cn-only": "name",
@@ -297,6 +300,7 @@ _PROBLEMS: dict[str, tuple[str, ...]] = {
     "name": NAME_PROBLEMS[:2],
     "cn-only": NAME_PROBLEMS[2:],
     "usage": USE_PROBLEMS,
+    "signature": ("bad_signature",),
     "authority": AUTHORITY_PROBLEMS,
     "weak": WEAK_PROBLEMS,
 }

@@ -75,8 +75,14 @@ def check(connection: Connection, context: Context) -> Finding | None:
             if short or partly
             else "; one that closes unread what any client sends (no backend, a PROXY header expected) looks the same."
         ),
-        "Server's operator: update the TLS software, or the device in front of it, so that it reads a ClientHello over "
-        "several packets. Client meanwhile: offer no post-quantum group.",
+        (
+            ""
+            if short or partly
+            else "Try a short ClientHello first (curl --curves X25519): if it ends in the same way, look in the log of "
+            "what terminates TCP there. "
+        )
+        + "Server's operator: update the TLS software, or the device in front of it, so that it reads a ClientHello "
+        "over several packets. Client meanwhile: offer no post-quantum group.",
         [rows.number[i] for i in fate.carried] + [close.packet],
         sure=Confidence.LIKELY if short or partly else Confidence.POSSIBLE,
         reason="a short ClientHello to the same server was answered"

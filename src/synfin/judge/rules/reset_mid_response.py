@@ -120,8 +120,10 @@ def _response(connection: Connection, client: int) -> tuple[str | None, Confiden
         open_streams = {m.stream for m in http.messages if m.kind == "request"} - {
             m.stream for m in http.messages if m.kind == "response" and m.complete
         }
-        if not open_streams:
-            return None, Confidence.CERTAIN, ""
+        said_why = [e for e in http.h2 if e.sender != client and e.what in ("goaway", "rst_stream") and e.code]
+        open_streams -= {event.stream for event in said_why}
+        if not open_streams or any(event.what == "goaway" for event in said_why):
+            return None, Confidence.CERTAIN, ""  # its own word for it is HTP301
         return (
             f"{len(open_streams)} HTTP/2 requests had no complete response",
             Confidence.CERTAIN,
