@@ -219,6 +219,23 @@ class TestResumption:
         pump(one, two)
         assert said(events(two)) == b"later"
 
+    def test_early_data_is_answered_before_the_handshake_is_done(self) -> None:
+        session, mine, theirs = self.early()
+        one, two = client(mine, session), server(theirs)
+        assert not two.ready
+        one.send_early(b"early")
+        two.receive(one.take_output(NOW), NOW)
+        assert said(events(two)) == b"early"
+        assert two.facts is None and two.early_facts is not None and two.early_facts.early_data and two.ready
+        two.send(b"answer")
+        one.receive(two.take_output(NOW), NOW)
+        assert said(events(one)) == b"answer"
+        pump(one, two)
+        assert two.facts == two.early_facts
+        two.send(b" and more")
+        pump(one, two)
+        assert said(events(one)) == b" and more"
+
     def test_both_ends_export_the_same_for_early_data(self) -> None:
         session, mine, theirs = self.early()
         one, two = client(mine, session), server(theirs)
