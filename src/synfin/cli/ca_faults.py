@@ -31,6 +31,7 @@ def faults(
     from synfin.pki.faultkit import Bench
     from synfin.pki.faults import FAULTS
     from synfin.views.paint import Paint
+    from synfin.views.words import wrap
 
     if make and folder is None:
         raise UsageError(f"--make {make} needs a folder: synfin ca faults --make {make} DIR")
@@ -47,10 +48,11 @@ def faults(
         if json:
             ca_common.write_json({"faults": [_row(one) for one in FAULTS.values()]})
             return
-        lines = []
+        room = terminal.columns(None)
+        lines: list[str] = []
         for one in FAULTS.values():
             lines.append(f"{paint('title', one.name)}: {one.violation or paint('dim', 'most clients carry on')}")
-            lines.append(f"  {one.why}")
+            lines += wrap(f"  {one.why}", room, 0) if room else [f"  {one.why}"]
         terminal.write_lines([*lines, "", f"{len(FAULTS)} faults; synfin ca faults --make NAME DIR makes one"])
         return
     now = ca_common.now()

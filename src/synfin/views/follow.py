@@ -158,7 +158,7 @@ def _frames(turn: Turn, frames: list[Frame], side: Framed, width: int, paint: Pa
             yield from _mixed(before, width)
         stop = min(frame.offset + 9 + frame.length, end)
         begun = frame.offset < turn.offset
-        yield paint("dim", f"[{title(frame)}{', goes on' if begun else ''}]")
+        yield from (paint("dim", line) for line in wrap(f"[{title(frame)}{', goes on' if begun else ''}]", width, 4))
         message = message_of(frame, side.http)
         body = turn.data[max(frame.offset + 9, turn.offset) - turn.offset : stop - turn.offset]
         if message is not None and not begun:
