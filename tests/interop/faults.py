@@ -179,7 +179,7 @@ def _converse(wrong: Wrong, config: tls.ServerConfig, sock: Sock, heard: list[st
     """One connection, until both ends are done."""
     end = Bad(config, now=time.time(), entropy=os.urandom)
     end.edits = wrong.edits
-    sock.settimeout(5)
+    sock.settimeout(20)
     request = b""
     while True:
         if out := end.take_output(time.time()):

@@ -145,7 +145,7 @@ def _converse(wrong: Wrong, port: int) -> Outcome:
     config = ours.client_config(cell, **wrong.config())
     end = BadClient(wrong.edits, config, NAME, now=time.time(), entropy=os.urandom)
     found = Outcome()
-    with socket.create_connection((HOST, port), 10) as sock:
+    with socket.create_connection((HOST, port), 30) as sock:
         while True:
             if out := end.take_output(time.time()):
                 sock.sendall(out)

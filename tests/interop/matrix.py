@@ -183,7 +183,7 @@ FEATURES = """## Single features
 | TLS 1.2 renegotiation refused with no_renegotiation | `openssl s_client`, command `R` |
 | record_size_limit kept by the peer (GnuTLS keeps none below 512 octets) | `gnutls-serv`, record lengths by tshark |
 | KeyUpdate both ways | `openssl s_client`, command `K`; `openssl s_server` answers ours |
-| early data, taken where the server may | `openssl s_client` and `s_server` with `-early_data`, `tstclnt -Z` |
+| early data, taken where the server may | `openssl` and GnuTLS, both in both roles, `tstclnt -Z` |
 | early data that the server refuses goes again | `selfserv -Z` |
 | exporters, in both versions | pyOpenSSL in both roles, `tstclnt -x` |
 | AES-CCM, ffdhe groups, DHE, CBC with and without encrypt-then-MAC, static RSA, no extended master secret | `openssl` |

@@ -1,10 +1,12 @@
-"""Single features before NSS and pyOpenSSL: exporters, early data, stapled OCSP, certificates after the handshake."""
+"""Single features before NSS, GnuTLS and pyOpenSSL: exporters, early data, staples, certificates asked for late."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from synfin.drive.blocking import BlockingTls, connect_tls
 from tests.interop import chains, nss, ours
 from tests.interop.cells import HOST, NAME, Cell
 from tests.interop.peer import get
+from tests.interop.proxies import GnuTlsServer
 from tests.interop.pyopenssl import PyOpenSsl, PyOpenSslServer
 from tests.interop.test_features import FULL12, FULL13, authenticated, client_of, staple, write
 
@@ -23,6 +26,9 @@ LABEL, CONTEXT = "interop label", b"words"
 NSS = nss.Nss()
 needs_nss = pytest.mark.skipif(bool(NSS.missing()), reason=NSS.missing())
 needs_pyopenssl = pytest.mark.skipif(bool(PyOpenSsl().missing()), reason=PyOpenSsl().missing())
+needs_gnutls = pytest.mark.skipif(
+    not (shutil.which("gnutls-cli") and shutil.which("gnutls-serv")), reason="gnutls-bin is not installed"
+)
 both_versions = pytest.mark.parametrize("cell", [FULL12, FULL13], ids=["1.2", "1.3"])
 
 
@@ -135,7 +141,36 @@ def test_what_nss_refuses_as_early_data_goes_again(tmp_path: Path) -> None:
     assert b"GET /early" in answer  # it echoes
 
 
-def _early(port: int) -> tuple[tls.Facts, bytes]:
+class _GnuTlsEarly(GnuTlsServer):
+    def command(self, cell: Cell, port: int) -> list[str]:
+        return [*super().command(cell, port), "--earlydata", "--maxearlydata=1000"]
+
+
+@needs_gnutls
+def test_gnutls_takes_our_early_data(tmp_path: Path) -> None:
+    """It does not look for a request in it."""
+    with _GnuTlsEarly().serving({FULL13.id: FULL13}, tmp_path) as ports:
+        facts, answer = _early(ports[FULL13.id], always_again=True)
+    assert facts.resumed and facts.early_data
+    assert b"200 OK" in answer
+
+
+@needs_gnutls
+def test_gnutls_sends_early_data(tmp_path: Path) -> None:
+    early = tmp_path / "early"
+    config = ours.server_config(FULL13, max_early_data=1000, replay_guard=tls.ReplayGuard())
+    with ours.serving(tmp_path / "c.pcapng", {"it": config}) as place:
+        port = place.ports["it"]
+        early.write_bytes(get(port, "http/1.1"))
+        command = ["gnutls-cli", "--x509cafile", chains.root_file(), "--alpn", "http/1.1", "--resume", "-p", str(port)]
+        command += ["--waitresumption", "--earlydata", str(early), NAME]
+        done = subprocess.run(command, input=early.read_bytes(), capture_output=True, timeout=30, check=False)
+    assert b"*** This is a resumed session" in done.stdout
+    assert b'"early_data": true' in done.stdout
+
+
+def _early(port: int, *, always_again: bool = False) -> tuple[tls.Facts, bytes]:
+    """A request in early data, and once more after the handshake if it was refused, or in any case."""
     config = ours.client_config(FULL13, early_data=True)
     session = ours.ask(port, config).tickets[-1]
     request, answer = b"GET /early HTTP/1.0\r\n\r\n", b""
@@ -152,7 +187,7 @@ def _early(port: int) -> tuple[tls.Facts, bytes]:
             for event in iter(end.next_event, None):
                 if isinstance(event, tls.Data):
                     answer += event.data
-                elif isinstance(event, tls.HandshakeDone) and not event.facts.early_data:
+                elif isinstance(event, tls.HandshakeDone) and (always_again or not event.facts.early_data):
                     end.send(request)
     assert end.facts is not None
     return end.facts, answer
