@@ -88,6 +88,7 @@ class Endpoint(Records):
         self._events: deque[Event] = deque()
         self._warnings = self._updates = 0
         self._update_asked = False  # a KeyUpdate that asks for one waits for its answer
+        self._between = False  # in the middle of a late answer, where no data may come (RFC 8446 4.6.2)
         self._update_answer: object = None  # the record with our last answer to one
         self.early_exporter: tuple[str, bytes] | None = None  # hash, early_exporter_master_secret
         self.early_facts: Facts | None = None  # a server's that takes 0-RTT data, before the handshake is done
@@ -214,12 +215,16 @@ class Endpoint(Records):
 
     def _opened(self, content: bytes | bytearray) -> None:
         """Data that came when data may come: what ``_application`` would find."""
+        if self._between:
+            raise PeerError("unexpected_message", "the rest of the answer", "application data")
         self._empty = self._updates = 0
         self._events.append(_tuple(Data, (content, False)))
 
     def _application(self, content: bytes) -> None:
         if self._partial and self.version == TLS13:  # TLS 1.2 lets data come between (RFC 5246 6.2.1)
             raise PeerError("unexpected_message", "the rest of a message", "application data")
+        if self._between:
+            raise PeerError("unexpected_message", "the rest of the answer", "application data")
         if self.facts is None and not self._early:
             raise PeerError("unexpected_message", "a handshake", "application data")
         if not content:

@@ -36,7 +36,6 @@ class Server(Endpoint):
         self._session_id = b""
         self._post_auth = False
         self._tickets = 0
-        self._between = False  # in the middle of a late answer, where no data may come
 
     def export(self, label: str, context: bytes | None, length: int) -> bytes:
         """Keying material for other protocols (RFC 8446 7.5, RFC 5705).  UsageError before the handshake is done."""
@@ -74,16 +73,6 @@ class Server(Endpoint):
         self._early_left -= size
         if self._early_left < 0:
             raise PeerError("early_data_too_long", "what the ticket allows", "more")
-
-    def _opened(self, content: bytes | bytearray) -> None:
-        if self._between:
-            raise PeerError("unexpected_message", "the rest of the answer", "application data")
-        super()._opened(content)
-
-    def _application(self, content: bytes) -> None:
-        if self._between:
-            raise PeerError("unexpected_message", "the rest of the answer", "application data")
-        super()._application(content)
 
     def _forget(self) -> None:
         if self._session_id and self.config.session_cache is not None:
