@@ -21,7 +21,6 @@ from tests.tls.ends import NAME, NOW, credential, events, server, server_config
 
 CCS, ALERT, HANDSHAKE, DATA = 20, 21, 22, 23
 HRR = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")
-SUITES = (0x1301, 0x1302, 0x1303)
 SCHEMES = (0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0809, 0x0401)
 
 
