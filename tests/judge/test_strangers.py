@@ -48,8 +48,8 @@ def talk13(*steps: tuple[int, float, tuple[int, ...]], close: int = 0) -> Make:
     return make
 
 
-def race(crossed: bool, answered: bool = False) -> Make:
-    """An idle time, a request, and the server's close_notify and FIN that do not acknowledge it, or do."""
+def race(crossed: bool, answered: bool = False, reset: bool = True) -> Make:
+    """An idle time, a request, and the server's close_notify and FIN that do not acknowledge it, or do; then its RST."""
 
     def make() -> Script:
         script = script13(FINISHED, rtt=0.2)
@@ -60,7 +60,8 @@ def race(crossed: bool, answered: bool = False) -> Make:
         if answered:
             script.line(f"b > a PSH,ACK hex={sealed(300).hex()}", 0.2)
         script.line(f"b > a PSH,ACK hex={sealed(GOODBYE).hex()} {back}", 0.1).line(f"b > a FIN,ACK {back}")
-        return script.line("a > b FIN,ACK", 0.01).line("b > a RST win=0", 0.1)
+        script.line("a > b FIN,ACK", 0.01)
+        return script.line("b > a RST win=0", 0.1) if reset else script
 
     return make
 
@@ -177,6 +178,19 @@ def h2_ended(*frames: bytes) -> Make:
     return make
 
 
+def h2_waited(*frames: bytes, late: bytes = b"", wait: float = 4.0) -> Make:
+    """HTTP/2: a request, frames of the server, a wait, frames of the client and its FIN, and ``late`` of the server."""
+
+    def make() -> Script:
+        request = frame(1, 5, 1, bytes([0x82, 0x86, 0x84, 0x41, 3]) + b"lab")
+        script = Script(port=80).connect()
+        script.send(0, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0) + request)
+        script.send(1, frame(4, 0, 0)).pause(wait).send(0, b"".join(frames) or frame(4, 1, 0)).line("a > b FIN,ACK")
+        return script.send(1, late, ack=False).line("b > a FIN,ACK") if late else script.line("b > a FIN,ACK", 0.02)
+
+    return make
+
+
 def ceased(repeats: int, *, heard: bool = False, data: bool = True) -> Make:
     """TLS that cannot be read: an answer under way, then the client repeats in vain; ``heard``: not in vain."""
 
@@ -237,6 +251,7 @@ CHUNK = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
 
 ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "race told by close_notify": (race(True), ("HTP101",)),
+    "race told by close_notify, and no RST": (race(True, reset=False), ("HTP101",)),
     "race: the close acknowledges the request": (race(False), ()),
     "race: the request was answered": (race(False, answered=True), ()),
     "equal answers, seconds apart": (talk13((0, 0, (90,)), (1, 0, (149,)), (0, 5, (90,)), (1, 0, (149,))), ()),
@@ -281,6 +296,12 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
         ("HTP301",),
     ),
     "h2: GOAWAY in order, and RST": (h2_ended(frame(7, 0, 0, (1).to_bytes(4, "big") + bytes(4))), ("TCP501",)),
+    "h2: the client gives up as curl does": (h2_waited(frame(3, 0, 1, (5).to_bytes(4, "big"))), ("HTP102",)),
+    "h2: the client complains": (h2_waited(frame(3, 0, 1, (1).to_bytes(4, "big"))), ("HTP301",)),
+    "h2: GOAWAY in order after the client left": (
+        h2_waited(late=frame(7, 0, 0, (1).to_bytes(4, "big") + bytes(4))),
+        ("HTP102",),
+    ),
     "h2: RST alone": (h2_ended(), ("TCP501",)),
     "everything ceased": (ceased(5), ("HTP104",)),
     "ceased, and came back": (ceased(5, heard=True), ()),
@@ -295,6 +316,14 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "https refused": (refused_at(443), ("TCP101",)),
     "another port refused, http answered": (two(refused_at(8443), plain(ANSWER)), ("TCP101",)),
     "h2 sealed: no answer": (talk13(*PREFACE, (0, 5, (GOODBYE,))), ("HTP102",)),
+    "h2 sealed: preface and request in one record": (
+        talk13((0, 0.0, (573,)), (1, 0.0, (66,)), (0, 0.0, (26,)), (0, 5, (GOODBYE,))),
+        ("HTP102",),
+    ),
+    "h2 sealed: in one record, answered": (
+        talk13((0, 0.0, (573,)), (1, 0.0, (66,)), (0, 0.0, (26,)), (1, 0, (310,)), (0, 5, (GOODBYE,))),
+        (),
+    ),
     "h2 sealed: cancelled after a wait": (talk13(*PREFACE, (0, 5, (30,)), (1, 0, (GOODBYE,))), ("HTP102",)),
     "h2 sealed: answered": (talk13(*PREFACE, (1, 0, (74, 30)), (0, 5, (GOODBYE,))), ()),
     "h2 sealed: opened in advance": (talk13(PREFACE[0], *PREFACE[2:], (0, 5, (GOODBYE,))), ()),

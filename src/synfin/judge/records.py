@@ -96,6 +96,8 @@ _SETTINGS = frozenset([9 + 6 * count + tail for count in range(1, 9) for tail in
 #: Octets of an acknowledged SETTINGS, WINDOW_UPDATE and PING, and of two of these; RST_STREAM is as long as the second.
 _HOUSEKEEPING = frozenset({9, 13, 17, 22, 26})
 _SETTINGS_ACK, _PREFACE, _RST_STREAM = 9, 24, 13
+#: A preface with SETTINGS, WINDOW_UPDATE and a browser's PRIORITY is shorter than this.
+_ALONE = 200
 
 
 def _inside(tls: TlsStory, length: int) -> int:
@@ -134,6 +136,8 @@ def _request_2(tls: TlsStory, shown: list[Protected]) -> Protected | None:
         return None
     if tls.alpn is None and not any(_inside(tls, p.length) == _SETTINGS_ACK for p in mine[1:6]):
         return None
+    if _inside(tls, mine[0].length) > _ALONE:
+        return mine[0]
     first = 2 if _inside(tls, mine[0].length) == _PREFACE else 1  # SETTINGS follow the preface, at once or apart
     return next((p for p in mine[first:] if not _keeps_house(tls, p)), None)
 

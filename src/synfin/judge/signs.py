@@ -54,7 +54,7 @@ class Sign(IntFlag):
     """What a first glance may show."""
 
     NO_HANDSHAKE = 1 << 0  # the TCP handshake was not completed
-    RESET = 1 << 1  # somebody sent RST, or octets after the other side's FIN
+    RESET = 1 << 1  # somebody sent RST, or octets after the other side's FIN, or the last word before the server's
     TLS_UNFINISHED = 1 << 2  # TLS was begun and its handshake did not end
     ALERT = 1 << 3  # an alert other than close_notify, or one that cannot be read
     CHAIN = 1 << 4  # certificates were seen
@@ -128,6 +128,9 @@ def signs(connection: Connection) -> Sign:
         ):
             found |= Sign.FLIGHT
         server = 1 - tls.client
+        lingered = connection.end - connection.start >= NOTICEABLE
+        if tcp.fin_first_by == server and lingered and _last_word(tls) == tls.client:
+            found |= Sign.RESET
         if http is None and tls.data is None and tcp.fin_first_by == server and tls.close_notify[server] is None:
             found |= Sign.UNCLEAN
     else:
@@ -135,6 +138,11 @@ def signs(connection: Connection) -> Sign:
     if http is not None:
         found |= _http_signs(connection)
     return Sign(found) if found else _NONE
+
+
+def _last_word(tls: TlsStory) -> int | None:
+    """Who sent the last record that is longer than an alert."""
+    return next((r.sender for r in reversed(tls.records) if r.length > PADDED_ALERT), None)
 
 
 def _after_fin(tcp: TcpStory) -> bool:

@@ -19,7 +19,7 @@ References.  RFC 9113 5.4, 6.4, 6.8 and 7.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import client_side
+from synfin.judge.facts import client_side, first_close
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
@@ -40,14 +40,20 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     done = {m.stream for m in http.messages if m.kind == "response" and m.complete}
     asked = {m.stream for m in http.messages if m.kind == "request"}
+    begun = {m.stream for m in http.messages if m.kind == "response"}
+    close = first_close(connection)
     for event in http.h2:
         if event.what not in ("rst_stream", "goaway") or event.code is None:
             continue
         if event.code == 0:
             if event.what != "goaway" or event.sender == client_side(connection) or asked <= done:
                 continue
+            if close is not None and close.side == client_side(connection) and close.time <= event.time:
+                continue  # the client had left
         elif event.what == "rst_stream" and event.stream in done:
             continue
+        if event.code == 5 and event.sender == client_side(connection) and event.stream not in begun:
+            continue  # nothing came on this stream that could be too late: so curl gives up waiting
         if event.code == 8 and (event.sender == client_side(connection) or event.stream not in asked):
             continue
         name = _NAMES[event.code] if event.code < len(_NAMES) else f"code {event.code}"
