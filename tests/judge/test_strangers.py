@@ -49,7 +49,7 @@ def talk13(*steps: tuple[int, float, tuple[int, ...]], close: int = 0) -> Make:
 
 
 def race(crossed: bool, answered: bool = False, reset: bool = True) -> Make:
-    """An idle time, a request, and the server's close_notify and FIN that do not acknowledge it, or do; then its RST."""
+    """An idle time, a request, the server's close_notify and FIN that do not acknowledge it, or do, and its RST."""
 
     def make() -> Script:
         script = script13(FINISHED, rtt=0.2)
