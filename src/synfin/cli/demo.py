@@ -306,11 +306,8 @@ class Told:
 
         packets = sum(len(seen.connection.rows) for seen in self.seen)
         file = clean(str(self.file))
-        yield from self._title(
-            f"Wrote {file}",
-            f"{count(len(self.seen), 'connection')}, {count(packets, 'packet')} at Alice's host, "
-            f"with the TLS secrets in it",
-        )
+        told = f"{count(len(self.seen), 'connection')}, {count(packets, 'packet')} at Alice's host"
+        yield from self._title(f"Wrote {file}", f"{told}, with the TLS secrets in it")
         others = [name for name in ("--tls1.2", "--rsa", "--http2", "--http") if name != self._option(main)]
         pairs = (
             (f"synfin read {file}", "all connections in a table"),
