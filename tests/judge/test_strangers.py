@@ -208,6 +208,19 @@ def ceased(repeats: int, *, heard: bool = False, data: bool = True) -> Make:
     return make
 
 
+def client_gone(repeats: int, *, ended: str = "") -> Make:
+    """As the server sees it: an answer under way, and a client that is not heard any more, or that is."""
+
+    def make() -> Script:
+        script = script13(FINISHED).send(0, sealed(90)).send(1, sealed(1300))
+        again = sealed(500)
+        for n in range(repeats):
+            script.line(f"b > a PSH,ACK hex={again.hex()} {f'seq=-{len(again)}' if n else ''}", 0.4 * 2**n)
+        return script.line(f"a > b {ended}", 0.02) if ended else script
+
+    return make
+
+
 def plain(answer: bytes, *, port: int = 80, closer: int = 1, wait: float = 0.0) -> Make:
     """A request in clear, the answer, and a close after a while."""
 
@@ -305,6 +318,9 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "h2: RST alone": (h2_ended(), ("TCP501",)),
     "everything ceased": (ceased(5), ("HTP104",)),
     "ceased, and came back": (ceased(5, heard=True), ()),
+    "the client is gone": (client_gone(5), ("HTP104",)),
+    "the client is late": (client_gone(5, ended="ACK"), ()),
+    "the client says it is gone": (client_gone(5, ended="RST win=0"), ()),
     "repeated twice, the capture ends": (ceased(2), ()),
     "a line that is no field": (plain(PLAIN_FIELD % b""), ("HTP202",)),
     "a line that is one": (plain(PLAIN_FIELD % b":"), ()),

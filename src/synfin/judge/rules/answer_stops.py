@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from synfin.judge.engine import Context
 from synfin.judge.facts import acknowledged, by, client_side, first_close, missed, round_trip
-from synfin.judge.model import Actor, Confidence, Finding
+from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.judge.telling import SECOND, at, end, finding, numbers, span
 from synfin.observe.story import Connection
 from synfin.wire.tcpflags import ACK, FIN, RST
@@ -36,6 +36,10 @@ SILENCE, TRIPS = 3 * SECOND // 2, 20
 
 #: A client that repeats more often than this what is never acknowledged, is not heard any more.
 REPEATS = 2
+#: Later than this after the other side's last packet nothing was under way any more.
+IDLE = 10 * SECOND
+#: Packets of more payload than this may be lost for their size.
+LARGE = 1000
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
@@ -96,34 +100,49 @@ def check(connection: Connection, context: Context) -> Finding | None:
 
 
 def _silenced(connection: Connection) -> Finding | None:
-    """A transfer that was under way when every packet of the server ceased, what the client repeats unheard too."""
+    """A transfer that was under way when every packet of one side ceased, what the other repeats unheard too."""
     tcp, tls = connection.tcp, connection.tls
     if tcp.handshake != "complete" or (connection.http is None and (tls is None or not tls.handshake_done)):
         return None
     client, rows = client_side(connection), connection.rows
-    heard = [i for i in range(len(rows)) if rows.sender[i] != client]
-    if not heard or not rows.load_len[heard[-1]] or rows.flags[heard[-1]] & (FIN | RST):
-        return None
-    last = heard[-1]
-    unheard = [i for i in range(last + 1, len(rows)) if rows.load_len[i] > 1 or rows.flags[i] & FIN]
-    if not unheard or rows.time[unheard[0]] - rows.time[last] > 10 * SECOND:
-        return None
-    seqs = [rows.seq[i] for i in unheard]
-    again = [i for i in unheard if seqs.count(rows.seq[i]) > REPEATS]
-    if not again or rows.time[again[-1]] - rows.time[again[0]] < SILENCE:
-        return None
-    tried = span(rows.time[again[-1]] - rows.time[again[0]])
+    for sender in (client, 1 - client):
+        heard = [i for i in range(len(rows)) if rows.sender[i] != sender]
+        if not heard or rows.flags[heard[-1]] & (FIN | RST):
+            continue
+        if sender == client and not rows.load_len[heard[-1]]:
+            continue  # the server was not sending: an idle connection is TCP401
+        last = heard[-1]
+        unheard = [i for i in range(last + 1, len(rows)) if rows.load_len[i] > 1 or rows.flags[i] & FIN]
+        if not unheard or rows.time[unheard[0]] - rows.time[last] > IDLE:
+            continue
+        seqs = [rows.seq[i] for i in unheard]
+        again = [i for i in unheard if seqs.count(rows.seq[i]) > REPEATS]
+        if again and rows.time[again[-1]] - rows.time[again[0]] >= SILENCE:
+            return _ceased(connection, sender, last, again)
+    return None
+
+
+def _ceased(connection: Connection, sender: int, last: int, again: list[int]) -> Finding:
+    """``sender`` repeats the packets at ``again``, and the other side's last word is the one at ``last``."""
+    rows = connection.rows
+    client = client_side(connection)
+    asking = sender == client
+    large = max(rows.load_len[i] for i in again) > LARGE
+    silent = end(connection, 1 - sender)
     return finding(
         CODE,
-        f"everything from {end(connection, 1 - client)} ceased in the middle of its answer",
-        f"The last packet of the server came {at(connection, rows.time[last])} (packet {rows.number[last]}), with "
-        f"data. Then {end(connection, client)} sent the same octets {len(again)} times in {tried} "
-        f"({numbers([rows.number[i] for i in again])}) and nothing came back, no acknowledgment and no reset.",
+        f"everything from {silent} ceased in the middle of {'its' if asking else 'the'} answer",
+        f"The last packet of {silent} came {at(connection, rows.time[last])} (packet {rows.number[last]}), and data "
+        f"was under way. Then {end(connection, sender)} sent the same octets {len(again)} times in "
+        f"{span(rows.time[again[-1]] - rows.time[again[0]])} ({numbers([rows.number[i] for i in again])}) and nothing "
+        "came back, no acknowledgment and no reset."
+        + (" These packets are large: perhaps it is their size that does not pass (TCP301)." if large else ""),
         "Network's operator: find what silences the connection after so long or so much (firewall, NAT, route), or "
-        "whether the server's machine went away.",
+        f"whether the {'server' if asking else 'client'}'s machine went away.",
         [rows.number[last], *(rows.number[i] for i in again)],
-        sure=Confidence.LIKELY,
+        severity=None if asking else Severity.WARNING,
+        sure=Confidence.LIKELY if asking else Confidence.POSSIBLE,
         reason="data was under way, and after it not even acknowledgments pass",
-        disproof="a capture at the server in which these repetitions do not arrive and it sends nothing itself",
-        next_capture="at the server, to see whether it went on sending",
+        disproof=f"a capture at the other end in which {silent} goes on sending, or these repetitions arrive",
+        next_capture=f"at the {'server' if asking else 'client'}, to see whether it went on sending",
     )
