@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from synfin.observe.story import Connection
 
 _SIDES = {"a": (0,), "client": (0,), "b": (1,), "server": (1,), "both": (0, 1)}
+#: Octets of a turn that are written at a time.
+_PORTION = 1 << 20
 
 
 def follow(
@@ -69,7 +71,7 @@ def follow(
         opened = decrypted is not False
         if raw:
             missing = 0
-            for turn in turns(found, _SIDES[side], decrypted=opened):
+            for turn in turns(found, _SIDES[side], decrypted=opened, most=_PORTION):
                 sys.stdout.buffer.write(turn.data)
                 missing += turn.missing
             if missing:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from synfin.observe.stream import ByteStream
+from synfin.observe.stream import SPAN, ByteStream
 
 
 class Side:
@@ -25,6 +25,7 @@ class Side:
         "lengths",
         "pos",
         "sender",
+        "spent",
         "starts",
         "stream",
     )
@@ -38,6 +39,7 @@ class Side:
         self.end = stream.end
         first = self.starts[0] if self.starts else 0
         self.gaps = sum(self.lengths) != self.end - first
+        self.spent = 0  # octets stepped over since the stream was told to forget
         self._octets_at = -1
         self._octets = b""
         self.at = 0
@@ -109,6 +111,10 @@ class Side:
     def skip(self, size: int) -> int:
         """Step over ``size`` octets, captured or not; returns how many of them were captured."""
         start, stop = self.pos, self.pos + size
+        self.spent += size
+        if self.spent > SPAN:
+            self.spent = 0
+            self.stream.forget()
         if not self.gaps:
             self.seek(stop)
             return max(min(stop, self.end) - start, 0)

@@ -201,6 +201,10 @@ class Keys:
         side = self._sides[role]
         return bool(side.openers) and side.failures < GIVE_UP
 
+    def opener(self, role: int) -> Protection:
+        """What opened the last record of ``role`` that opened, until the next call that changes its keys."""
+        return self._sides[role].openers[0]
+
     def unopened(self, role: int, packet: int) -> None:
         """A protected record of ``role`` was left closed."""
         side = self._sides[role]

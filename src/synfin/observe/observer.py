@@ -134,6 +134,8 @@ class Observation:
         rows = flow.rows
         icmp = self._icmp.for_connection(flow.a, flow.b, rows.time[0], rows.time[-1])
         tcp, streams = watch_tcp(flow, icmp)
+        for stream in streams:
+            stream.forget = self.capture.forget
         watched = watch_tls(streams, keylog=self._keylog, rsa_keys=self._rsa_keys, sessions=self._sessions)
         http, outer = _http(tcp, streams, watched)
         if tcp.source == "packets":  # exported PDUs never have a handshake, and lack nothing by that

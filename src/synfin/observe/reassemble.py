@@ -18,7 +18,7 @@ from itertools import accumulate
 
 from synfin.capture.table import load
 from synfin.observe.rows import Rows
-from synfin.observe.stream import ByteStream, Hole, Overlap, Piece
+from synfin.observe.stream import Hole, LaidStream, Overlap, Piece
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
 REACH = 1 << 30  # the largest window there is (RFC 7323 2.3)
@@ -27,10 +27,10 @@ _HALF = 1 << 31
 _BUDGET = 1 << 22  # steps spent on comparing repeated octets of one stream
 
 
-class RowStream(ByteStream):
-    """A byte stream over captured packets: bytes are copied from the file when read, not before."""
+class RowStream(LaidStream):
+    """A byte stream over captured packets: bytes are copied from the file when read, not before, and not kept."""
 
-    __slots__ = ("_at", "_length", "_ready", "_row", "_rows")
+    __slots__ = ("_at", "_ready", "_row", "_rows")
 
     def __init__(
         self,
@@ -42,33 +42,16 @@ class RowStream(ByteStream):
         holes: tuple[Hole, ...] = (),
         overlaps: tuple[Overlap, ...] = (),
     ) -> None:
-        super().__init__([], holes, overlaps)
+        super().__init__(starts, length, holes, overlaps)
         self._rows = rows
-        self._starts = starts
-        self._length = length
         self._row = row  # the packet (its index in ``rows``) that brought each piece
         self._at = at  # where its octets lie, by the address rule of ``capture.table.ROW``
         self._ready: list[int] | None = None  # when each piece could be read in order
 
-    @property
-    def pieces(self) -> list[Piece]:
-        """The pieces with their bytes; made at the first call, then kept."""
-        if not self._pieces and self._length:
-            rows, ready = self._rows, 0
-            data, extra, number, times = rows.data, rows.extra, rows.number, rows.time
-            starts = self._starts or []
-            out = []
-            for start, length, row, at in zip(starts, self._length, self._row, self._at, strict=True):
-                time = times[row]
-                if time > ready:
-                    ready = time
-                out.append(Piece(start, load(data, extra, at, length), number[row], time, ready))
-            self._pieces = out
-        return self._pieces
-
-    def layout(self) -> tuple[list[int], list[int]]:
-        """Where each piece starts and how many octets it has, without touching the octets."""
-        return self._starts or [], self._length
+    def piece(self, at: int) -> Piece:
+        """Piece ``at``, with its octets."""
+        packet, ready = self.origin(at)
+        return Piece(self._starts[at], self.octets(at), packet, self._rows.time[self._row[at]], ready)
 
     def octets(self, at: int) -> bytes:
         """The octets of piece ``at``."""
@@ -80,15 +63,6 @@ class RowStream(ByteStream):
             times = self._rows.time
             self._ready = list(accumulate((times[row] for row in self._row), max))
         return self._rows.number[self._row[at]], self._ready[at]
-
-    @property
-    def end(self) -> int:
-        """The offset after the last captured octet."""
-        return self._starts[-1] + self._length[-1] if self._starts else 0
-
-    def index(self, offset: int) -> int:
-        """Index of the piece that holds ``offset``, or of the last piece before it (-1: none)."""
-        return bisect_right(self._starts or (), offset) - 1
 
     def read(self, offset: int, size: int) -> bytes:
         """The octets from ``offset`` up to ``size`` of them, stopping at the first hole or the end."""
@@ -113,36 +87,6 @@ class RowStream(ByteStream):
             reached += take
             skip = 0
         return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def contiguous(self, offset: int) -> int:
-        """How many octets can be read from ``offset`` before a hole or the end."""
-        starts = self._starts
-        at = self.index(offset)
-        if at < 0 or not starts or starts[at] + self._length[at] <= offset:
-            return 0
-        gap = bisect_right(self.holes, offset, key=_begin)
-        return (self.holes[gap].offset if gap < len(self.holes) else self.end) - offset
-
-    def packets(self, offset: int, size: int) -> tuple[int, ...]:
-        """The packets that carried the octets ``offset .. offset + size``, in stream order, each once."""
-        starts = self._starts or []
-        number = self._rows.number
-        seen: dict[int, None] = {}
-        for i in range(max(self.index(offset), 0), len(starts)):
-            if starts[i] >= offset + size:
-                break
-            if starts[i] + self._length[i] > offset:
-                seen[number[self._row[i]]] = None
-        return tuple(seen)
-
-    def ready(self, offset: int, size: int) -> int:
-        """When the last octet of ``offset .. offset + size`` could be read in order, ns (0: never captured)."""
-        at = self.index(offset + size - 1)
-        return self.origin(at)[1] if at >= 0 else 0
-
-
-def _begin(hole: Hole) -> int:
-    return hole.offset
 
 
 def in_order(rows: Rows, side: int) -> RowStream:

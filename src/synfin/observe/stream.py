@@ -5,12 +5,19 @@ from the first octet after the SYN (or from the first octet seen when the start 
 were never captured: known to be missing from the sequence numbers, reported by ``holes``, never papered over.
 Bytes that arrived twice with different content are kept as ``Overlap`` facts; the first copy is used.
 Decrypted application data is a stream of the same shape, so HTTP is watched the same way over either.
+
+Streams as long as a transfer are never held: a ``LaidStream`` knows where its pieces lie and fetches their octets when
+they are read, from the capture (``reassemble``) or by opening a record once more (``tlswatch_data``).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, overload
+
+#: Octets after which a reader calls ``ByteStream.forget``.
+SPAN = 1 << 24
 
 
 class Piece(NamedTuple):
@@ -41,19 +48,25 @@ class Hole(NamedTuple):
 
 
 class ByteStream:
-    """The bytes one side sent, in order.  ``pieces`` are sorted by offset and never overlap."""
+    """The bytes one side sent, in order.  ``pieces`` are sorted by offset and never overlap.
 
-    __slots__ = ("_pieces", "_starts", "holes", "overlaps")
+    Who reads through a long stream calls ``forget`` each ``SPAN`` octets: the capture's pages read so far are let go.
+    """
 
-    def __init__(self, pieces: list[Piece], holes: tuple[Hole, ...] = (), overlaps: tuple[Overlap, ...] = ()) -> None:
+    __slots__ = ("_pieces", "_starts", "forget", "holes", "overlaps")
+
+    def __init__(
+        self, pieces: Sequence[Piece], holes: tuple[Hole, ...] = (), overlaps: tuple[Overlap, ...] = ()
+    ) -> None:
         self._pieces = pieces
         self.holes = holes
         self.overlaps = overlaps
         self._starts: list[int] | None = None
+        self.forget: Callable[[], None] = _keep
 
     @property
-    def pieces(self) -> list[Piece]:
-        """The pieces with their bytes (``observe.reassemble`` makes them only when asked)."""
+    def pieces(self) -> Sequence[Piece]:
+        """The pieces with their bytes."""
         return self._pieces
 
     @property
@@ -70,6 +83,16 @@ class ByteStream:
         if self._starts is None:
             self._starts = [piece.offset for piece in pieces]
         return self._starts, [len(piece.data) for piece in pieces]
+
+    def piece(self, at: int) -> Piece:
+        """Piece ``at``, with its octets."""
+        return self.pieces[at]
+
+    def brought_by(self, packet: int) -> Iterator[Piece]:
+        """The pieces that packet number ``packet`` brought; the octets of others are not touched."""
+        for at in range(len(self.layout()[0])):
+            if self.origin(at)[0] == packet:
+                yield self.piece(at)
 
     def octets(self, at: int) -> bytes:
         """The octets of piece ``at``."""
@@ -141,3 +164,134 @@ class ByteStream:
         """When the last octet of ``offset .. offset + size`` could be read in order, ns (0: never captured)."""
         at = self.index(offset + size - 1)
         return self.pieces[at].ready if at >= 0 else 0
+
+
+class LaidStream(ByteStream):
+    """A stream that holds no octets: where its pieces start and how long they are, and how to fetch one (``octets``).
+
+    A subclass says ``octets``, ``origin`` and ``piece``.
+    """
+
+    __slots__ = ("_length",)
+    _starts: list[int]
+
+    def __init__(
+        self,
+        starts: list[int],
+        length: list[int],
+        holes: tuple[Hole, ...] = (),
+        overlaps: tuple[Overlap, ...] = (),
+    ) -> None:
+        self._starts = starts
+        self._length = length
+        self.holes = holes
+        self.overlaps = overlaps
+        self.forget = _keep
+
+    @property
+    def pieces(self) -> Sequence[Piece]:
+        """The pieces; each is made when it is asked for, and not kept."""
+        return _Pieces(self)
+
+    @property
+    def end(self) -> int:
+        """The offset after the last captured octet."""
+        return self._starts[-1] + self._length[-1] if self._starts else 0
+
+    def layout(self) -> tuple[list[int], list[int]]:
+        """Where each piece starts and how many octets it has, without touching the octets."""
+        return self._starts, self._length
+
+    def octets(self, at: int) -> bytes:
+        """The octets of piece ``at``."""
+        raise NotImplementedError
+
+    def origin(self, at: int) -> tuple[int, int]:
+        """The packet that brought piece ``at``, and when the piece could be read in order, ns."""
+        raise NotImplementedError
+
+    def piece(self, at: int) -> Piece:
+        """Piece ``at``, with its octets."""
+        raise NotImplementedError
+
+    def index(self, offset: int) -> int:
+        """Index of the piece that holds ``offset``, or of the last piece before it (-1: none)."""
+        return bisect_right(self._starts, offset) - 1
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The octets from ``offset`` up to ``size`` of them, stopping at the first hole or the end."""
+        starts, length = self._starts, self._length
+        first = bisect_right(starts, offset) - 1
+        if first < 0 or size <= 0 or offset >= starts[first] + length[first]:
+            return b""
+        parts: list[bytes] = []
+        reached, stop = offset, offset + size
+        for at in range(first, len(starts)):
+            if starts[at] > reached or reached >= stop:
+                break
+            skip = reached - starts[at]
+            part = self.octets(at)[skip : skip + stop - reached]
+            parts.append(part)
+            reached += len(part)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def contiguous(self, offset: int) -> int:
+        """How many octets can be read from ``offset`` before a hole or the end."""
+        at = self.index(offset)
+        if at < 0 or self._starts[at] + self._length[at] <= offset:
+            return 0
+        gap = bisect_right(self.holes, offset, key=_begin)
+        return (self.holes[gap].offset if gap < len(self.holes) else self.end) - offset
+
+    def packets(self, offset: int, size: int) -> tuple[int, ...]:
+        """The packets that carried the octets ``offset .. offset + size``, in stream order, each once."""
+        starts, length = self._starts, self._length
+        seen: dict[int, None] = {}
+        for at in range(max(self.index(offset), 0), len(starts)):
+            if starts[at] >= offset + size:
+                break
+            if starts[at] + length[at] > offset:
+                seen[self.origin(at)[0]] = None
+        return tuple(seen)
+
+    def ready(self, offset: int, size: int) -> int:
+        """When the last octet of ``offset .. offset + size`` could be read in order, ns (0: never captured)."""
+        at = self.index(offset + size - 1)
+        return self.origin(at)[1] if at >= 0 else 0
+
+
+class _Pieces(Sequence[Piece]):
+    """The pieces of a stream that holds no octets."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: LaidStream) -> None:
+        self._stream = stream
+
+    def __len__(self) -> int:
+        return len(self._stream.layout()[0])
+
+    @overload
+    def __getitem__(self, at: int) -> Piece: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Piece]: ...
+    def __getitem__(self, at: int | slice) -> Piece | list[Piece]:
+        places = range(len(self))[at]
+        return self._stream.piece(places) if isinstance(places, int) else [self._stream.piece(k) for k in places]
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Sequence)
+            and len(self) == len(other)
+            and all(a == b for a, b in zip(self, other, strict=True))
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _keep() -> None:
+    """Nothing is to be let go."""
+
+
+def _begin(hole: Hole) -> int:
+    return hole.offset

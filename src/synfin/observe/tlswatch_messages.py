@@ -17,7 +17,8 @@ from synfin.errors import WireError
 from synfin.observe.decrypt import CLIENT, SERVER, Keys
 from synfin.observe.evidence import Evidence
 from synfin.observe.story_tls import AlertFact, ChainFact, MessageFact, TlsStory
-from synfin.observe.stream import ByteStream, Hole, Piece
+from synfin.observe.stream import ByteStream
+from synfin.observe.tlswatch_data import OpenedStream
 from synfin.observe.tlswatch_records import Record
 from synfin.spec.certificates import certificate_facts
 from synfin.wire.codec import Reader
@@ -32,11 +33,11 @@ class Side:
     """What is known of one sender."""
 
     __slots__ = (
-        "alert", "at", "clear", "data", "data_end", "encrypted", "finished", "first", "got", "holes", "last", "need",
-        "next", "offset", "opened", "parts", "protected",
+        "alert", "at", "clear", "data", "encrypted", "finished", "first", "got", "last", "need", "next", "offset",
+        "opened", "parts", "protected",
     )  # fmt: skip
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, stream: ByteStream, start: int) -> None:
         self.encrypted = False  # ChangeCipherSpec was sent (not TLS 1.3)
         self.protected = 0  # protected records
         self.first: Record | None = None  # first protected record
@@ -52,10 +53,8 @@ class Side:
         self.offset = 0  # where the record of its first octet starts
         self.clear = True
         # decrypted application data
-        self.data: list[Piece] = []
-        self.data_end = 0
+        self.data = OpenedStream(stream)
         self.opened = False  # its last protected record was opened
-        self.holes: list[Hole] = []
 
 
 class Messages:
@@ -67,7 +66,7 @@ class Messages:
         self.story = TlsStory(client=client, start=start)
         self._streams = streams
         self._keys = keys
-        self._sides = (Side(start[0]), Side(start[1]))
+        self._sides = (Side(streams[0], start[0]), Side(streams[1], start[1]))
         self._version: int | None = None
         self._tls13 = False
         self._kex: str | None = None
@@ -301,8 +300,6 @@ class Messages:
             side.finished = fact.time
         if self._tls13 and sender == self.story.client and self.story.early_data == "rejected":
             side.data.clear()  # nobody took the early data: it is no part of the conversation (RFC 8446 4.2.10)
-            side.holes.clear()
-            side.data_end = 0
         if self._keys is not None and self._tls13:
             self._keys.finished(self._role(sender))
 

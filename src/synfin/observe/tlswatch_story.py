@@ -20,7 +20,7 @@ from collections.abc import Iterator
 
 from synfin.observe.decrypt import Keys
 from synfin.observe.story_tls import AlertFact, Decryption, Opened, RecordFact, TlsStory
-from synfin.observe.stream import ByteStream, Hole, Piece
+from synfin.observe.stream import ByteStream
 from synfin.observe.tlswatch_messages import CLIENT_HELLO, Side
 from synfin.observe.tlswatch_records import SSLV2, Fault, Record, fragment, walk, walk_sslv2
 from synfin.observe.tlswatch_sslv2 import Sslv2Messages
@@ -119,11 +119,11 @@ class Watch(Sslv2Messages):
             role = self._role(sender)
             self._keys.gap(role)
             if self._keys.live(role) and self._sends_data(side):
-                self._data_hole(sender, length)
+                side.data.lose(length)
 
     def _sends_data(self, side: Side) -> bool:
         """Whether protected records of this side, as far as is known, hold application data by now."""
-        return bool(side.data) or (side.protected > 0 and side.finished is not None)
+        return bool(side.data.layout()[0]) or (side.protected > 0 and side.finished is not None)
 
     def _change_cipher_spec(self, sender: int) -> None:
         if self._tls13:
@@ -174,7 +174,7 @@ class Watch(Sslv2Messages):
         if found is None and record.type == APPLICATION_DATA and keys.live(role):
             side = self._sides[sender]
             if not self._tls13 or self._sends_data(side):
-                self._data_hole(sender, record.length)
+                side.data.lose(record.length)
         return found
 
     def _looks_finished(self, sender: int, record: Record) -> bool:
@@ -193,25 +193,14 @@ class Watch(Sslv2Messages):
         """What was inside a record that could be opened."""
         side = self._sides[sender]
         if kind == APPLICATION_DATA:
-            if content:
-                side.data.append(Piece(side.data_end, content, record.packet, record.time, record.time))
-                side.data_end += len(content)
+            if content and self._keys is not None:
+                side.data.add(content, record, self._keys.opener(self._role(sender)))
         elif kind == HANDSHAKE:
             self._handshake(sender, content, record, clear=False)
         elif kind == ALERT and len(content) >= 2:
             self._alert_fact(sender, record, content[0], content[1], protected=True, decrypted=True)
         elif kind == CHANGE_CIPHER_SPEC:
             self._change_cipher_spec(sender)
-
-    def _data_hole(self, sender: int, length: int) -> None:
-        """Application data that did not open is a hole in the decrypted stream, about as long as its record."""
-        side = self._sides[sender]
-        holes = side.holes
-        if holes and holes[-1].offset + holes[-1].length == side.data_end:
-            holes[-1] = Hole(holes[-1].offset, holes[-1].length + length, True)
-        else:
-            holes.append(Hole(side.data_end, length, True))
-        side.data_end += length
 
     # ------------------------------------------------------------ alerts
 
@@ -311,5 +300,4 @@ class Watch(Sslv2Messages):
             return
         story.decryption = (self._keys.decryption(self._role(0)), self._keys.decryption(self._role(1)))
         if any(told.records for told in story.decryption):
-            sent, received = (ByteStream(side.data, tuple(side.holes)) for side in self._sides)
-            story.data = (sent, received)
+            story.data = (self._sides[0].data.done(), self._sides[1].data.done())

@@ -15,7 +15,7 @@ from synfin.observe.http2_frames import DATA
 from synfin.observe.http2_frames import Framed as Frame
 from synfin.observe.story import Connection
 from synfin.observe.story_http import HttpStory
-from synfin.observe.stream import Hole, Piece
+from synfin.observe.stream import ByteStream, Hole
 from synfin.views.frames import SAID, fields, frames_of, message_of, speaks, title
 from synfin.views.outcome import SIDES
 from synfin.views.paint import PLAIN, Paint
@@ -35,57 +35,70 @@ class Turn(NamedTuple):
     offset: int = -1  # of the first octet in the stream it was taken from; negative: in clear, before TLS
 
 
-def turns(connection: Connection, sides: tuple[int, ...] = (0, 1), *, decrypted: bool = True) -> Iterator[Turn]:
-    """The turns of ``connection``, of the wanted ``sides`` only; decrypted where that is wanted and was possible."""
-    events: list[tuple[int, int, int, Piece | Hole]] = []
+class _Part(NamedTuple):
+    """Octets ``offset .. offset + size`` of what is shown: those piece ``at`` of ``stream`` begins with."""
+
+    offset: int
+    stream: ByteStream
+    at: int
+    size: int
+
+
+def turns(
+    connection: Connection, sides: tuple[int, ...] = (0, 1), *, decrypted: bool = True, most: int | None = None
+) -> Iterator[Turn]:
+    """The turns of ``connection``, of the wanted ``sides`` only; decrypted where that is wanted and was possible.
+
+    With ``most`` a turn is handed out in portions, each as soon as it has so many octets.
+    """
+    events: list[tuple[int, int, int, _Part | Hole]] = []
     for side in sides:
         time = connection.start
         for place, entry in enumerate(_entries(connection, side, decrypted)):
-            if isinstance(entry, Piece):
-                time = max(time, entry.ready)
+            if isinstance(entry, _Part):
+                time = max(time, entry.stream.origin(entry.at)[1])
             events.append((time, side, place, entry))
     events.sort(key=lambda event: event[:3])
     sender, start = -1, 0
-    offset = 0
+    offset = size = 0
     data: list[bytes] = []
     packets: list[int] = []
     for time, side, _, entry in events:
         hole = isinstance(entry, Hole)
-        if data and (side != sender or hole):
+        if data and (side != sender or hole or (most is not None and size >= most)):
             yield Turn(sender, start, tuple(packets), b"".join(data), offset=offset)
-            data, packets = [], []
+            data, packets, size = [], [], 0
         if isinstance(entry, Hole):
             yield Turn(side, time, (), b"", entry.length, entry.acknowledged)
             continue
         if not data:
             sender, start, offset = side, time, entry.offset
-        data.append(entry.data)
-        packets.append(entry.packet)
+        data.append(entry.stream.octets(entry.at)[: entry.size])
+        packets.append(entry.stream.origin(entry.at)[0])
+        size += entry.size
     if data:
         yield Turn(sender, start, tuple(packets), b"".join(data), offset=offset)
 
 
-def _entries(connection: Connection, side: int, decrypted: bool) -> list[Piece | Hole]:
-    """Pieces and holes of one side in stream order."""
+def _entries(connection: Connection, side: int, decrypted: bool) -> list[_Part | Hole]:
+    """Parts and holes of one side in stream order."""
     stream = connection.streams[side]
     tls = connection.tls
     if not decrypted or tls is None or tls.data is None:
-        return _merged(stream.pieces, stream.holes)
+        return _merged(stream)
     start = tls.start[side]
-    before = [
-        piece._replace(offset=piece.offset - start, data=piece.data[: start - piece.offset])
-        for piece in stream.pieces
-        if piece.offset < start
-    ]
-    holes = [hole._replace(offset=hole.offset - start) for hole in stream.holes if hole.offset < start]
+    before = [entry._replace(offset=entry.offset - start) for entry in _merged(stream, start)]
     inside = tls.data[side]
-    return [*_merged(before, tuple(holes)), *_merged(inside.pieces, inside.holes)]
+    return [*before, *_merged(inside)]
 
 
-def _merged(pieces: list[Piece], holes: tuple[Hole, ...]) -> list[Piece | Hole]:
-    entries: list[Piece | Hole] = [*pieces, *holes]
-    entries.sort(key=lambda entry: entry.offset)
-    return entries
+def _merged(stream: ByteStream, end: int | None = None) -> list[_Part | Hole]:
+    """Parts and holes of ``stream`` in order, with ``end`` only what begins before it; parts reach no further."""
+    entries: list[_Part | Hole] = [hole for hole in stream.holes if end is None or hole.offset < end]
+    for at, (start, size) in enumerate(zip(*stream.layout(), strict=True)):
+        if end is None or start < end:
+            entries.append(_Part(start, stream, at, size if end is None else min(size, end - start)))
+    return sorted(entries, key=lambda entry: entry.offset)
 
 
 def conversation(

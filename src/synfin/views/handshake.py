@@ -139,9 +139,10 @@ def _said(tls: TlsStory) -> dict[tuple[int, int], str]:
     """The first line of decrypted data that is text, by sender and packet."""
     lines: dict[tuple[int, int], str] = {}
     for sender, stream in enumerate(tls.data or ()):
-        for piece in stream.pieces:
-            if (sender, piece.packet) not in lines:
-                lines[sender, piece.packet] = readable(piece.data)
+        for at in range(len(stream.layout()[0])):
+            packet, _ = stream.origin(at)
+            if (sender, packet) not in lines:
+                lines[sender, packet] = readable(stream.octets(at))
     return lines
 
 

@@ -112,11 +112,10 @@ def _stream_offset(connection: Connection, number: int) -> int | None:
     i = rows.number.index(number)
     stream = connection.streams[rows.sender[i]]
     payload = rows.payload(i)
-    for piece in stream.pieces:
-        if piece.packet == number:
-            into = payload.find(piece.data)
-            if into >= 0:
-                return piece.offset - into
+    for piece in stream.brought_by(number):
+        into = payload.find(piece.data)
+        if into >= 0:
+            return piece.offset - into
     first = next(iter(stream.pieces), None)
     if first is None or first.packet not in rows.number:
         return None
@@ -141,8 +140,8 @@ def _opened(connection: Connection, sender: int, number: int) -> Iterator[Sectio
         return
     http = connection.http
     heads: list[Span] = []
+    pieces = list(tls.data[sender].brought_by(number))
     if http is not None and http.tls and speaks(http):
-        pieces = [piece for piece in tls.data[sender].pieces if piece.packet == number]
         if pieces:
             last = pieces[-1].offset + len(pieces[-1].data)
             heads = list(frame_spans(http, tls.data[sender], sender, pieces[0].offset, last))
@@ -150,23 +149,20 @@ def _opened(connection: Connection, sender: int, number: int) -> Iterator[Sectio
         for told in http.messages:
             if told.sender == sender and told.packets[0] <= number <= told.packets[1]:
                 heads += http_spans(told, tls.data[sender], told.offset)
-    for piece in tls.data[sender].pieces:
-        if piece.packet == number:
-            stop = piece.offset + len(piece.data)
-            spans = [
-                Span(
-                    max(s.start, piece.offset) - piece.offset,
-                    min(s.end, stop) - piece.offset,
-                    _path(s, piece.offset, stop),
-                    s.value,
-                    s.ref,
-                )
-                for s in heads
-                if s.start < stop and s.end > piece.offset
-            ]
-            yield Section(
-                f"Decrypted: {count(len(piece.data), 'octet')} of application data", piece.data, _sorted(spans)
+    for piece in pieces:
+        stop = piece.offset + len(piece.data)
+        spans = [
+            Span(
+                max(s.start, piece.offset) - piece.offset,
+                min(s.end, stop) - piece.offset,
+                _path(s, piece.offset, stop),
+                s.value,
+                s.ref,
             )
+            for s in heads
+            if s.start < stop and s.end > piece.offset
+        ]
+        yield Section(f"Decrypted: {count(len(piece.data), 'octet')} of application data", piece.data, _sorted(spans))
 
 
 # ---------------------------------------------------------------- lines
