@@ -24,6 +24,7 @@ from tests.interop import (
     erlang,
     golang,
     libraries,
+    mbed,
     nss,
     ours,
     proxies,
@@ -49,6 +50,7 @@ CLIENTS: tuple[ClientPeer, ...] = (
     nss.Nss(),
     erlang.Erlang(),
     wolf.Wolf(),
+    mbed.Mbed(),
     botan.Botan(),
     s2n.S2n(),
     runtimes.Java(),
@@ -67,10 +69,13 @@ SERVERS: tuple[ServerPeer, ...] = (
     nss.NssServer(),
     erlang.ErlangServer(),
     wolf.WolfServer(),
+    mbed.MbedServer(),
     rustls.Rustls(),
     libraries.JavaServer(),
     libraries.TlsLite(),
 )
+#: What they have here ends at TLS 1.2.
+OLD = ("Botan", "Mbed TLS")
 MARKDOWN = Path(__file__).resolve().parents[2] / "docs" / "reference" / "interop.md"
 
 

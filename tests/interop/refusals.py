@@ -18,9 +18,9 @@ from tests.interop import faults, faults_client, matrix
 from tests.interop.faults import NOTHING, TAKEN, Outcome
 
 PAGE = matrix.MARKDOWN.with_name("refusals.md")
-#: requests is Python's ssl once more, Botan's program has no TLS 1.3, and s2n waits half a minute before it complains.
-CLIENTS = tuple(peer for peer in matrix.CLIENTS if peer.name not in ("requests", "Botan", "s2n"))
-SERVERS = matrix.SERVERS
+#: requests is Python's ssl once more, and s2n waits half a minute before it complains.
+CLIENTS = tuple(peer for peer in matrix.CLIENTS if peer.name not in ("requests", "s2n", *matrix.OLD))
+SERVERS = tuple(peer for peer in matrix.SERVERS if peer.name not in matrix.OLD)
 Wrongs = Sequence[faults.Wrong] | Sequence[faults_client.Wrong]
 Found = dict[str, dict[str, Outcome]]  # by peer and fault
 
