@@ -294,6 +294,10 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "decrypt_error, nothing wrong to be seen": (alert_after_flight(51), ("TLS210",)),
     "asked for a certificate, gone": (asked_for_certificate, ()),
     "a large ClientHello taken whole, FIN": (large_hello_ended("FIN,ACK"), ("TLS111",)),
+    "a large ClientHello that met the server's FIN": (
+        large_hello_ended(f"FIN,ACK ack=-{len(big_hello())}"),
+        ("TLS111",),
+    ),
     "a large ClientHello taken whole, RST of another": (large_hello_ended("RST,ACK win=0 ttl=128"), ("TLS110",)),
     "a large ClientHello taken whole, RST": (large_hello_ended("RST,ACK win=0"), ("TLS204",)),
     "forged": (forged, ("TLS110",)),

@@ -82,7 +82,8 @@ def _unseen(connection: Connection, fate: HelloFate) -> bool:
 
 def _repeated(connection: Connection, fate: HelloFate) -> bool:
     """Whether the ClientHello was sent again before the close."""
-    seqs = [connection.rows.seq[i] for i in fate.carried]
+    close = fate.close.place if fate.close is not None else len(connection.rows)
+    seqs = [connection.rows.seq[i] for i in fate.carried if i < close]
     return len(seqs) - len(set(seqs)) > 1
 
 

@@ -55,8 +55,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     partly = fate.start < offset < fate.start + fate.length and bool(rows.flags[close.place] & ACK)
     if close.reset and forger_signs(connection, close.place)[0]:
         return None  # the server's end did not send it (TLS110)
-    if not (close.reset or partly or short) and fate.fully_acked:
-        return None  # its program had read all of it: a close with octets unread is RST (TLS111)
+    if not (close.reset or partly or short):
+        return None  # it had read all of it or nothing: a close with octets unread is RST (TLS111)
     packets = f"{len(distinct)} packets" if len(distinct) > 1 else "one packet"
     if len(distinct) == 1 and fate.length > _room(connection):
         packets = "a packet that is cut on its way"
