@@ -52,6 +52,8 @@ def cell_of(what: str) -> Cell:
 def properly(end: tls.Server, sock: Sock) -> None:
     end.send(ANSWER)
     end.close()
+    sock.sendall(end.take_output(time.time()))
+    sock.shutdown(socket.SHUT_WR)  # some wait for the end of TCP too
 
 
 def with_a_wrong_tag(end: tls.Server, sock: Sock) -> None:
