@@ -30,8 +30,8 @@ Made by `make interop`. Our engine did something wrong on purpose, by the seam t
 [script-a-tls-test](../howto/script-a-tls-test.md) describes; here is what foreign programs answered: which alert they
 sent, and what they printed. Who looks at a log line knows from it what the other end did.
 
-*no alert*: it hung up without one, or with a TCP reset that overtook it. *taken*: it did not mind. Where two alerts stand
-in *RFCs*, both are right.
+*no alert*: it hung up without one, or with a TCP reset that overtook it. *taken*: it did not mind. Where two alerts
+stand in *RFCs*, both are right.
 """
 
 
