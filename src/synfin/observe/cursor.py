@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from synfin.observe.stream import SPAN, ByteStream
+from synfin.observe.stream import SPAN, TOUCH, ByteStream
 
 
 class Side:
@@ -111,7 +111,7 @@ class Side:
     def skip(self, size: int) -> int:
         """Step over ``size`` octets, captured or not; returns how many of them were captured."""
         start, stop = self.pos, self.pos + size
-        self.spent += size
+        self.spent += size + TOUCH
         if self.spent > SPAN:
             self.spent = 0
             self.stream.forget()

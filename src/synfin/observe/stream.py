@@ -18,6 +18,8 @@ from typing import NamedTuple, overload
 
 #: Octets after which a reader calls ``ByteStream.forget``.
 SPAN = 1 << 24
+#: What a look at one place of the capture costs of that: the pages around it come with it.
+TOUCH = 1 << 14
 
 
 class Piece(NamedTuple):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 
-from synfin.observe.stream import SPAN, ByteStream, Hole, LaidStream, Piece
+from synfin.observe.stream import SPAN, TOUCH, ByteStream, Hole, LaidStream, Piece
 from synfin.observe.tlswatch_records import Record
 from synfin.spec.protection import Protection, read_header
 from synfin.wire.tls.records import HEADER
@@ -102,7 +102,7 @@ class OpenedStream(LaidStream):
         offset = self._record[at]
         kind, version, length = read_header(self._from.read(offset, HEADER))
         opener = self._epochs[bisect_right(self._epochs, at, key=_first) - 1][1]
-        self._spend(length)
+        self._spend(length + TOUCH)
         now = opener.sequence
         opener.sequence = self._number[at]
         try:
