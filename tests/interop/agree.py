@@ -114,6 +114,11 @@ def by_synfin(path: Path) -> dict[Key, Read]:
     return found
 
 
+def ports(path: Path) -> list[Key]:
+    """Of every connection, in order; a busy client may use one again."""
+    return [(told["client"]["port"], told["server"]["port"]) for told in _objects(path, "read")]
+
+
 #: True of healthy cells: a retry costs a round trip; programs of others write in small pieces and wait (Nagle).
 TRUE_OF_HEALTHY = {"SLO201": "info", "TCP210": "notice"}
 

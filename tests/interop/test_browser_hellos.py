@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,6 +46,10 @@ def test_our_server_takes_them_all(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert 5 < len(hybrid) < len(browsers)
     if not agree.missing():
         read = agree.by_synfin(place.capture)
-        assert len(read) == len(browsers) * len(CHOSEN)
-        assert agree.differences(place.capture, set(place.ports.values()), read) == []
+        found = Counter(agree.ports(place.capture))
+        assert found.total() == len(browsers) * len(CHOSEN)
+        twice = tuple(f"{key}:" for key, times in found.items() if times > 1)
+        different = agree.differences(place.capture, set(place.ports.values()), read)
+        assert [line for line in different if not line.startswith(twice)] == []
+        assert len(twice) < 10
         assert agree.findings(place.capture) == []
