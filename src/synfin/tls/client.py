@@ -56,7 +56,6 @@ class Client(Endpoint):
         self._tickets = 0
         self.keys13: both13.Keys | None = None
         self.keys12: master.Keys | None = None
-        self._plain_alerts = False  # a server's are protected from its ServerHello on
         self._contexts: set[bytes] = set()
         if config.record_size_limit is not None:
             self._limit_in = config.record_size_limit

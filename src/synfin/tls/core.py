@@ -33,7 +33,7 @@ _tuple = tuple.__new__  # makes a Data without the call of its own constructor
 CLOSE_NOTIFY, INTERNAL_ERROR, USER_CANCELED, NO_RENEGOTIATION = 0, 80, 90, 100
 CERTIFICATE_MESSAGES = frozenset({11, 22, 25})
 CLIENT_HELLO, FINISHED = 1, 20
-#: Messages of either end that are the last of their record (RFC 8446 5.1); ServerHello is not in TLS 1.2.
+#: Messages that are the last of their record (RFC 8446 5.1).  ServerHello is left out: in TLS 1.2 others follow it.
 ALIGNED = frozenset({CLIENT_HELLO, 5, FINISHED, 24})
 #: Octets that some messages cannot exceed by their syntax in either version; who says more is refused at once.
 LONGEST = {
@@ -74,8 +74,6 @@ class State(Protocol):
 
 class Endpoint(Records):
     """One end of one connection; see the module.  Not thread safe."""
-
-    ROLE = ""
 
     def __init__(self, limits: Limits, entropy: Callable[[int], bytes], deadline: float | None) -> None:
         super().__init__(limits)

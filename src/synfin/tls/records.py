@@ -22,6 +22,8 @@ MAX_PLAIN = 1 << 14
 class Records:
     """The record layer of one end, both directions."""
 
+    ROLE = ""
+
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.version = 0  # 0 until negotiated
@@ -38,7 +40,6 @@ class Records:
         self._fragment = 0  # max_fragment_length, which holds for records in clear too; 0: none
         self._limit_agreed = True  # the limit we told holds from the peer's answer on (RFC 8449 4)
         self._limit_passed = 0  # content of a record before that, where it was longer
-        self._plain_alerts = True  # TLS 1.3: an alert in clear may come though records should be protected
         self._ccs_allowed = False  # TLS 1.3 compatibility mode: between the hello and Finished
         self._ccs_early = False  # one came in compatibility mode's way
         self._ccs_expected: Callable[[], None] | None = None  # TLS 1.2: what ChangeCipherSpec does
@@ -278,8 +279,8 @@ class Records:
         if kind == CCS:
             self._change_cipher_spec(content)
             return
-        opened = self._opened_any and not self._early  # a client may not have the keys yet (RFC 8446 A.1)
-        if self._opener is not None and (kind != ALERT or opened or not self._plain_alerts):
+        alert_fits = self.ROLE == "server" and (self._early or not self._opened_any)  # no keys yet (RFC 8446 A.1)
+        if self._opener is not None and not (kind == ALERT and alert_fits):
             raise PeerError("unprotected_record", "protected records", CONTENT_TYPES.get(kind, str(kind)))
         if kind == HANDSHAKE:
             self._handshake(content)

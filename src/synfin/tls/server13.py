@@ -170,12 +170,11 @@ def _retry(end: Server, hello: Hello, suite: int, group: int) -> State:
     end.compatible_ccs(message.session_id)
     if checks.EARLY_DATA in hello.bodies:
         end._skip_early = _skip_room(end.config)
-    end._turned = True  # nothing may follow the first hello in its record
     return WaitSecondHello(hello, suite, group, cookie)
 
 
 #: What may differ between the two hellos (RFC 8446 4.1.2): key_share, early_data, cookie, pre_shared_key, padding.
-_MAY_CHANGE = frozenset({checks.SHARE, checks.EARLY_DATA, checks.COOKIE, checks.PSK, 21})
+_MAY_CHANGE = frozenset({checks.SHARE, checks.EARLY_DATA, checks.COOKIE, checks.PSK, checks.PADDING})
 
 
 def _constants(hello: ClientHello) -> tuple[object, ...]:
