@@ -347,6 +347,12 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "h2 sealed: cancelled after a wait": (talk13(*PREFACE, (0, 5, (30,)), (1, 0, (GOODBYE,))), ("HTP102",)),
     "h2 sealed: answered": (talk13(*PREFACE, (1, 0, (74, 30)), (0, 5, (GOODBYE,))), ()),
     "h2 sealed: opened in advance": (talk13(PREFACE[0], *PREFACE[2:], (0, 5, (GOODBYE,))), ()),
+    "h2 sealed: SETTINGS with the answer, and late DATA that only ends a stream": (
+        talk13(
+            (0, 0.0, (573,)), (1, 0.0, (310,)), (0, 0.1, (60,) * 6), (1, 0.1, (74,)), (0, 0, (26,)), (0, 5, (GOODBYE,))
+        ),
+        (),
+    ),
     "h2 sealed: answered late": (talk13(*PREFACE, (1, 3, (74, 30)), (0, 0, (GOODBYE,))), ()),
 }
 

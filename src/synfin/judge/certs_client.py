@@ -13,6 +13,7 @@ from synfin.observe.story_tls import AlertFact
 from synfin.spec.distinguished import name_text, read_name
 from synfin.wire.tls.certificate import CertificateRequest
 from synfin.wire.tls.extensions import CERTIFICATE_REQUEST, decode_extension
+from synfin.wire.tls.registry import is_tls13
 from synfin.wire.tls.shapes import CertificateAuthorities
 
 #: A refusal comes as soon as the client's flight was read; later a record of that size is an idle server's close.
@@ -150,7 +151,7 @@ def refusal(connection: Connection) -> Refusal | None:
         return Refusal(alert.description, alert.packet, alert.time)
     if silent := hung_up(connection):
         return silent
-    if tls.version is None or tls.version < 0x0304:
+    if not is_tls13(tls.version):
         return None
     shown = protected(tls)
     mine = [p for p in shown if p.sender == server]

@@ -15,6 +15,7 @@ from functools import lru_cache
 from synfin.judge.alerts import alert_name
 from synfin.judge.facts import Close, deciding_alert, first_close, messages, missed, server_chain
 from synfin.judge.model import Severity
+from synfin.judge.offers import hello_of
 from synfin.judge.records import asked_anything, protected
 from synfin.judge.telling import SECOND, at, end
 from synfin.observe.story import Connection
@@ -22,7 +23,7 @@ from synfin.observe.story_tls import ChainFact, TlsStory
 from synfin.spec.certcheck import ChainVerdict, Problem, check_chain
 from synfin.spec.certificates import CertificateFacts
 from synfin.wire.tcpflags import ACK
-from synfin.wire.tls.hello import ClientHello
+from synfin.wire.tls.registry import is_tls13
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ def _before_finished(tls: TlsStory, left: int) -> bool:
 
     NSS does so when it turns a certificate down; nobody who only looks whether the server is there leaves then.
     """
-    if tls.version is None or tls.version >= 0x0304 or tls.resumed is not None:
+    if tls.version is None or is_tls13(tls.version) or tls.resumed is not None:
         return False
     began = [next((r.time for r in tls.records if r.sender == side and r.type == 20), None) for side in (0, 1)]
     mine, theirs = began[tls.client], began[1 - tls.client]
@@ -347,14 +348,14 @@ def _behind_42(connection: Connection, form: Shape) -> str:
     """
     if form.first("irregular", "must_staple") is not None:
         return "unusable"
-    hello = connection.tls.client_hello if connection.tls is not None else None
-    offered = hello.body.extensions if hello is not None and isinstance(hello.body, ClientHello) else None
+    hello = hello_of(connection.tls) if connection.tls is not None else None
+    offered = hello.extensions if hello is not None else None
     formats = next((extension.body for extension in offered or () if extension.type == _POINT_FORMATS), b"")
     return "early" if formats == _OPENSSL_FORMATS else "untrusted"
 
 
 def _was_asked(connection: Connection) -> bool:
-    """Whether the server asked for a certificate: a browser goes then, to ask its user, and comes back."""
+    """Whether the server asked for a certificate: a browser closes then, asks its user and comes back."""
     tls = connection.tls
     return tls is not None and (tls.certificate_requested or bool(messages(tls, 1 - tls.client, "certificate_request")))
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from synfin.observe.story import A, Connection
 from synfin.observe.story_tls import AlertFact, ChainFact, MessageFact, TlsStory
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
+from synfin.wire.tls.registry import is_tls13
 
 
 def client_side(connection: Connection) -> int:
@@ -198,7 +199,7 @@ def deciding_alert(connection: Connection, sender: int | None = None) -> AlertFa
             continue
         if sender is not None and alert.sender != sender:
             continue
-        if alert.level == 1 and not (tls.version is not None and tls.version >= 0x0304):
+        if alert.level == 1 and not is_tls13(tls.version):
             continue
         if alert.description not in (20, 21) and _had_closed(connection, 1 - alert.sender, alert.packet):
             continue

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from synfin.judge.signs import ALERT_LENGTHS, FINISHED_LENGTHS, PADDED_ALERT, unpadded_finished
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
+from synfin.wire.tls.registry import is_tls13
 
 
 class Protected(NamedTuple):
@@ -31,12 +32,13 @@ def protected(tls: TlsStory) -> list[Protected]:
     """Every protected record with what it carries, by decryption where there were secrets, else by its shape.
 
     In TLS 1.3 all are of outer type 23; without secrets the client's records up to the one of Finished's length are
-    its handshake, one of an alert's length is an alert, and the rest is data.  Of the server only what comes after
-    the client's Finished can be told apart, and NewSessionTicket looks like data.
+    its handshake, one of an alert's length is an alert, and the rest is data.  A client whose Finished was not padded
+    pads no alert either: its record of a padded alert's length is data.  Of the server only what comes after the
+    client's Finished can be told apart, and NewSessionTicket looks like data.
     """
     found: list[Protected] = []
     client_done = plain = False
-    new = tls.version is not None and tls.version >= 0x0304
+    new = is_tls13(tls.version)
     for record in tls.records:
         if not record.protected:
             continue
@@ -98,11 +100,14 @@ _HOUSEKEEPING = frozenset({9, 13, 17, 22, 26})
 _SETTINGS_ACK, _PREFACE, _RST_STREAM = 9, 24, 13
 #: A preface with SETTINGS, WINDOW_UPDATE and a browser's PRIORITY is shorter than this.
 _ALONE = 200
+#: Among so many records of a client its first acknowledgment of SETTINGS stands; later ones of that size are DATA that
+#: only end a stream.
+_FIRST = 6
 
 
 def _inside(tls: TlsStory, length: int) -> int:
     """Octets inside a sealed record of ``length``; -1 where the cipher pads them (RFC 8446 5.2, 5288, 7905)."""
-    if tls.version is not None and tls.version >= 0x0304:
+    if is_tls13(tls.version):
         return length - 17
     if tls.cipher in (0xCCA8, 0xCCA9, 0xCCAA):
         return length - 16
@@ -113,6 +118,12 @@ def _inside(tls: TlsStory, length: int) -> int:
 _GCM = frozenset({0x009C, 0x009D, 0x009E, 0x009F, *range(0xC02B, 0xC033)})
 
 
+def _settings_ack(tls: TlsStory, shown: list[Protected]) -> Protected | None:
+    """The client's record that holds nothing but an acknowledgment of SETTINGS; None where it sends none alone."""
+    mine = [p for p in shown if p.sender == tls.client and p.what == "data"]
+    return next((p for p in mine[1:_FIRST] if _inside(tls, p.length) == _SETTINGS_ACK), None)
+
+
 def _keeps_house(tls: TlsStory, record: Protected) -> bool:
     """Whether a record can hold nothing but acknowledged SETTINGS, WINDOW_UPDATE or PING."""
     return _inside(tls, record.length) in _HOUSEKEEPING
@@ -120,8 +131,8 @@ def _keeps_house(tls: TlsStory, record: Protected) -> bool:
 
 def _settings(tls: TlsStory, shown: list[Protected]) -> list[Protected]:
     """The server's first records to its SETTINGS, which the client acknowledges: tickets, and no answer."""
-    acked = next((p.time for p in shown if p.sender == tls.client and _inside(tls, p.length) == _SETTINGS_ACK), 0)
-    theirs = [p for p in shown if p.sender != tls.client and p.what == "data" and p.time <= acked]
+    ack = _settings_ack(tls, shown)
+    theirs = [p for p in shown if ack and p.sender != tls.client and p.what == "data" and p.time <= ack.time]
     last = next((place for place, p in enumerate(theirs) if _inside(tls, p.length) in _SETTINGS), -1)
     return theirs[: last + 1]
 
@@ -134,7 +145,7 @@ def _request_2(tls: TlsStory, shown: list[Protected]) -> Protected | None:
     mine = [p for p in shown if p.sender == tls.client and p.what == "data"]
     if tls.alpn not in (None, "h2") or not mine:
         return None
-    if tls.alpn is None and not any(_inside(tls, p.length) == _SETTINGS_ACK for p in mine[1:6]):
+    if tls.alpn is None and _settings_ack(tls, shown) is None:
         return None
     if _inside(tls, mine[0].length) > _ALONE:
         return mine[0]
@@ -167,7 +178,7 @@ def unanswered(tls: TlsStory) -> tuple[Protected, Protected | None] | None:
         return None
     theirs = [p for p in shown if p.sender != tls.client and p.what == "data" and p.time >= asked.time]
     before = {p.length for p in shown if p.sender != tls.client and p.what == "data" and p.time < asked.time}
-    if tls.version is None or tls.version < 0x0304:
+    if not is_tls13(tls.version):
         return asked, next(iter(theirs), None)
     for place, record in enumerate(theirs):
         pair = place < 2 and len(theirs) > 1 and theirs[0].length == theirs[1].length and _together(shown, theirs)

@@ -11,6 +11,7 @@ from enum import IntFlag
 from synfin.observe.story import A, Connection
 from synfin.observe.story_tcp import TcpStory
 from synfin.observe.story_tls import TlsStory
+from synfin.wire.tls.registry import is_tls13
 
 #: Ports on which a TLS server is expected from the first octet (IANA service names: https, imaps, ldaps ...).
 TLS_PORTS = frozenset({443, 465, 563, 636, 853, 989, 990, 992, 993, 994, 995, 2376, 4433, 5061, 5223, 5671, 6443, 8443})
@@ -35,7 +36,8 @@ def unpadded_finished(cipher: int | None, length: int) -> bool:
     return length in (size, size + 8)
 
 
-#: A record as short as this may hold nothing but SETTINGS of an HTTP/2 server, and no answer.
+#: A record as short as this may hold no answer but the beginning of an HTTP/2 server: SETTINGS of eight parameters (57
+#: octets, RFC 9113 6.5), WINDOW_UPDATE (13), an acknowledgment of SETTINGS (9), and what an AEAD adds (24 at most).
 HOUSEKEEPING = 110
 
 #: The shortest delayed acknowledgment in use (Linux: 40 ms), ns.
@@ -194,7 +196,7 @@ def _exchange_signs(tls: TlsStory, end: int) -> int:
 
     It stops at the first record of the server, after the request, that can be an answer.
     """
-    new = tls.version is not None and tls.version >= 0x0304
+    new = is_tls13(tls.version)
     finished = not new
     plain = False  # the client pads no records
     asked = 0

@@ -10,8 +10,8 @@ How to fix.  Renew the certificate that is named here: the leaf is renewed by th
 intermediate is replaced in the server's chain file by the current one from the CA, an expired cross-signed root is
 simply left out.  Then reload the server.
 
-Confused with.  A client whose clock is wrong sees valid certificates as expired: if nothing in the chain was expired at
-the capture's time, the finding says so and points to the client.
+Confused with.  A client whose clock is wrong, or whose own root has expired, calls valid certificates expired: if
+nothing in the chain was expired at the capture's time, the finding says so and points to the client.
 
 References.  RFC 5280 4.1.2.5, RFC 8446 6.2 (alert 45).
 """
@@ -79,10 +79,10 @@ def _unseen(connection: Connection, told: Blame) -> Finding:
 def _clock(connection: Connection, told: Blame) -> Finding:
     return finding(
         CODE,
-        f"{end(connection, client_side(connection))} takes a chain for expired whose certificates are valid: an "
-        "expired root of its own, or its clock",
-        f"{told.verdict.sentence} Yet every certificate the server sent was valid at the capture's time. What was not "
-        "sent is the root, which the client has itself.",
+        f"{end(connection, client_side(connection))} calls a chain expired in which no certificate is: its own "
+        "root has expired, or its clock is wrong",
+        f"{told.verdict.sentence} Yet every certificate the server sent was valid at the capture's time. The root "
+        "was not sent: it is in the client's own trust store.",
         "Client's user: look whether the root of this chain in the client's trust store has expired, and update the "
         "store; else set the clock right.",
         [told.verdict.packet],

@@ -23,13 +23,13 @@ from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import AlertFact, TlsStory
+from synfin.wire.tls.registry import is_tls13
 
 CODE = "TLS210"
 
 _UNKNOWN = Alert("unknown", "something this list does not know", "look the number up in IANA's registry")
 
-
-#: The alert of who does not accept a proof (RFC 8446 6.2).
+#: The alert for a signature or Finished that does not verify (RFC 8446 6.2).
 _DECRYPT_ERROR = 51
 
 
@@ -60,12 +60,12 @@ def check(connection: Connection, context: Context) -> Finding | None:
 
 
 def _proof(tls: TlsStory, alert: AlertFact) -> Alert | None:
-    """What a client means that does not accept a proof of a server that showed a certificate."""
+    """What decrypt_error means from a client that was shown a certificate and did not finish the handshake."""
     shown = any(chain.sender != tls.client for chain in tls.chains)
     if alert.description != _DECRYPT_ERROR or alert.sender != tls.client or tls.handshake_done or not shown:
         return None
     says = "the server's handshake signature does not fit its certificate"
-    if tls.version is not None and tls.version >= 0x0304:
+    if is_tls13(tls.version):
         says += ", or its Finished does not fit the handshake"
     elif any(message.sender == tls.client and message.name == "client_key_exchange" for message in tls.messages):
         return None  # the signature had been accepted

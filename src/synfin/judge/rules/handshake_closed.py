@@ -10,7 +10,8 @@ router by server name knows no such name, or the process dies.
 How to fix.  Look in the log of the first device that terminates TCP (load balancer, ingress, server).
 
 Confused with.  An RST is TLS110.  A client that closes after seconds of silence is TLS112.  A client that goes
-within the handshake and says nothing has usually rejected the certificate, or was stopped by its user.
+within the handshake and says nothing has usually rejected the certificate, or was stopped by its user; a browser that
+was asked for a certificate asks its user for one and comes back.
 
 References.  RFC 8446 6.1 (a close without close_notify is an error), RFC 5246 7.2.1.
 """
@@ -99,7 +100,7 @@ def _client_left(connection: Connection, packet: int, time: int, answered: bool)
         f"The server had answered the ClientHello; {at(connection, time)} the client sent FIN (packet {packet}) "
         "without an alert, "
         + (
-            "having been asked for a certificate of its own: browsers go then, to ask their user for one, and return."
+            "having been asked for a certificate of its own: a browser closes, asks its user for one and comes back."
             if asked
             else "so why it went cannot be seen: rejected certificate, or stopped."
         ),

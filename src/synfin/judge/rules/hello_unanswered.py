@@ -26,6 +26,7 @@ from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.telling import SECOND, at, end, finding, span
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
+from synfin.wire.tls.registry import is_tls13
 
 CODE = "TLS112"
 
@@ -97,7 +98,7 @@ def _stopped(connection: Connection, fate: HelloFate) -> Finding | None:
     if not said or said[-1] < mine[-1] or missed(connection):
         return None
     waited = close.time - rows.time[said[-1]]
-    if _flight_whole(tls, server) or waited < (SEALED if tls.version == 0x0304 else GAVE_UP):
+    if _flight_whole(tls, server) or waited < (SEALED if is_tls13(tls.version) else GAVE_UP):
         return None
     return finding(
         CODE,

@@ -1,7 +1,8 @@
 """HTP101: a request met a connection that the server was just closing.
 
-What it sees.  After at least one answered exchange and an idle time, the client sends a request and the server's FIN
-or RST crosses it: the FIN left before the request can have arrived, and the request is answered by RST or not at all.
+What it sees.  After at least one answered exchange and an idle time, the client sends a request and the server's
+close_notify, FIN or RST crosses it: it left before the request can have arrived, and the request is answered by RST or
+not at all.
 
 Why it matters.  "Remote end closed connection without response", "socket hang up", ECONNRESET, 502 of a load balancer:
 rare, and never the application's fault.

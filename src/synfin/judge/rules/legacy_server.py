@@ -23,7 +23,7 @@ from synfin.judge.model import Confidence, Finding
 from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
-from synfin.wire.tls.registry import cipher_name, signature_name
+from synfin.wire.tls.registry import cipher_name, is_tls13, signature_name
 
 CODE = "TLS205"
 
@@ -34,7 +34,7 @@ _ALERTS = (10, 40, 42, 47, 51, 71, 80)
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the client left after an old ServerHello or ServerKeyExchange."""
     tls = connection.tls
-    if tls is None or tls.server_hello is None or tls.handshake_done or (tls.version or 0) >= 0x0304:
+    if tls is None or tls.server_hello is None or tls.handshake_done or is_tls13(tls.version):
         return None
     alert = deciding_alert(connection, tls.client)
     close = first_close(connection)

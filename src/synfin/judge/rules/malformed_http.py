@@ -1,7 +1,7 @@
 """HTP202: the HTTP framing is broken.
 
- What it sees.  A chunk size that is no number, a header that cannot be read, two lengths that disagree, other octets
-where a message should begin, or HTTP/1 where HTTP/2 is spoken.
+What it sees.  A chunk size that is no number, a first line or a header that cannot be read, two lengths that disagree,
+other octets where a message should begin, or HTTP/1 where HTTP/2 is spoken.
 
 Why it matters.  "Illegal or missing hexadecimal sequence in chunked-encoding" (curl 56), HPE_INVALID_CHUNK_SIZE,
 ERR_INVALID_CHUNKED_ENCODING.  What two programs read differently is also a way in for request smuggling.
@@ -33,9 +33,9 @@ OLD_ANSWER = "HTTP/1 answer to an HTTP/2 preface"
 CONTRADICTION = "different lengths"
 #: A line that is no field at all: some clients pass over it, others refuse the whole answer (RFC 9112 5).
 NO_FIELD = "field line without a colon"
-#: A first line that is no status line (RFC 9112 4): clients read it as they like, or not at all.
+#: A first line that is no status line (RFC 9112 4): some clients take the answer, others refuse it.
 BAD_START = ("bad status line", "bad version")
-#: What the observer says of a body that just has not come to its end.
+#: What the observer says of a body whose end was not captured.
 UNFINISHED = ("the capture ends", "octets were not captured")
 
 
@@ -75,7 +75,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
 
 
 def _closed_by(connection: Connection, side: int) -> bool:
-    """Whether ``side`` closed first; True also where closes are not seen."""
+    """Whether ``side`` closed first; true also where closes are not seen."""
     close = first_close(connection)
     return connection.tcp.source != "packets" or (close is not None and close.side == side)
 

@@ -1,6 +1,7 @@
 """CRT202: a certificate of the chain is not valid yet.
 
-What it sees.  A certificate whose validity begins after the time of the capture, and a client that turned it down.
+What it sees.  A certificate whose validity begins after the time of the capture, and a client that turned it down.  Or
+OpenSSL's bad_certificate (42) about a chain that was valid then and in which nothing else is wrong.
 
 Why it matters.  "certificate is not yet valid", ERR_CERT_DATE_INVALID.  OpenSSL sends bad_certificate (42) for it.
 
@@ -55,10 +56,10 @@ def _clock(connection: Connection, told: Blame) -> Finding:
     return finding(
         CODE,
         f"{end(connection, client_side(connection))} does not accept a certificate in which nothing is wrong: "
-        "most probably its clock is behind",
-        f"{told.verdict.sentence} By its ClientHello the client is OpenSSL, which says this of a certificate that is "
-        "not valid yet, has a weak key or is for another name. Yet names and keys of the chain are in order, and all "
-        "of it was valid at the capture's time.",
+        "perhaps its clock is behind",
+        f"{told.verdict.sentence} By its ClientHello (compressed points offered) the client is OpenSSL, which says "
+        "this of a certificate that is not valid yet, has a weak key or is for another name. Yet names and keys of the "
+        "chain are in order, and all of it was valid at the capture's time.",
         "Client's user: look at the client's clock, and at its own message.",
         [told.form.packet if told.form is not None else None, told.verdict.packet],
         actor=Actor.CLIENT,

@@ -1,7 +1,7 @@
 """TLS102: the client sent plain HTTP to a port where the server speaks TLS.
 
 What it sees.  The client's first octets are an HTTP request, and the server answers with a TLS alert, with a "400"
-page that says so, or closes without a word on a port known for TLS.
+page that says so, or, on a port known for TLS, closes without a word or lets the client wait in vain.
 
 Why it matters.  The request travelled in clear, and no page comes: "Empty reply from server", "Connection reset by
 peer", "400 The plain HTTP request was sent to HTTPS port".

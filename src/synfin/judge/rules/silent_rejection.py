@@ -2,7 +2,8 @@
 
 What it sees.  After the server's flight the client sends, in place of its Finished, one record of exactly an alert's
 size, or just FIN (Node and Java send no alert when they do not like a certificate).  Or, in TLS 1.3 without secrets,
-right after the client's Finished the server's last record has an alert's size and no answer came.
+right after the client's Finished the server's last record has an alert's size and no answer came; or a record of that
+size is all that follows its ServerHello (Go).
 
 Why it matters.  One side rejected the other, and says why only to its user, or encrypted.  A client that leaves at
 this point has most probably rejected the certificate: UNABLE_TO_VERIFY_LEAF_SIGNATURE, CERT_HAS_EXPIRED, "PKIX path
@@ -23,6 +24,7 @@ from synfin.judge.chains import Verdict, judged_chain, verdict
 from synfin.judge.engine import Context
 from synfin.judge.facts import missed
 from synfin.judge.model import Actor, Confidence, Finding, Severity
+from synfin.judge.offers import hello_of
 from synfin.judge.records import asked_anything, protected
 from synfin.judge.telling import at, end, finding, server_name
 from synfin.observe.story import Connection
@@ -74,9 +76,8 @@ def _instead_of_flight(connection: Connection) -> Finding | None:
     mine = [record for record in protected(tls) if record.sender == server]
     if len(mine) != 1 or mine[0].what != "alert" or not mine[0].guess:
         return None
-    hello = tls.client_hello.body if tls.client_hello is not None else None
-    offered = getattr(hello, "alpn", None) or ()
-    names = ", ".join([str(name) for name in offered])
+    hello = hello_of(tls)
+    names = ", ".join(hello.alpn) if hello is not None else ""
     return finding(
         CODE,
         f"{server_name(connection)} ended the handshake with an encrypted alert right after its ServerHello",

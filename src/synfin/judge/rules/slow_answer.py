@@ -1,7 +1,8 @@
 """HTP102: the application is slow to answer.
 
 What it sees.  The request was acknowledged at once, no packet was lost, the window was open, and the first octet of
-the response came, or did not come before the client gave up, only after a second or more.
+the response came only after a second or more, or had not come when the client gave up (closed, or cancelled the
+HTTP/2 stream).
 
 Why it matters.  "Operation timed out ... 0 bytes received", 504, a page that loads slowly: the time is spent inside the
 server's program, not in the network.

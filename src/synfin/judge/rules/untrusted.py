@@ -84,8 +84,8 @@ def _what(form: Shape) -> str:
     if form.root_sent:
         return f"its chain ends in the self-signed root {form.top.label}, which the client does not know"
     return (
-        f"its chain ends at an issuer the client does not know, {form.missing} (or knows, and whose own limits this "
-        "chain breaks: it was not sent, so they cannot be read)"
+        f"its chain ends at {form.missing}, which was not sent: the client does not know it, or that certificate sets "
+        "limits that the chain breaks, which cannot be read here"
     )
 
 
