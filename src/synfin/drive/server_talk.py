@@ -3,8 +3,8 @@
 Every wait has an end (``Patience`` in ``server``), which is looked at from outside (``expire``).
 
 Requests in 0-RTT data (RFC 8470): safe methods are answered before the handshake is done, others wait until it is,
-which it never is after a replayed hello.  What somebody before us took as 0-RTT data (``Early-Data``) cannot wait for
-that: such a request is answered 425 unless its method is safe.
+which it never is after a replayed hello.  What a proxy took as 0-RTT data and marked so (``Early-Data``) cannot
+wait for that: such a request is answered 425 unless its method is safe.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Talk:
         self._requests += 1
         app = self._server.app
         if request.method not in SAFE and request.header("early-data"):
-            return told(425, "It came as early data of somebody before you: ask again without (RFC 8470 5.1).")
+            return told(425, "It was passed on from early data: send it again after the handshake (RFC 8470 5.2).")
         if self._asks and request.path == server_late.PATH:
             return server_late.not_by_http2()
         if request.path == "/connection" and request.method in ("GET", "HEAD"):

@@ -91,7 +91,7 @@ class Answer:
         return len(self.body) if isinstance(self.body, bytes) else self.body.size
 
 
-#: Answers one request.  One that has a false attribute ``bodies`` answers alike whether a request has a body or not.
+#: Answers one request.  With an attribute ``bodies`` that is false it takes no notice of a request's body.
 App = Callable[[Request], Answer]
 
 

@@ -34,8 +34,8 @@ _EMPTY_LINES = 64
 class Http1:
     """One connection.  ``max_head`` and ``max_body`` in octets; ``budget`` bounds the bodies of all connections.
 
-    Without ``bodies`` none is of use to anybody: one that waits to be invited, or is too long, is not read, and its
-    request is handed out without it, to be the last.
+    Without ``bodies`` the app reads none: a body that waits for 100 (Continue), or is too long, is not taken in; its
+    request is handed out without it and is the last.
     """
 
     def __init__(
