@@ -123,6 +123,9 @@ def test_every_octet_can_be_read_in_any_order(version: ssl.TLSVersion, ciphers: 
         at, many = chance.randrange(len(said[1])), chance.randrange(1, 40_000)
         assert stream.read(at, many) == said[1][at : at + many]
     assert b"".join(piece.data for piece in stream.pieces) == said[1]
+    for piece in stream.pieces:
+        for many in (1, 9, 10):
+            assert stream.read(piece.offset, many) == said[1][piece.offset : piece.offset + many]
     assert stream.contiguous(5) == stream.end - 5 == len(said[1]) - 5
     last = stream.pieces[-1]
     assert list(stream.brought_by(last.packet))[-1] == last

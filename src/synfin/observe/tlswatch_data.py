@@ -2,8 +2,9 @@
 
 A record has to be opened to be told as decrypted, but hardly anybody looks at what was in it: of a transfer, heads and
 frame headers.  So what was opened first is kept, ``KEPT`` octets of a side, and of everything after that only where
-its record stands, its sequence number and its keys; who reads there has it opened again.  Memory then grows by the
-record and not by the octet, and every octet of a stream can still be had.
+its record stands, its sequence number and its keys, and its first octets, where a frame's header most often is; who
+reads more has it opened again.  Memory then grows by the record and not by the octet, and every octet of a stream can
+still be had.
 
 That needs a cipher whose records open without those before them: all of TLS 1.3 and 1.2's AEADs, and CBC with explicit
 IVs.  What RC4, or CBC up to TLS 1.0, protected is kept whole.
@@ -23,6 +24,8 @@ from synfin.wire.tls.records import HEADER
 KEPT = 1 << 20
 #: What a piece that is kept costs beside its octets.
 _COST = 128
+#: Octets kept of the beginning of every record: a header of HTTP/2 (RFC 9113 4.1).
+_HEAD = 9
 #: Records opened again that stay at hand: a reader goes on where it was, sometimes one back.
 _NEAR = 4
 
@@ -31,8 +34,8 @@ class OpenedStream(LaidStream):
     """What one side said inside TLS; ``add`` and ``lose`` build it while its records are walked."""
 
     __slots__ = (
-        "_epochs", "_from", "_held", "_kept", "_lost", "_near", "_number", "_packet", "_reached", "_record", "_spent",
-        "_time",
+        "_epochs", "_from", "_heads", "_held", "_kept", "_lost", "_near", "_number", "_packet", "_reached", "_record",
+        "_spent", "_time",
     )  # fmt: skip
 
     def __init__(self, stream: ByteStream) -> None:
@@ -50,6 +53,7 @@ class OpenedStream(LaidStream):
         self._kept: dict[int, bytes] = {}
         self._held = 0  # octets that they cost
         self._near: dict[int, bytes] = {}
+        self._heads = bytearray()  # ``_HEAD`` octets of each piece, one after the other
         self._epochs: list[tuple[int, Protection]] = []  # first piece, and what opens it and those after it
         self._packet = array("q")
         self._time = array("q")
@@ -68,6 +72,7 @@ class OpenedStream(LaidStream):
             self._epochs.append((at, opener))
         self._record.append(record.offset)
         self._number.append(opener.sequence - 1)
+        self._heads += content[:_HEAD].ljust(_HEAD, b"\0")
         self._spend(len(content))
         if self._held < KEPT or not opener.independent or record.header != HEADER:
             self._kept[at] = content
@@ -97,6 +102,14 @@ class OpenedStream(LaidStream):
                 del self._near[next(iter(self._near))]
             found = self._near[at] = self._open(at)
         return found
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The octets from ``offset`` up to ``size`` of them, stopping at the first hole or the end."""
+        if 0 < size <= _HEAD:
+            at = bisect_right(self._starts, offset) - 1
+            if at >= 0 and self._starts[at] == offset and self._length[at] >= size:
+                return bytes(self._heads[at * _HEAD : at * _HEAD + size])
+        return super().read(offset, size)
 
     def _open(self, at: int) -> bytes:
         offset = self._record[at]
