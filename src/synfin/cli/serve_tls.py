@@ -22,7 +22,7 @@ from synfin.pki.store import Store
 from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import pem_certificates
 from synfin.tls.config import GROUPS, MOST_AUTHORITIES, SUITES_12, SUITES_13, TLS12, TLS13
-from synfin.tls.master import SIGNING, allows
+from synfin.tls.signing import SIGNING, allows
 
 _KEY_BLOCK = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 #: How long a certificate lives that is made for one run.
@@ -255,7 +255,7 @@ def _issued(wanted: Wanted) -> tuple[list[tls.Credential], bytes, str]:
             found.append(tls.Credential((*pem_certificates(known[0])[:1], *above[:-1]), known[1]))
         return found, mint.pem(above[-1]), f"{told} by {by} of {wanted.ca_store}"
     if wanted.password_file is not None:
-        raise UsageError("--password-file without --cert or --ca-store: there is nothing to open")
+        raise UsageError("--password-file without --cert or --ca: there is nothing to open")
     root = mint.self_signed(mint.root_order("synfin serve, for this run only", now, life=LIFE), make_key("p256"))
     for kind in kinds:
         leaf = mint.signed(order, make_key(kind), root)

@@ -141,7 +141,8 @@ class Store:
             raise UsageError(f"there is an authority {name} already")
         key = make_key(kind)
         done = self._issue(order, apply(order, key), now, by, lambda _: self.folder / name)
-        urls = {url: str(self._about(by).get(url, "")) for url in _URLS}
+        above = self._about(by)
+        urls = {url: str(above.get(url, "")) for url in _URLS}
         urls = {url: text for url, text in urls.items() if text and (url == "ocsp_url" or AUTHORITY in text)}
         with _told():
             _authority(self.folder / name, Credential(done.walk.certificate, key), by, self.password, urls)
@@ -286,8 +287,8 @@ class Store:
     def set_urls(self, authority: str, *, ocsp_url: str = "", issuer_url: str = "", crl_url: str = "") -> None:
         """Where clients find what: written into every certificate that ``authority`` issues from now on.
 
-        ``AUTHORITY`` stands for its name; authorities made below it later have what is the same for all, or has that.
-        Raises UsageError for what is no URL; then nothing is written.
+        ``AUTHORITY`` stands for its name.  Authorities made below it later take over what serves them too: the URL of
+        OCSP, and each that has ``AUTHORITY`` in it.  Raises UsageError for what is no URL; then nothing is written.
         """
         urls = {"ocsp_url": ocsp_url, "issuer_url": issuer_url, "crl_url": crl_url}
         for text in filter(None, urls.values()):

@@ -380,7 +380,7 @@ def names_text(facts: CertificateFacts, most: int = 5) -> str:
 
 
 def _days(ns: int) -> str:
-    """A stretch of time in the unit in which people count it, from two of it on."""
+    """A time in days, hours or minutes where there are at least two of them, else in seconds."""
     seconds = ns // 1_000_000_000
     for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * size:

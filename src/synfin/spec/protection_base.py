@@ -63,12 +63,11 @@ class Protection(ABC):
             out.append(self.seal_record(content_type, bytes(plaintext[at : at + limit])))
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
-        """Open ordinary records of application data from ``pos`` on, where a whole header is: where they end, and what
-        they hold together.
+        """Open ordinary records of application data from ``pos`` on: where they end, and what they hold together.
 
-        They end before a record that is anything else, is not all there, is empty, is padded, may have more than
-        ``limit`` octets of content, or does not open: that one is left for ``open_record`` to judge.  Ways of
-        protection that are rare open none here.  Several records may be more than one run.
+        A whole header is at ``pos``.  They end before a record that is anything else, is not all there, is empty, is
+        padded, may have more than ``limit`` octets of content, or does not open: that one is left for ``open_record``
+        to judge.  Ways of protection that are rare open none here.  Several records may be more than one run.
         """
         return pos, b""
 

@@ -12,7 +12,7 @@ from synfin.errors import PeerError
 from synfin.tls import checks, groups, signing
 from synfin.tls.config import TLS12, Credential
 from synfin.tls.credentials import candidates
-from synfin.tls.master import AUTHENTICATION, CURVES, ENCRYPTING, SIGNING, allows
+from synfin.tls.master import AUTHENTICATION, CURVES
 from synfin.tls.schedule import suite_facts
 from synfin.tls.session import TicketState, parse_state
 from synfin.wire.tls.suites import Suite
@@ -58,8 +58,8 @@ def choose(end: Server, hello: Hello) -> Chosen:
             continue
         for credential in credentials:
             key = credential.kind
-            usage = ENCRYPTING if suite.kex == "RSA" else SIGNING
-            if key.kind not in AUTHENTICATION[suite.kex] or not allows(credential.chain[0], usage):
+            usage = signing.ENCRYPTING if suite.kex == "RSA" else signing.SIGNING
+            if key.kind not in AUTHENTICATION[suite.kex] or not signing.allows(credential.chain[0], usage):
                 continue
             if suite.kex == "RSA":
                 return Chosen(suite, credential, 0, 0)

@@ -20,10 +20,7 @@ from synfin.tls.master import (
     AUTHENTICATION,
     CERTIFICATE_TYPES,
     CURVES,
-    ENCRYPTING,
-    SIGNING,
     Keys,
-    allows,
     certificate,
     check_finished,
     derive,
@@ -166,9 +163,7 @@ class WaitCertificate:
             raise PeerError("certificate_wrong_key_type", " or ".join(kinds), key.kind)
         if key.curve and CURVES.get(key.curve) not in self.progress.offer.groups:
             raise PeerError("certificate_wrong_key_type", "a curve that was offered", key.curve)
-        usage = ENCRYPTING if self.progress.kex == "RSA" else SIGNING
-        if not allows(chain[0], usage):
-            raise PeerError("certificate_wrong_usage", usage, "a key usage without it")
+        signing.check_usage(chain[0], signing.ENCRYPTING if self.progress.kex == "RSA" else signing.SIGNING)
         end.transcript.add(raw)
         if self.progress.staple:
             return WaitStatus(self.progress, chain)

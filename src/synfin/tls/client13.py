@@ -16,9 +16,9 @@ from synfin.tls.both13 import Keys, check_finished, finished
 from synfin.tls.config import TLS13
 from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
-from synfin.tls.master import SIGNING, allows
 from synfin.tls.offer import Offer
 from synfin.tls.schedule import Schedule, suite_hash
+from synfin.tls.signing import SIGNING, check_usage
 from synfin.tls.verify import Presented
 from synfin.wire.frozen import changed
 from synfin.wire.tls import bodies as b
@@ -177,8 +177,7 @@ class WaitCertificate:
         if not found.chain:
             raise PeerError("certificate_missing", "a certificate", "none")
         end.config.verify(Presented(found.chain, end.server_name, "server", end.now, found.stapled))
-        if not allows(found.chain[0], SIGNING):  # RFC 8446 4.4.2.2
-            raise PeerError("certificate_wrong_usage", SIGNING, "a key usage without it")
+        check_usage(found.chain[0], SIGNING)
         end.transcript.add(raw)
         return WaitCertificateVerify(self.progress, self.request, found)
 

@@ -18,7 +18,7 @@ from synfin.spec.certextensions import READERS
 from synfin.spec.certificates import certificate_facts
 from synfin.tls import checks, signing
 from synfin.tls.config import TLS13, Credential
-from synfin.tls.master import SIGNING, allows
+from synfin.tls.signing import SIGNING, allows
 from synfin.wire.tls.bodies import CertificateAuthorities, OidFilter
 
 if TYPE_CHECKING:

@@ -2,9 +2,10 @@
 
 ``generate`` makes a private key and the share to send; ``agree`` makes the secret from the peer's share; ``respond``
 does both for a server, which a KEM needs: its share depends on the client's.  Every malformed share is the violation
-bad_key_share.  Private keys come from ``entropy`` where ``cryptography`` takes them as octets (curves, ML-KEM seeds).
-Finite-field keys and ML-KEM's encapsulation take chance from OpenSSL: their secrets must not pass through Python's
-integers, whose time depends on the value, so runs with those are not reproducible.
+bad_key_share; in TLS 1.2 a finite-field value out of range is dh_value_out_of_range (RFC 7919 3, 4).  Private keys come
+from ``entropy`` where ``cryptography`` takes them as octets (curves, ML-KEM seeds).  Finite-field keys and ML-KEM's
+encapsulation take chance from OpenSSL: their secrets must not pass through Python's integers, whose time depends on the
+value, so runs with those are not reproducible.
 """
 
 from __future__ import annotations

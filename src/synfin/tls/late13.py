@@ -17,7 +17,7 @@ from synfin.tls.both13 import check_finished, key_update
 from synfin.tls.config import ServerConfig
 from synfin.tls.core import State
 from synfin.tls.events import PeerAuthenticated
-from synfin.tls.master import SIGNING, allows
+from synfin.tls.signing import SIGNING, check_usage
 from synfin.tls.verify import Presented
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import (
@@ -58,8 +58,7 @@ def read_certificate(end: Server, raw: bytes, context: bytes) -> auth.PeerChain:
     found = auth.read_chain(parsed, context, _ASKED)
     if found.chain and config.verify is not None:
         config.verify(Presented(found.chain, None, "client", end.now, found.stapled))
-        if not allows(found.chain[0], SIGNING):  # RFC 8446 4.4.2.2
-            raise PeerError("certificate_wrong_usage", SIGNING, "a key usage without it")
+        check_usage(found.chain[0], SIGNING)
     return found
 
 

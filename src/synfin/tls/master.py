@@ -1,4 +1,4 @@
-"""What both roles of TLS 1.2 share: the master secret, record keys, Finished (RFC 5246 6.3, 7.4.9, 8.1).
+"""What both roles of TLS 1.2 share: the master secret, record keys, Certificate, Finished (RFC 5246 6.3, 7.4, 8.1).
 
 Renegotiation is refused on both sides, so a connection has one handshake and one pair of keys.
 """
@@ -11,9 +11,9 @@ from hmac import compare_digest
 
 from synfin.errors import PeerError, UsageError
 from synfin.spec import keys
-from synfin.spec.certificates import certificate_facts
 from synfin.spec.protection import Protection, openers_12, sealers_12
 from synfin.spec.transcript import Transcript
+from synfin.tls import groups
 from synfin.tls.config import TLS12
 from synfin.tls.core import Endpoint
 from synfin.tls.schedule import suite_facts, suite_hash
@@ -26,11 +26,8 @@ AUTHENTICATION: dict[str, tuple[str, ...]] = {
     "RSA": ("rsa",),
 }
 
-#: What the key usage of a server's certificate must allow: for static RSA, and for all else (RFC 5246 7.4.2).
-ENCRYPTING, SIGNING = "keyEncipherment", "digitalSignature"
-
 #: The curve of a certificate's key -> the group that must be listed for it (RFC 5246 7.4.2, RFC 8422 5.3).
-CURVES = {"secp256r1": 0x0017, "secp384r1": 0x0018, "secp521r1": 0x0019}
+CURVES = {"secp256r1": groups.SECP256R1, "secp384r1": groups.SECP384R1, "secp521r1": groups.SECP521R1}
 
 #: ClientCertificateType (RFC 5246 7.4.4, RFC 8422 5.5) -> kinds of key.
 CERTIFICATE_TYPES: dict[int, tuple[str, ...]] = {1: ("rsa", "rsa-pss"), 64: ("ec", "ed25519", "ed448")}
@@ -106,12 +103,6 @@ def certificate(chain: tuple[bytes, ...]) -> bytes:
     """A Certificate message, with nothing in it for an empty ``chain``."""
     body = b"".join([len(der).to_bytes(3, "big") + der for der in chain])
     return message(11, len(body).to_bytes(3, "big") + body)
-
-
-def allows(leaf: bytes, wanted: str) -> bool:
-    """Whether a certificate's key usage, where it has one, has ``wanted`` in it (RFC 5246 7.4.2, 7.4.6)."""
-    usage = certificate_facts(leaf).key_usage
-    return usage is None or wanted in usage
 
 
 def check_finished(raw: bytes, expected: bytes) -> None:

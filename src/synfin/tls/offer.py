@@ -113,7 +113,7 @@ def _fixed(config: ClientConfig, server_name: str | None) -> Fixed:
     if config.record_size_limit is not None:
         limit = config.record_size_limit + (1 if new else 0)
         last.append((checks.RECORD_LIMIT, limit.to_bytes(2, "big")))
-    numbers = {*(number for number, _ in first + middle + schemes + last)}
+    numbers = {number for number, _ in first + middle + schemes + last}
     if old and config.ask_tickets:
         numbers.add(checks.TICKET)
     if config.groups_offered:

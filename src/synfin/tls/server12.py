@@ -18,9 +18,7 @@ from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.hello import limit_records
 from synfin.tls.master import (
-    SIGNING,
     Keys,
-    allows,
     certificate,
     check_finished,
     derive,
@@ -245,8 +243,7 @@ class WaitCertificate:
             return WaitKeyExchange(self.progress, self.private)
         if end.config.verify is not None:
             end.config.verify(Presented(chain, None, "client", end.now))
-        if not allows(chain[0], SIGNING):
-            raise PeerError("certificate_wrong_usage", SIGNING, "a key usage without it")
+        signing.check_usage(chain[0], signing.SIGNING)
         progress = changed(self.progress, facts=changed(self.progress.facts, peer_chain=chain))
         return WaitKeyExchange(progress, self.private)
 

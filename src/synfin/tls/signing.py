@@ -1,4 +1,4 @@
-"""Handshake signatures: which schemes a key can make, making one, and checking one (RFC 8446 4.2.3, 4.4.3).
+"""Handshake signatures: who may make one, by which schemes, making one, and checking one (RFC 8446 4.2.3, 4.4.3).
 
 In TLS 1.3 an ECDSA scheme names its curve and PKCS#1 v1.5 is gone; in TLS 1.2 the curve is free and PKCS#1 is usual
 (RFC 5246 7.4.1.4.1, RFC 8422 5.1.3).  SHA-1 and MD5 are never used.  ECDSA and PSS take their chance from OpenSSL.
@@ -20,6 +20,9 @@ from synfin.spec.certificates import certificate_facts
 from synfin.spec.signatures import load_public_key
 
 TLS13 = 0x0304
+
+#: What a certificate's key usage must allow: for static RSA, and for all else (RFC 5246 7.4.2, RFC 8446 4.4.2.2).
+ENCRYPTING, SIGNING = "keyEncipherment", "digitalSignature"
 
 
 class Scheme(NamedTuple):
@@ -137,6 +140,18 @@ def peer_key(der: bytes) -> PeerKey:
     if public is None:
         raise PeerError("certificate_unparsable", "a certificate", facts.why)
     return _describe(public, facts.spki)
+
+
+def allows(leaf: bytes, wanted: str) -> bool:
+    """Whether a certificate's key usage, where it has one, has ``wanted`` in it."""
+    usage = certificate_facts(leaf).key_usage
+    return usage is None or wanted in usage
+
+
+def check_usage(leaf: bytes, wanted: str) -> None:
+    """PeerError certificate_wrong_usage where the peer's certificate does not allow ``wanted``."""
+    if not allows(leaf, wanted):
+        raise PeerError("certificate_wrong_usage", wanted, "a key usage without it")
 
 
 def own_key(private: Any) -> PeerKey:
