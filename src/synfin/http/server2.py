@@ -256,16 +256,15 @@ class Http2:
             return
         expect = request.header("expect").lower()
         long = length.isdigit() and int(length[:19]) > self.max_body
+        early: Request | Refusal | None = None
         if not self._bodies and (long or expect == "100-continue"):
-            ready[stream] = request
-            self._early.add(stream)
-            return
-        if expect and expect != "100-continue":
-            ready[stream] = Refusal(417, "", f"the expectation {expect[:40]}", (method, target))
-            self._early.add(stream)
-            return
-        if long:
-            ready[stream] = Refusal(413, "", f"a body of more than {self.max_body} octets", (method, target))
+            early = request
+        elif expect not in ("", "100-continue"):
+            early = Refusal(417, "", f"the expectation {expect[:40]}", (method, target))
+        elif long:
+            early = Refusal(413, "", f"a body of more than {self.max_body} octets", (method, target))
+        if early is not None:
+            ready[stream] = early
             self._early.add(stream)
             return
         if expect:
