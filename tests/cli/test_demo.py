@@ -84,7 +84,7 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     for arguments, words in (
         (("--http", "--rsa"), "give one of them"),
         (("--seed", "-3"), "seed -3"),
-        (("-w", "nowhere/demo.pcapng"), "choose another place with -w"),
+        (("-w", "nowhere/demo.pcapng"), "-w nowhere/demo.pcapng: No such file"),
         (("-w", "-"), "give a file"),
         (("--width", "3"), "too narrow"),
     ):

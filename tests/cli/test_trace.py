@@ -324,6 +324,8 @@ def test_tshark_counts_the_same_octets(site: Site, capsys: pytest.CaptureFixture
         ["ftp://localhost/"],
         ["--compare", "https://localhost:1/"],
         ["--http-url", "http://localhost/", "https://localhost/"],
+        ["--compare", "-L", "https://localhost/"],
+        ["--pass", "secret", "https://localhost/"],
         ["--http1.1", "--http2", "https://localhost/"],
         ["--http2", "--http2-prior-knowledge", "https://localhost/"],
         ["--ciphers", "", "https://localhost/"],

@@ -173,6 +173,7 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
             (str(good),): "a file, not a folder",
             ("--cert", str(tmp_path / "cut")): "a damaged certificate",
             ("--cert", str(good), "--name", "x.test"): "--name is for",
+            ("--cert", str(good), "--key-kind", "p384"): "--key-kind is for",
             ("--ocsp", str(good)): "--ocsp without --cert",
             ("--alpn", " "): "names, separated by commas",
             ("--ciphers", ","): "names, separated by commas",

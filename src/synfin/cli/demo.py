@@ -6,7 +6,6 @@ by the observer and the judge that every capture meets, and what the attackers a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synfin.cli import files
 from synfin.cli.options import Color, Width
 
 if TYPE_CHECKING:
@@ -85,11 +85,7 @@ def _write(path: Path, data: bytes) -> None:
 
     if str(path) == "-":
         raise UsageError("-w -: standard output is for the story; give a file")
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-        raise UsageError(f"{path}: cannot be written ({reason}); choose another place with -w FILE") from error
+    files.write(path, data, "-w")
 
 
 @dataclass(frozen=True, slots=True)

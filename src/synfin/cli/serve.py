@@ -46,8 +46,13 @@ def serve(
         typer.Option("--ca", "--ca-store", metavar="DIR", help="Let this `synfin ca` folder issue the certificate."),
     ] = None,
     key_kind: Annotated[
-        str, typer.Option("--key-kind", metavar="LIST", help="Keys of certificates made here: p256,rsa2048,ed25519 ...")
-    ] = "p256",
+        str | None,
+        typer.Option(
+            "--key-kind",
+            metavar="LIST",
+            help="Keys of certificates made here: p256,rsa2048,ed25519 ...; p256 unless told.",
+        ),
+    ] = None,
     client_ca: Annotated[
         Path | None, typer.Option("--client-ca", metavar="PEM", help="Ask clients for a certificate by these CAs.")
     ] = None,
@@ -134,8 +139,9 @@ def serve(
         raise UsageError("--bind is for the kernel's TCP; with --stack own choose our address with --address")
     if sum((directory is not None, echo, raw_echo)) > 1:
         raise UsageError("choose one of DIR, --echo and --raw-echo")
-    if name and cert:
-        raise UsageError("--name is for a certificate made here; --cert is served as it is")
+    for option, given in (("--name", bool(name)), ("--key-kind", key_kind is not None)):
+        if given and cert:
+            raise UsageError(f"{option} is for a certificate made here; --cert is served as it is")
     for option, value in (("--port", port), ("--http-port", http_port or 0)):
         if not 0 <= value <= 65535:
             raise UsageError(f"{option} {value}: ports are 0 to 65535")
@@ -155,7 +161,7 @@ def serve(
         keys=key,
         password_file=password_file,
         ca_store=ca_store,
-        key_kinds=key_kind,
+        key_kinds="p256" if key_kind is None else key_kind,
         client_ca=client_ca,
         client_cert=client_cert,
         tls_min=tls_min,

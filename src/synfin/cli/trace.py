@@ -32,7 +32,10 @@ def trace(
     agent: Annotated[str, typer.Option("-A", "--user-agent", metavar="TEXT", help="User-Agent.")] = "",
     referer: Annotated[str, typer.Option("-e", "--referer", metavar="URL", help="Referer.")] = "",
     follow: Annotated[bool, typer.Option("-L", "--location", help="Follow redirects (at most 10).")] = False,
-    fail: Annotated[bool, typer.Option("-f", "--fail", help="A status of 400 or above is a failure.")] = False,
+    fail: Annotated[
+        bool,
+        typer.Option("-f", "--fail", help="A status of 400 or above is a failure, and its body is not kept by -o."),
+    ] = False,
     insecure: Annotated[
         bool, typer.Option("-k", "--insecure", help="Go on when the certificate is not to be trusted.")
     ] = False,
@@ -120,6 +123,8 @@ def trace(
             raise UsageError(f"{option} is empty: give a value, or leave it out")
     if http_url and not compare:
         raise UsageError("--http-url goes with --compare")
+    if compare and (follow or fail or verbose):
+        raise UsageError("--compare asks each side once and tells costs only: leave out -L, -f and -v")
     wish = Wish(
         url=url,
         method=method or ("HEAD" if head else ""),

@@ -178,7 +178,8 @@ def credential_of(cert: Path | None, key: Path | None, password: str | None) -> 
     from synfin.drive.trace_trust import load_credential
 
     if cert is None:
-        if key is not None:
-            raise UsageError("--key goes with --cert")
+        for option, value in (("--key", key), ("--pass", password)):
+            if value is not None:
+                raise UsageError(f"{option} goes with --cert")
         return ()
     return (load_credential(cert, key, password),)
