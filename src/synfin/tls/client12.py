@@ -258,8 +258,7 @@ class WaitDone:
         if self.request is not None:
             chosen = _credential(end, self.request)
             end.say_raw(certificate(chosen[0].chain if chosen else ()))
-            facts = changed(progress.facts, authorities=self.request.authorities or ())
-            progress = changed(progress, facts=facts)
+            progress = changed(progress, facts=changed(progress.facts, authorities=self.request.authorities or ()))
         end.say_raw(message(16, answer.body))
         facts = progress.facts
         session_hash = end.transcript.digest() if facts.extended_master_secret else b""

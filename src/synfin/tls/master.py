@@ -86,17 +86,12 @@ def derive(
     return Keys(suite, master, client_random, server_random, etm, bool(session_hash))
 
 
-def finished(verify_data: bytes) -> bytes:
-    """A Finished message."""
-    return b"\x14\0\0" + bytes([len(verify_data)]) + verify_data
-
-
 def say_finished(end: Endpoint, keys: Keys) -> None:
     """ChangeCipherSpec and Finished, under the new keys."""
     end.flush()
     end.send_ccs()
     end.write_keys(keys.protections(end)[0])
-    end.say_raw(finished(keys.verify_data(end.ROLE, end.transcript)))
+    end.say_raw(message(20, keys.verify_data(end.ROLE, end.transcript)))
 
 
 def certificate(chain: tuple[bytes, ...]) -> bytes:
