@@ -50,6 +50,6 @@ def _fitted(lines: Iterable[str], width: int | None, *, rows: bool = False) -> I
         yield from lines
         return
     for blank, paragraph in groupby(lines, key=lambda line: not line):
-        for text in [""] if blank else paragraph if rows else [" ".join(paragraph)]:
+        for text in [""] if blank else paragraph if rows else [" ".join(" ".join(paragraph).split())]:
             hanging = _TITLE if text[6:8] == "  " else 0  # a row of the list: code, severity, title
             yield from (line.rstrip() for line in wrap(text, min(width, _WIDEST), hanging))

@@ -213,7 +213,7 @@ def _meaning(
     if lengths:
         good = [part for part in lengths if part.isascii() and part.isdigit() and len(part) <= 19]
         if len(good) != len(lengths):
-            faults.append(Fault(0, "Content-Length", "not a number (RFC 9112 6.3)"))
+            faults.append(Fault(0, "Content-Length", "Content-Length is not a number (RFC 9112 6.3)"))
         elif len({int(part) for part in good}) > 1:
             faults.append(Fault(0, "Content-Length", "different lengths (RFC 9112 6.3)"))
         if good:
