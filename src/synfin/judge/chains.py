@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from synfin.judge.alerts import alert_name
-from synfin.judge.facts import Close, deciding_alert, first_close, messages, missed, server_chain
+from synfin.judge.facts import Close, deciding_alert, first_close, missed, server_chain, was_asked
 from synfin.judge.model import Severity
 from synfin.judge.offers import hello_of
 from synfin.judge.records import asked_anything, protected
@@ -325,7 +325,7 @@ def blame(connection: Connection) -> Blame:
         candidates = (_LOOSE if loose else _MEANS)[said.alert or 0]
     elif said.kind in _SILENT:
         candidates = _SILENT[said.kind] + (("weak",) if said.kind == "quit" and said.rude else ())
-        if said.kind == "left" and _was_asked(connection):
+        if said.kind == "left" and was_asked(connection):  # a browser closes then, asks its user and comes back
             candidates = tuple([fault for fault in candidates if fault not in _GUESSED])
     else:
         return Blame("", said, form)
@@ -352,12 +352,6 @@ def _behind_42(connection: Connection, form: Shape) -> str:
     offered = hello.extensions if hello is not None else None
     formats = next((extension.body for extension in offered or () if extension.type == _POINT_FORMATS), b"")
     return "early" if formats == _OPENSSL_FORMATS else "untrusted"
-
-
-def _was_asked(connection: Connection) -> bool:
-    """Whether the server asked for a certificate: a browser closes then, asks its user and comes back."""
-    tls = connection.tls
-    return tls is not None and (tls.certificate_requested or bool(messages(tls, 1 - tls.client, "certificate_request")))
 
 
 def _has(form: Shape, fault: str) -> bool:

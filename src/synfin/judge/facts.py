@@ -214,6 +214,12 @@ def _had_closed(connection: Connection, side: int, packet: int) -> bool:
     return any(place is not None and place < packet for place in (fin, notify))
 
 
+def was_asked(connection: Connection) -> bool:
+    """Whether the server is seen to ask for a certificate."""
+    tls = connection.tls
+    return tls is not None and (tls.certificate_requested or bool(messages(tls, 1 - tls.client, "certificate_request")))
+
+
 def begun_unseen(connection: Connection) -> bool:
     """Whether packets were captured, and the connection had begun before."""
     return connection.tcp.source == "packets" and connection.tcp.handshake == "none"

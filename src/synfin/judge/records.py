@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from synfin.judge.signs import ALERT_LENGTHS, FINISHED_LENGTHS, PADDED_ALERT, unpadded_finished
+from synfin.judge.signs import FINISHED_LENGTHS, alert_sized, unpadded_finished
 from synfin.observe.story import Connection
 from synfin.observe.story_tls import TlsStory
 from synfin.wire.tls.registry import is_tls13
@@ -51,9 +51,7 @@ def protected(tls: TlsStory) -> list[Protected]:
             what = {21: "alert", 22: "handshake", 23: "data"}.get(record.inner_type, "other")
         else:
             guess = True
-            if record.length in ALERT_LENGTHS and not (
-                plain and record.length == PADDED_ALERT and record.sender == tls.client
-            ):
+            if alert_sized(record.length, unpadded=plain and record.sender == tls.client):
                 what = "alert"
             elif not client_done:
                 what = "handshake"

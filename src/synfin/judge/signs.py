@@ -36,6 +36,11 @@ def unpadded_finished(cipher: int | None, length: int) -> bool:
     return length in (size, size + 8)
 
 
+def alert_sized(length: int, *, unpadded: bool) -> bool:
+    """Whether a record of ``length`` may hold an alert; ``unpadded``: its sender pads no records."""
+    return length in ALERT_LENGTHS and not (unpadded and length == PADDED_ALERT)
+
+
 #: A record as short as this may hold no answer but the beginning of an HTTP/2 server: SETTINGS of eight parameters (57
 #: octets, RFC 9113 6.5), WINDOW_UPDATE (13), an acknowledgment of SETTINGS (9), and what an AEAD adds (24 at most).
 HOUSEKEEPING = 110
@@ -209,9 +214,7 @@ def _exchange_signs(tls: TlsStory, end: int) -> int:
             data = (record.inner_type or record.type) == 23
         else:
             length = record.length
-            data = finished and (
-                length not in ALERT_LENGTHS or (plain and length == PADDED_ALERT and record.sender == tls.client)
-            )
+            data = finished and not alert_sized(length, unpadded=plain and record.sender == tls.client)
             if not finished and record.sender == tls.client and length in FINISHED_LENGTHS:
                 finished, plain = True, unpadded_finished(tls.cipher, length)
         if not data:

@@ -19,7 +19,7 @@ References.  RFC 8446 6.1 (a close without close_notify is an error), RFC 5246 7
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import hello_packets, messages, missed, round_trip
+from synfin.judge.facts import hello_packets, missed, round_trip, was_asked
 from synfin.judge.hello import HelloFate, hello_fate
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.judge.telling import at, end, finding, span
@@ -92,8 +92,6 @@ def _client_left(connection: Connection, packet: int, time: int, answered: bool)
     """A client that closes in the middle of the handshake after the server answered: a note."""
     if not answered:
         return None
-    tls = connection.tls
-    asked = tls is not None and (tls.certificate_requested or messages(tls, 1 - tls.client, "certificate_request"))
     return finding(
         CODE,
         f"{end(connection, connection.tls.client if connection.tls else 0)} left in the middle of the TLS handshake",
@@ -101,7 +99,7 @@ def _client_left(connection: Connection, packet: int, time: int, answered: bool)
         "without an alert, "
         + (
             "having been asked for a certificate of its own: a browser closes, asks its user for one and comes back."
-            if asked
+            if was_asked(connection)
             else "so why it went cannot be seen: rejected certificate, or stopped."
         ),
         "Client's user: the client's own message says why.",
