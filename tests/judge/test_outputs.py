@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from synfin.cli import terminal
 from synfin.cli.main import main
 from synfin.judge.codes import CODES, TABLE
 from synfin.judge.reference import reference
@@ -179,3 +180,12 @@ def test_rule_pages(capsys: pytest.CaptureFixture[str]) -> None:
     code, _, error = _run(capsys, "rule", "TLS999")
     assert code == 2
     assert "TLS110" in error
+
+
+def test_rule_pages_end_their_lines_where_the_terminal_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "columns", lambda _: 72)
+    for row in TABLE:
+        lines = _run(capsys, "rule", row.code)[1].splitlines()
+        assert all(len(line) <= 72 and line == line.strip() for line in lines), row.code
