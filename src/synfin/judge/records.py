@@ -169,7 +169,7 @@ def unanswered(tls: TlsStory) -> tuple[Protected, Protected | None] | None:
     """
     shown = protected(tls)
     if (request := _request_2(tls, shown)) is not None:
-        settings = _settings(tls, shown)
+        settings = frozenset(_settings(tls, shown))
         shown = [p for p in shown if p.time >= request.time and not _keeps_house(tls, p) and p not in settings]
     asked = next((p for p in shown if p.sender == tls.client and p.what == "data"), None)
     if asked is None:

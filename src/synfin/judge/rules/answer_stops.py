@@ -19,6 +19,8 @@ References.  RFC 9110 8.6, RFC 9293 3.8.6, RFC 5461.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from synfin.judge.engine import Context
 from synfin.judge.facts import acknowledged, by, client_side, first_close, missed, round_trip
 from synfin.judge.model import Actor, Confidence, Finding, Severity
@@ -34,9 +36,9 @@ CUT_HEAD = "head not complete"
 #: A silence that is no pause: this long, and this many round trips.
 SILENCE, TRIPS = 3 * SECOND // 2, 20
 
-#: A client that repeats more often than this what is never acknowledged, is not heard any more.
+#: Who repeats more often than this what is never acknowledged, is not heard any more.
 REPEATS = 2
-#: Later than this after the other side's last packet nothing was under way any more.
+#: When the first of it is sent later than this after the other side's last packet, nothing was under way any more.
 IDLE = 10 * SECOND
 #: Packets of more payload than this may be lost for their size.
 LARGE = 1000
@@ -115,8 +117,8 @@ def _silenced(connection: Connection) -> Finding | None:
         unheard = [i for i in range(last + 1, len(rows)) if rows.load_len[i] > 1 or rows.flags[i] & FIN]
         if not unheard or rows.time[unheard[0]] - rows.time[last] > IDLE:
             continue
-        seqs = [rows.seq[i] for i in unheard]
-        again = [i for i in unheard if seqs.count(rows.seq[i]) > REPEATS]
+        times = Counter([rows.seq[i] for i in unheard])
+        again = [i for i in unheard if times[rows.seq[i]] > REPEATS]
         if again and rows.time[again[-1]] - rows.time[again[0]] >= SILENCE:
             return _ceased(connection, sender, last, again)
     return None
