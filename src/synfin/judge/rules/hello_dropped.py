@@ -18,6 +18,8 @@ References.  RFC 9293 3.8.1, RFC 6298.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from synfin.judge.engine import Context
 from synfin.judge.hello import hello_fate
 from synfin.judge.model import Confidence, Finding
@@ -39,7 +41,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     rows = connection.rows
     server = 1 - fate.client
     seqs = [rows.seq[i] for i in fate.carried]
-    repeats = max(seqs.count(seq) for seq in set(seqs)) - 1
+    repeats = max(Counter(seqs).values()) - 1
     left = fate.close is not None and fate.close.side == fate.client
     for i in range(fate.first + 1, fate.close.place if fate.close is not None and left else len(rows)):
         if rows.sender[i] == server and (rows.flags[i] & (SYN | RST) or repeats < 2):

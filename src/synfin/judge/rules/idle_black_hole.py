@@ -16,6 +16,8 @@ References.  RFC 5382 5 (NATs should keep idle TCP connections for 2 h 4 min), R
 
 from __future__ import annotations
 
+from collections import Counter
+
 from synfin.judge.engine import Context
 from synfin.judge.facts import payload_indices
 from synfin.judge.model import Confidence, Finding
@@ -46,7 +48,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         before = max(heard[-1], *(i for i in sent if i < silent[0])) if len(sent) > len(silent) else heard[-1]
         idle = rows.time[silent[0]] - rows.time[before]
         seqs = [rows.seq[i] for i in silent]
-        repeats = max(seqs.count(seq) for seq in set(seqs))
+        repeats = max(Counter(seqs).values())
         trying = rows.time[silent[-1]] - rows.time[silent[0]]
         if repeats < 3 or trying < SECOND or idle < IDLE or rows.load_len[silent[0]] <= 1:
             continue

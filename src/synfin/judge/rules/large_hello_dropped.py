@@ -18,6 +18,8 @@ References.  RFC 2923 2.1 (black holes), RFC 1191, RFC 8899, RFC 9293 3.7.5.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from synfin.judge.engine import Context
 from synfin.judge.hello import hello_fate, large_group
 from synfin.judge.model import Actor, Confidence, Finding
@@ -49,7 +51,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
     seqs = [rows.seq[i] for i in missing]
     if not missing or (waited := context.waited(connection, rows.time[missing[0]])) < SECOND:
         return None
-    repeats = max(seqs.count(seq) for seq in set(seqs)) - 1
+    repeats = max(Counter(seqs).values()) - 1
     size = max(rows.load_len[i] for i in missing)
     errors = [error for error in connection.tcp.icmp if error.mtu]
     part = fate.sacked or fate.acked > fate.start
