@@ -171,7 +171,7 @@ class Endpoint(Records):
 
         A server that takes 0-RTT data may answer it at once, before the client's Finished (RFC 8446 2.3).
         """
-        if not self.ready:
+        if self._mute or (self.facts or self.early_facts) is None:  # not ready, without a call
             raise UsageError("application data can be sent only between the end of the handshake and close()")
         if data:
             self.seal(APPLICATION_DATA, data)
