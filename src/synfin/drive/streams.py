@@ -50,7 +50,7 @@ __all__ = [
     "listen",
 ]
 
-#: Octets sealed in one go by ``write``: as many records as stand in one buffer (``spec.protection_aead.RUN``).
+#: Octets sealed in one go by ``write``: a few whole records, which stand in one buffer (``spec.protection_aead.RUN``).
 PORTION = 7 << 14
 #: Octets of a peer's beginning that are kept.
 OPENING = 1 << 14
