@@ -36,7 +36,7 @@ _MANY = 4 * _HALF_PAGE
 
 #: Records sealed or opened in one buffer.
 RUN = 16
-# glibc asks the kernel for each block of 128 KiB and more, whose pages come one by one, until it has freed a larger one.
+# glibc asks the kernel for each block of 128 KiB and more, whose pages come singly, until it has freed a larger one.
 bytearray(4 << 20)
 
 Aead = AESGCM | AESCCM | ChaCha20Poly1305
