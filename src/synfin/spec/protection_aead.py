@@ -35,7 +35,7 @@ _HALF_PAGE = len(_APART)
 _MANY = 4 * _HALF_PAGE
 
 #: Records sealed or opened in one buffer.
-RUN = 16
+RUN = 64
 # glibc asks the kernel for each block of 128 KiB and more, whose pages come singly, until it has freed a larger one.
 bytearray(4 << 20)
 

@@ -52,7 +52,7 @@ class HandshakeDone:
 class Data(NamedTuple):
     """Application data, never empty.  ``early`` marks 0-RTT data, which an attacker may have replayed.
 
-    Records that came whole in one ``receive`` are opened together, some hundred KiB to an event; such data is a
+    Records that came whole in one ``receive`` are opened together, up to a MiB to an event; such data is a
     bytearray of the caller's own.  (A tuple, which is made in half the time of a record.)
     """
 
