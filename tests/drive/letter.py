@@ -13,18 +13,10 @@ from synfin import tls
 from synfin.tls import Client, ClientConfig
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import ClientHello, parse_handshake, write_handshake
+from tests.support.tlsoctets import NEW, OLD
 
-OLD, NEW = 0x0303, 0x0304
 Lie = Callable[[bytes], bytes]
 REQUEST = b"GET /json HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-
-
-def message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
-def record(content: bytes, kind: int = 22, version: int = OLD) -> bytes:
-    return bytes([kind]) + version.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
 
 
 class Evil(Client):

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from synfin.drive.server import Patience
-from tests.drive.letter import NEW, OLD
 from tests.drive.serving import Site, site
 from tests.drive.test_serve_letter import CLEAR, VERSIONS, _played, both, of_12, of_13
 from tests.drive.test_serve_midway import (
@@ -24,6 +23,7 @@ from tests.drive.test_serve_midway import (
     stops_when_reset,
 )
 from tests.drive.tunbox import OURS4, Box, box, needs_tun
+from tests.support.tlsoctets import NEW, OLD
 
 pytestmark = needs_tun
 PATIENCE = Patience(handshake=3, head=2, idle=2, body=2, drain=0.5)

@@ -17,8 +17,9 @@ import pytest
 
 from synfin import tls
 from synfin.drive.server import Patience
-from tests.drive.letter import NEW, OLD, REQUEST, Evil, Lie, Seen, Talk, edited, extended, message, record
+from tests.drive.letter import REQUEST, Evil, Lie, Seen, Talk, edited, extended
 from tests.drive.serving import Site, site
+from tests.support.tlsoctets import NEW, OLD, flip, message, record
 
 UNEXPECTED, BAD_MAC, OVERFLOW, FAILURE, ILLEGAL, DECODE, DECRYPT, VERSION = (
     "2:10", "2:20", "2:22", "2:40", "2:47", "2:50", "2:51", "2:70",
@@ -30,10 +31,6 @@ KEY = b"\0\7\0\1x" + bytes(4) + b"\0\x21\x20" + bytes(32)
 Play = Callable[[int], Seen]
 P = ParamSpec("P")
 Row = tuple[str, str, Play]
-
-
-def flip(raw: bytes) -> bytes:
-    return raw[:-1] + bytes([raw[-1] ^ 1])
 
 
 def shaken(version: int, **more: Any) -> Play:

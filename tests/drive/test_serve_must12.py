@@ -12,10 +12,12 @@ from typing import Any
 
 from synfin.tls import PeerAlert, accept_any_certificate
 from tests.drive.serving import site
+from tests.support.tlsoctets import BAD_MAC, OLD
 from tests.tls import test_must12_server as hellos
 from tests.tls import test_must12_server_flight as flights
 from tests.tls import test_must12_server_records as records
-from tests.tls.bad_client import BAD_MAC, OLD, SUITES, BadClient, Edit, Make, Wire, body
+from tests.tls.bad_client import SUITES, BadClient, Make, Wire
+from tests.tls.edits import Edit, body
 from tests.tls.ends import NAME, NOW, client_config, credential, events, of
 
 ECDHE_RSA, DHE_RSA, RSA, CBC = 0xC02F, 0x009E, 0x009C, 0xC013

@@ -28,7 +28,8 @@ from synfin.wire.tls.registry import alert_name
 from tests.interop import chains, ours
 from tests.interop.cells import CELLS, HOST, NAME, Cell
 from tests.interop.peer import ClientPeer
-from tests.tls.bad_server import Bad, Edit, flipped, gone, hello, longer
+from tests.tls.bad_server import Bad
+from tests.tls.edits import Edit, flipped, gone, hello, longer
 
 BODY = b'{\n  "client": {}, "tls": {}\n}'
 ANSWER = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)

@@ -17,6 +17,7 @@ from synfin.spec.keys import master_secret
 from synfin.spec.protection import sealers_12
 from synfin.spec.rsa import premaster_from_rsa
 from tests.support.folders import folder
+from tests.support.tlsoctets import message
 from tests.support.tlspeers import (
     CLIENT,
     LEGACY,
@@ -235,9 +236,9 @@ def test_ssl3_by_hand() -> None:
         ccs = b"\x14\x03\x00\x00\x01\x01"
         finished = b"\x14\x00\x00\x24" + bytes(36)
         chunks = [
-            (CLIENT, _record(_message(1, hello))),
-            (SERVER, _record(_message(2, answer) + _message(11, chain) + _message(14, b""))),
-            (CLIENT, _record(_message(16, encrypted)) + ccs + ours.seal_record(22, finished)),
+            (CLIENT, _record(message(1, hello))),
+            (SERVER, _record(message(2, answer) + message(11, chain) + message(14, b""))),
+            (CLIENT, _record(message(16, encrypted)) + ccs + ours.seal_record(22, finished)),
             (SERVER, ccs + theirs.seal_record(22, finished)),
             (CLIENT, ours.seal_record(23, b"question") + ours.seal_record(23, b"again")),
             (SERVER, theirs.seal_record(23, b"x" * 16000) + theirs.seal_record(23, b"x" * 16000)),
@@ -248,10 +249,6 @@ def test_ssl3_by_hand() -> None:
         assert story is not None and story.version == 0x0300
         assert said(story, CLIENT) == b"questionagain" and said(story, SERVER) == b"x" * 40000
         assert [told.opened for told in story.decryption] == [Opened.ALL, Opened.ALL]
-
-
-def _message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
 
 
 def _record(content: bytes) -> bytes:

@@ -15,6 +15,7 @@ from synfin.spec import keys
 from synfin.spec.protection import sealers_12
 from synfin.wire.tls.suites import SUITES
 from tests.spec.test_protection import CASES, MASTER
+from tests.support.tlsoctets import message
 
 TSHARK = shutil.which("tshark")
 LINK_RAW = 101
@@ -34,10 +35,6 @@ def _record(kind: int, version: int, data: bytes) -> bytes:
     return struct.pack("!BHH", kind, version, len(data)) + data
 
 
-def _message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
 def _session(version: int, code: int, etm: bool, random: bytes, path: str) -> list[tuple[int, bytes]]:
     """(sender, bytes) of a session that says enough for a reader: hellos, key change, a request and its answer."""
     server_random = bytes(reversed(random))
@@ -45,10 +42,10 @@ def _session(version: int, code: int, etm: bool, random: bytes, path: str) -> li
     extensions = b"\x00\x04\x00\x16\x00\x00" if etm else b""
     shown = version.to_bytes(2, "big")
     suite = code.to_bytes(2, "big")
-    hello = _message(1, shown + random + b"\0\0\2" + suite + b"\1\0" + extensions)
-    answer = _message(2, shown + server_random + b"\x20" + random + suite + b"\0" + extensions)
+    hello = message(1, shown + random + b"\0\0\2" + suite + b"\1\0" + extensions)
+    answer = message(2, shown + server_random + b"\x20" + random + suite + b"\0" + extensions)
     change = _record(20, version, b"\1")
-    finished = _message(20, bytes(12))
+    finished = message(20, bytes(12))
     return [
         (0, _record(22, version, hello)),
         (1, _record(22, version, answer) + change + ends[1].seal_record(22, finished)),

@@ -16,18 +16,18 @@ from synfin.spec.protection import Protection
 from synfin.tls import Client, Closed, Failed, HandshakeDone, PeerAlert, Server, Session
 from synfin.tls.config import OPTIONAL_SUITES, SUITES_12, ServerConfig
 from synfin.wire.codec import Buffer
-from synfin.wire.tls.extensions import Extension
-from synfin.wire.tls.messages import ClientHello, parse_handshake, write_handshake
+from synfin.wire.tls.messages import ClientHello, parse_handshake
+from tests.support.tlsoctets import (
+    OLD,
+    record,
+)
+from tests.tls.edits import Edit
 from tests.tls.ends import NAME, NOW, client_config, events, of, said, server_config
 
-OLD = 0x0303
 #: All suites of TLS 1.2, the weak ones too.
 SUITES = SUITES_12 + tuple(code for code in OPTIONAL_SUITES if code >> 8 != 0x13)
 
-UNEXPECTED, BAD_MAC, OVERFLOW, HANDSHAKE_FAILURE, BAD_CERT, UNSUPPORTED_CERT, ILLEGAL = 10, 20, 22, 40, 42, 43, 47
-DECODE, DECRYPT, VERSION, INSUFFICIENT, FALLBACK, UNSUPPORTED, NO_PROTOCOL = 50, 51, 70, 71, 86, 110, 120
 
-Edit = Callable[["BadClient", bytes], bytes]
 Make = Callable[["BadClient"], bytes]
 CHANGE = b"\x14\3\3\0\1\1"
 
@@ -78,66 +78,6 @@ class BadClient(Client):
         """A record under the keys that hold."""
         sealer: Protection | None = self._sealer
         return record(content, kind) if sealer is None else bytes(sealer.seal_record(kind, content))
-
-
-def message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
-def record(content: bytes, kind: int = 22, version: int = OLD) -> bytes:
-    return bytes([kind]) + version.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
-
-
-def hello(*extensions: tuple[int, bytes | None], **fields: Any) -> Edit:
-    """A ClientHello with extensions replaced, put in or taken out (None), and other fields (a value, or a function)."""
-
-    def edit(bad: BadClient, raw: bytes) -> bytes:
-        parsed = parse_handshake(1, raw[4:])
-        assert isinstance(parsed, ClientHello)
-        kept = list(parsed.extensions or ())
-        for number, body in extensions:
-            at = next((i for i, x in enumerate(kept) if x.type == number), len(kept))
-            kept[at : at + 1] = [] if body is None else [Extension(number, body)]
-        values = {name: value(parsed) if callable(value) else value for name, value in fields.items()}
-        return write_handshake(replace(parsed, **{"extensions": tuple(kept), **values}))
-
-    return edit
-
-
-def exactly(kind: int, body: bytes) -> Edit:
-    return lambda bad, raw: message(kind, body)
-
-
-def body(make: Callable[[bytes], bytes]) -> Edit:
-    """The message with another body, made of its own."""
-    return lambda bad, raw: message(raw[0], make(raw[4:]))
-
-
-def gone(bad: BadClient, raw: bytes) -> bytes:
-    return b""
-
-
-def twice(bad: BadClient, raw: bytes) -> bytes:
-    return raw + raw
-
-
-def before(other: bytes) -> Edit:
-    return lambda bad, raw: other + raw
-
-
-def after(other: bytes) -> Edit:
-    return lambda bad, raw: raw + other
-
-
-def flipped(at: int = -1) -> Edit:
-    """A bit of octet ``at`` turned."""
-
-    def edit(bad: BadClient, raw: bytes) -> bytes:
-        octets = bytearray(raw)
-        octets[at] ^= 1
-        return bytes(octets)
-
-    return edit
 
 
 def scene(

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from synfin.tls import Client, Closed, Failed, Server, Session, signing
-from synfin.wire.tls.extensions import Extension
-from synfin.wire.tls.messages import HRR_RANDOM, ServerHello, parse_handshake, write_handshake
+from synfin.wire.tls.messages import HRR_RANDOM
+from tests.support.tlsoctets import message
+from tests.tls.edits import Edit
 from tests.tls.ends import NAME, NOW, client_config, events, of, pump, server_config
 
-OLD, NEW = 0x0303, 0x0304
 #: The number that drafts gave HelloRetryRequest; here it names ServerHellos that are one.
 RETRY = 6
-
-Edit = Callable[["Bad", bytes], bytes]
 
 
 class Bad(Server):
@@ -60,84 +56,10 @@ class Teller(Client):
         super().alert(level, description)
 
 
-def message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
-def exactly(kind: int, body: bytes) -> Edit:
-    """Another message in its place."""
-    return lambda bad, raw: message(kind, body)
-
-
-def gone(bad: Bad, raw: bytes) -> bytes:
-    """Nothing in its place."""
-    return b""
-
-
-def twice(bad: Bad, raw: bytes) -> bytes:
-    """The message two times."""
-    return raw + raw
-
-
-def before(other: bytes) -> Edit:
-    return lambda bad, raw: other + raw
-
-
 def asking(bad: Bad, raw: bytes) -> bytes:
     """A HelloRequest before it, which belongs to no transcript (RFC 5246 7.4.1.1)."""
     bad.say_later(b"\0\0\0\0")
     return raw
-
-
-def after(other: bytes) -> Edit:
-    return lambda bad, raw: raw + other
-
-
-def longer(bad: Bad, raw: bytes) -> bytes:
-    """An octet after its end."""
-    return message(raw[0], raw[4:] + b"\0")
-
-
-def shorter(bad: Bad, raw: bytes) -> bytes:
-    return message(raw[0], raw[4:-1])
-
-
-def flipped(bad: Bad, raw: bytes) -> bytes:
-    """Its last bit turned."""
-    return raw[:-1] + bytes([raw[-1] ^ 1])
-
-
-def hello(*extensions: tuple[int, bytes | None], **fields: Any) -> Edit:
-    """A ServerHello with other fields, and extensions replaced, put in, or taken out (None)."""
-
-    def edit(bad: Bad, raw: bytes) -> bytes:
-        parsed = parse_handshake(2, raw[4:])
-        assert isinstance(parsed, ServerHello)
-        kept = list(parsed.extensions or ())
-        for number, body in extensions:
-            at = next((i for i, x in enumerate(kept) if x.type == number), len(kept))
-            kept[at : at + 1] = [] if body is None else [Extension(number, body)]
-        return write_handshake(replace(parsed, extensions=tuple(kept), **fields))
-
-    return edit
-
-
-def doubled(number: int) -> Edit:
-    """A ServerHello with an extension two times."""
-
-    def edit(bad: Bad, raw: bytes) -> bytes:
-        parsed = parse_handshake(2, raw[4:])
-        assert isinstance(parsed, ServerHello)
-        kept = tuple(parsed.extensions or ())
-        return write_handshake(replace(parsed, extensions=kept + tuple(x for x in kept if x.type == number)))
-
-    return edit
-
-
-def block(*extensions: tuple[int, bytes]) -> bytes:
-    """An extensions block with its length."""
-    inner = b"".join(n.to_bytes(2, "big") + len(x).to_bytes(2, "big") + x for n, x in extensions)
-    return len(inner).to_bytes(2, "big") + inner
 
 
 def ends(

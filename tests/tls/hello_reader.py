@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from synfin.tls import Client, Session
-from tests.tls.bad_server import NEW, OLD
+from tests.support.tlsoctets import NEW, OLD
 from tests.tls.ends import NAME, NOW, client_config
 
 GREASE = frozenset(0x0A0A + 0x1010 * index for index in range(16))

@@ -17,6 +17,7 @@ from synfin.spec.protection import Protection, opener_13
 from synfin.tls import Event, Failed, Server, groups
 from synfin.tls.schedule import Schedule, binder, early_traffic, suite_hash
 from synfin.tls.signing import context_13, sign
+from tests.support.tlsoctets import message, record, vector
 from tests.tls.ends import NAME, NOW, credential, events, server, server_config
 
 CCS, ALERT, HANDSHAKE, DATA = 20, 21, 22, 23
@@ -24,22 +25,9 @@ HRR = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a
 SCHEMES = (0x0403, 0x0503, 0x0603, 0x0807, 0x0804, 0x0805, 0x0806, 0x0809, 0x0401)
 
 
-def vector(data: bytes, size: int = 2) -> bytes:
-    """``data`` behind its length."""
-    return len(data).to_bytes(size, "big") + data
-
-
 def numbers(values: Sequence[int], size: int = 2, width: int = 2) -> bytes:
     """A vector of numbers of ``width`` octets."""
     return vector(b"".join([value.to_bytes(width, "big") for value in values]), size)
-
-
-def message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + vector(body, 3)
-
-
-def record(content: bytes, kind: int = HANDSHAKE, version: int = 0x0303) -> bytes:
-    return bytes([kind]) + version.to_bytes(2, "big") + vector(content)
 
 
 def share(group: int, key: bytes) -> bytes:
@@ -416,3 +404,8 @@ class Row:
     def play(self, cut: int = 0) -> int | str | None:
         """What came of it, the server being given ``cut`` octets at a time."""
         return verdict(connect(server(server_config(**self.more)), cut=cut), self.act)
+
+
+def flown(act: Callable[[Raw13], Any]) -> Callable[[Raw13], Any]:
+    """What comes after the server's flight."""
+    return lambda c: act(c.say(c.hello()).flight())

@@ -14,7 +14,7 @@ import pytest
 
 from synfin.errors import UsageError
 from synfin.tls import Client, Data, Failed, Limits, ReplayGuard, Server, Session, SessionCache, Ticket
-from tests.tls.bad_server import NEW, OLD
+from tests.support.tlsoctets import NEW, OLD
 from tests.tls.ends import (
     NAME,
     NOW,

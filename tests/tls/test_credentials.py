@@ -15,6 +15,7 @@ from synfin.tls import Credential, Failed, HandshakeDone, Server
 from synfin.tls.credentials import Wanted, chain_schemes
 from synfin.wire.tls.bodies import OidFilter
 from tests.support.minted import mint
+from tests.support.tlsoctets import record
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -32,7 +33,7 @@ from tests.tls.ends import (
     verifier,
 )
 from tests.tls.test_proofs import LyingServer, constant
-from tests.tls.test_refusals import changed, edit, hello_of, record
+from tests.tls.test_refusals import changed, edit, hello_of
 
 WHEN = datetime.fromtimestamp(NOW, UTC)
 ROOT_NAME = certificate_facts(root().der).subject_der

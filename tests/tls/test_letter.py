@@ -18,6 +18,7 @@ from synfin.tls import (
     Ticket,
 )
 from synfin.wire.tls.messages import ServerHello, parse_handshake
+from tests.support.tlsoctets import DECODE, FAILURE, ILLEGAL, MISSING, NEW, OLD, UNEXPECTED, UNSUPPORTED, record
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -35,25 +36,7 @@ from tests.tls.ends import (
     verifier,
 )
 from tests.tls.test_proofs import Lie, LyingClient, LyingServer, constant, message
-from tests.tls.test_refusals import (
-    CELLS,
-    DECODE,
-    HANDSHAKE_FAILURE,
-    ILLEGAL,
-    MISSING,
-    UNEXPECTED,
-    UNSUPPORTED,
-    _stop,
-    changed,
-    edit,
-    hello_of,
-    record,
-    sealed,
-    speak,
-)
-
-OLD, NEW = 0x0303, 0x0304
-
+from tests.tls.test_refusals import CELLS, _stop, changed, edit, hello_of, sealed, speak
 
 # ---------------------------------------------------------------- the flights after the hellos
 
@@ -195,7 +178,7 @@ def test_diffie_hellman_of_the_client(what: str) -> None:
     liar.lies = {16: constant(16, len(value).to_bytes(2, "big") + value)}
     two = server(server_config("rsa2048", suites=(0x009E,), groups=(256,)))
     pump(liar, two)
-    assert alert_of(two) == (DECODE if what == "empty" else HANDSHAKE_FAILURE)
+    assert alert_of(two) == (DECODE if what == "empty" else FAILURE)
 
 
 @pytest.mark.parametrize("body", [b"", b"\0"])

@@ -17,27 +17,24 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from synfin.tls import Presented, Session, SessionCache, Ticket, groups
-from tests.tls.bad_server import (
+from tests.support.tlsoctets import (
+    BAD_CERT,
+    BAD_MAC,
+    BAD_STATUS,
+    DECODE,
+    DECRYPT,
+    FAILURE,
+    ILLEGAL,
+    INSUFFICIENT,
     OLD,
-    Bad,
-    Edit,
-    Teller,
-    after,
-    asking,
-    before,
-    carried,
-    doubled,
-    ends,
-    exactly,
-    flipped,
-    gone,
-    hello,
-    judged,
-    longer,
+    UNEXPECTED,
+    UNSUPPORTED,
+    VERSION,
+    certificates,
     message,
-    shorter,
-    twice,
 )
+from tests.tls.bad_server import Bad, Teller, asking, carried, ends, judged
+from tests.tls.edits import Edit, after, before, doubled, exactly, flipped, gone, hello, longer, shorter, twice
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -52,9 +49,6 @@ from tests.tls.ends import (
     ticket_keys,
     verifier,
 )
-
-UNEXPECTED, BAD_MAC, OVERFLOW, HANDSHAKE_FAILURE, BAD_CERT, ILLEGAL = 10, 20, 22, 40, 42, 47
-DECODE, DECRYPT, VERSION, INSUFFICIENT, MISSING, UNSUPPORTED, BAD_STATUS = 50, 51, 70, 71, 109, 110, 113
 
 ALPN = {"alpn": (b"h2", b"http/1.1")}
 LIMIT = {"record_size_limit": 1 << 14}
@@ -90,8 +84,8 @@ HELLOS: list[tuple[str, Edit, dict[str, Any], int | None]] = [
     ("session id 33", hello(session_id=bytes(33)), PLAIN, DECODE),
     ("session id of the client", echo, PLAIN, ILLEGAL),
     ("session id 32", hello(session_id=bytes(32)), PLAIN, None),
-    ("renegotiation missing", hello((0xFF01, None)), PLAIN, HANDSHAKE_FAILURE),
-    ("renegotiation filled", hello((0xFF01, b"\x0c" + bytes(12))), PLAIN, HANDSHAKE_FAILURE),
+    ("renegotiation missing", hello((0xFF01, None)), PLAIN, FAILURE),
+    ("renegotiation filled", hello((0xFF01, b"\x0c" + bytes(12))), PLAIN, FAILURE),
     ("renegotiation nothing", hello((0xFF01, b"")), PLAIN, DECODE),
     ("renegotiation trailing", hello((0xFF01, b"\0\0")), PLAIN, DECODE),
     ("renegotiation cut", hello((0xFF01, b"\1")), PLAIN, DECODE),
@@ -139,7 +133,7 @@ HELLOS: list[tuple[str, Edit, dict[str, Any], int | None]] = [
     ("unknown", hello((0x1234, b"")), PLAIN, UNSUPPORTED),
     ("grease", hello((0x8A8A, b"")), PLAIN, UNSUPPORTED),
     ("unknown doubled", hello((0x1234, b""), (0x1234, b"")), PLAIN, UNSUPPORTED),
-    ("no extensions", lambda bad, raw: message(2, raw[4:39] + raw[39 : 42 + raw[38]]), PLAIN, HANDSHAKE_FAILURE),
+    ("no extensions", lambda bad, raw: message(2, raw[4:39] + raw[39 : 42 + raw[38]]), PLAIN, FAILURE),
     ("trailing", longer, PLAIN, DECODE),
     ("cut", shorter, PLAIN, DECODE),
     ("empty", exactly(2, b""), PLAIN, DECODE),
@@ -163,11 +157,6 @@ def test_server_hello(what: str, edit: Edit, more: dict[str, Any], alert: int | 
     judged(one, alert)
 
 
-def certs(*ders: bytes) -> bytes:
-    inner = b"".join(len(der).to_bytes(3, "big") + der for der in ders)
-    return message(11, len(inner).to_bytes(3, "big") + inner)
-
-
 def own(bad: Bad) -> bytes:
     return bad.config.credentials[0].chain[0]
 
@@ -175,14 +164,14 @@ def own(bad: Bad) -> bytes:
 CERTIFICATES: list[tuple[str, Edit, int | None]] = [
     ("as it is", after(b""), None),
     ("no certificate", exactly(11, b"\0\0\0"), DECODE),
-    ("certificate of nothing", lambda bad, raw: certs(b""), DECODE),
-    ("second of nothing", lambda bad, raw: certs(own(bad), b""), DECODE),
-    ("broken DER", lambda bad, raw: certs(b"\x30\x03\2\1\1"), BAD_CERT),
-    ("DER with more", lambda bad, raw: certs(own(bad) + b"\0"), BAD_CERT),
-    ("DER cut", lambda bad, raw: certs(own(bad)[:-1]), BAD_CERT),
+    ("certificate of nothing", lambda bad, raw: certificates(b""), DECODE),
+    ("second of nothing", lambda bad, raw: certificates(own(bad), b""), DECODE),
+    ("broken DER", lambda bad, raw: certificates(b"\x30\x03\2\1\1"), BAD_CERT),
+    ("DER with more", lambda bad, raw: certificates(own(bad) + b"\0"), BAD_CERT),
+    ("DER cut", lambda bad, raw: certificates(own(bad)[:-1]), BAD_CERT),
     ("signature in it corrupt", flipped, BAD_CERT),
-    ("second is no DER", lambda bad, raw: certs(own(bad), b"x"), BAD_CERT),
-    ("key of another kind", lambda bad, raw: certs(credential("rsa2048").chain[0]), ILLEGAL),
+    ("second is no DER", lambda bad, raw: certificates(own(bad), b"x"), BAD_CERT),
+    ("key of another kind", lambda bad, raw: certificates(credential("rsa2048").chain[0]), ILLEGAL),
     ("as TLS 1.3 has it", lambda bad, raw: message(11, b"\0" + raw[4:]), DECODE),
     ("list cut", shorter, DECODE),
     ("list trailing", longer, DECODE),
@@ -314,12 +303,12 @@ def field(p: int | bytes, g: int | bytes, public: int | bytes) -> Edit:
 PRIME = int.from_bytes(groups.prime_octets(256), "big")
 FIELDS: list[tuple[str, Edit, int | None]] = [
     ("as it is", after(b""), None),
-    ("Ys 0", field(PRIME, 2, 0), HANDSHAKE_FAILURE),
-    ("Ys 1", field(PRIME, 2, 1), HANDSHAKE_FAILURE),
-    ("Ys p-1", field(PRIME, 2, PRIME - 1), HANDSHAKE_FAILURE),
-    ("Ys p", field(PRIME, 2, PRIME), HANDSHAKE_FAILURE),
-    ("Ys beyond p", field(PRIME, 2, PRIME + 2), HANDSHAKE_FAILURE),
-    ("Ys huge", field(PRIME, 2, b"\xff" * 60000), HANDSHAKE_FAILURE),
+    ("Ys 0", field(PRIME, 2, 0), FAILURE),
+    ("Ys 1", field(PRIME, 2, 1), FAILURE),
+    ("Ys p-1", field(PRIME, 2, PRIME - 1), FAILURE),
+    ("Ys p", field(PRIME, 2, PRIME), FAILURE),
+    ("Ys beyond p", field(PRIME, 2, PRIME + 2), FAILURE),
+    ("Ys huge", field(PRIME, 2, b"\xff" * 60000), FAILURE),
     ("Ys empty", field(PRIME, 2, b""), DECODE),
     ("g 0", field(PRIME, 0, 5), ILLEGAL),
     ("g 1", field(PRIME, 1, 5), ILLEGAL),
@@ -529,8 +518,8 @@ RESUMED: list[tuple[str, bool, dict[int, Edit], int | None]] = [
     ("suite of another kind", True, {2: hello(cipher_suite=0xC02C)}, ILLEGAL),
     ("suite not offered", True, {2: hello(cipher_suite=0xC009)}, ILLEGAL),
     ("version", True, {2: hello(legacy_version=0x0302)}, VERSION),
-    ("no extended master secret", True, {2: hello((23, None))}, HANDSHAKE_FAILURE),
-    ("renegotiation missing", True, {2: hello((0xFF01, None))}, HANDSHAKE_FAILURE),
+    ("no extended master secret", True, {2: hello((23, None))}, FAILURE),
+    ("renegotiation missing", True, {2: hello((0xFF01, None))}, FAILURE),
     ("Certificate", True, {2: after(message(11, b"\0\0\0"))}, UNEXPECTED),
     ("key exchange", True, {2: after(message(12, POINT + b"\4\3\0\1x"))}, UNEXPECTED),
     ("done", True, {2: after(message(14, b""))}, UNEXPECTED),
@@ -550,7 +539,7 @@ def test_resumption(what: str, extended: bool, edits: dict[int, Edit], alert: in
 def test_a_session_without_extended_master_secret_resumed_with_it() -> None:
     """RFC 7627 5.3."""
     session, more = session_of(False)
-    carried(OLD, {}, HANDSHAKE_FAILURE, session=session, server=more)
+    carried(OLD, {}, FAILURE, session=session, server=more)
 
 
 def connected() -> tuple[Teller, Bad]:
@@ -609,4 +598,6 @@ def test_strange_keys(what: str, make: Callable[[], Any], suite: int, alert: int
     """RFC 8446 6.2: a certificate of an unsupported type is unsupported_certificate."""
     der, suites = leaf_with(make()), {"suites": (suite,)}
     kind = "p256" if suite == 0xC02B else "rsa2048"
-    carried(OLD, {11: lambda bad, raw: certs(der)}, alert, kind, server=suites, client={"verify": trusting, **suites})
+    carried(
+        OLD, {11: lambda bad, raw: certificates(der)}, alert, kind, server=suites, client={"verify": trusting, **suites}
+    )

@@ -11,28 +11,24 @@ from typing import Any
 import pytest
 
 from synfin.tls import Data, KeyUpdated, ReplayGuard, Ticket, signing
-from tests.tls.bad_server import (
+from tests.support.tlsoctets import (
+    BAD_CERT,
+    BAD_MAC,
+    BAD_STATUS,
+    DECODE,
+    DECRYPT,
+    ILLEGAL,
+    MISSING,
     NEW,
     OLD,
-    RETRY,
-    Bad,
-    Edit,
-    after,
-    before,
+    UNEXPECTED,
+    UNSUPPORTED,
+    VERSION,
     block,
-    carried,
-    doubled,
-    ends,
-    exactly,
-    flipped,
-    gone,
-    hello,
-    judged,
-    longer,
     message,
-    shorter,
-    twice,
 )
+from tests.tls.bad_server import RETRY, Bad, carried, ends, judged
+from tests.tls.edits import Edit, after, before, doubled, exactly, flipped, gone, hello, longer, shorter, twice
 from tests.tls.ends import (
     NOW,
     client,
@@ -46,9 +42,6 @@ from tests.tls.ends import (
     ticket_keys,
     verifier,
 )
-
-UNEXPECTED, BAD_MAC, OVERFLOW, HANDSHAKE_FAILURE, BAD_CERT, ILLEGAL = 10, 20, 22, 40, 42, 47
-DECODE, DECRYPT, VERSION, INSUFFICIENT, MISSING, UNSUPPORTED, BAD_STATUS = 50, 51, 70, 71, 109, 110, 113
 
 ZERO_X25519 = b"\0\x1d\0\x20" + bytes(32)
 CANARY = bytes(24) + b"DOWNGRD"

@@ -12,11 +12,22 @@ import pytest
 
 from synfin.spec.protection import Protection
 from synfin.tls import Closed, Failed, HandshakeDone, PeerAlert
-from tests.tls.bad_server import NEW, OLD, Bad, Teller, block, ends, gone, judged, message
+from tests.support.tlsoctets import (
+    BAD_MAC,
+    DECODE,
+    ILLEGAL,
+    NEW,
+    OLD,
+    OVERFLOW,
+    UNEXPECTED,
+    VERSION,
+    block,
+    message,
+    record,
+)
+from tests.tls.bad_server import Bad, Teller, ends, judged
+from tests.tls.edits import gone
 from tests.tls.ends import NAME, NOW, events, of, pump, said, ticket_keys
-from tests.tls.test_refusals import record
-
-UNEXPECTED, BAD_MAC, OVERFLOW, HANDSHAKE_FAILURE, ILLEGAL, DECODE, VERSION = 10, 20, 22, 40, 47, 50, 70
 
 STEPS = {
     NEW: (

@@ -16,6 +16,19 @@ from synfin.tls import (
 )
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import ClientHello, ServerHello, parse_handshake, write_handshake
+from tests.support.tlsoctets import (
+    BAD_MAC,
+    DECODE,
+    FAILURE,
+    ILLEGAL,
+    INSUFFICIENT,
+    MISSING,
+    NEW,
+    OLD,
+    UNSUPPORTED,
+    VERSION,
+    record,
+)
 from tests.tls.ends import (
     NOW,
     alert_of,
@@ -30,12 +43,6 @@ from tests.tls.ends import (
 )
 from tests.tls.test_refusals import (
     ANSWER_FIELDS,
-    DECODE,
-    HANDSHAKE_FAILURE,
-    ILLEGAL,
-    MISSING,
-    UNSUPPORTED,
-    VERSION,
     _stop,
     answer_of,
     changed,
@@ -43,15 +50,10 @@ from tests.tls.test_refusals import (
     extension,
     field,
     hello_of,
-    record,
     refused,
     sealed,
     second_hello,
 )
-
-INSUFFICIENT, BAD_MAC = 71, 20
-OLD, NEW = 0x0303, 0x0304
-
 
 # ---------------------------------------------------------------- ClientHello
 
@@ -115,9 +117,9 @@ HELLOS: list[tuple[str, int, Callable[[ClientHello], bytes], int | None]] = [
     ("early data of nothing", NEW, extension(42, b""), None),
     ("fallback of the newest", NEW, lambda h: edit(h, cipher_suites=(*h.cipher_suites, 0x5600)), None),
     ("renegotiation SCSV", OLD, lambda h: edit(h, cipher_suites=(*h.cipher_suites, 0xFF)), None),
-    ("no extensions", OLD, lambda h: edit(h, extensions=None), HANDSHAKE_FAILURE),
+    ("no extensions", OLD, lambda h: edit(h, extensions=None), FAILURE),
     ("no extensions and TLS 1.0", OLD, lambda h: edit(h, extensions=None, legacy_version=0x0301), VERSION),
-    ("empty extensions", OLD, lambda h: edit(h, extensions=()), HANDSHAKE_FAILURE),
+    ("empty extensions", OLD, lambda h: edit(h, extensions=()), FAILURE),
     ("doubled unknown", NEW, lambda h: edit(h, extensions=(Extension(0x1234, b""),) * 2), ILLEGAL),
 ]
 

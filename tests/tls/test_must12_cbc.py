@@ -10,7 +10,9 @@ import pytest
 
 from synfin.spec.protection_mac import Cbc
 from synfin.tls import Server
-from tests.tls.bad_client import BAD_MAC, OLD, OVERFLOW, BadClient, connected, hello, record, settled, turned
+from tests.support.tlsoctets import BAD_MAC, OLD, OVERFLOW, record
+from tests.tls.bad_client import BadClient, connected, settled, turned
+from tests.tls.edits import hello
 
 ECDHE_SHA, ECDHE_SHA256 = 0xC009, 0xC023
 

@@ -29,7 +29,9 @@ from synfin.wire.tls.messages import (
     parse_handshake,
     write_handshake,
 )
-from tests.tls.bad_server import OLD, Bad, Edit, Teller, carried, ends, exactly, hello, judged, message
+from tests.support.tlsoctets import FAILURE, ILLEGAL, OLD, UNSUPPORTED_CERT, message
+from tests.tls.bad_server import Bad, Teller, carried, ends, judged
+from tests.tls.edits import Edit, exactly, hello
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -46,7 +48,6 @@ from tests.tls.ends import (
     verifier,
 )
 
-HANDSHAKE_FAILURE, UNSUPPORTED_CERT, ILLEGAL, INSUFFICIENT, BAD_STATUS = 40, 43, 47, 71, 113
 SUITES = SUITES_12 + tuple(code for code in OPTIONAL_SUITES if code >> 8 != 0x13)
 ALL: dict[str, Any] = {"suites": SUITES, "max_version": OLD}
 
@@ -275,7 +276,7 @@ def test_key_usage_at_the_server(
     two = server(server_config(credentials=(own,), suites=(suite,), max_version=OLD))
     pump(one, two)
     assert (one.facts is not None) == (alert is None)
-    assert of(events(one), PeerAlert) == ([] if alert is None else [PeerAlert(HANDSHAKE_FAILURE, fatal=True)])
+    assert of(events(one), PeerAlert) == ([] if alert is None else [PeerAlert(FAILURE, fatal=True)])
 
 
 def test_the_curve_of_a_certificate() -> None:
@@ -365,9 +366,9 @@ def test_what_is_offered_again(tickets: bool) -> None:
 
 EXTENDED: list[tuple[bool, Edit, int | None]] = [
     (True, hello(), None),
-    (True, hello((23, None)), HANDSHAKE_FAILURE),
+    (True, hello((23, None)), FAILURE),
     (False, hello((23, None)), None),
-    (False, hello(), HANDSHAKE_FAILURE),
+    (False, hello(), FAILURE),
 ]
 
 

@@ -17,25 +17,20 @@ from synfin.tls.config import SUITES_12
 from synfin.tls.schedule import suite_facts
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import ClientHello, ServerHello, parse_handshake
-from tests.tls.bad_client import (
+from tests.support.tlsoctets import (
     DECODE,
+    FAILURE,
     FALLBACK,
-    HANDSHAKE_FAILURE,
     ILLEGAL,
     INSUFFICIENT,
+    NEW,
     NO_PROTOCOL,
     OLD,
-    SUITES,
     VERSION,
-    BadClient,
-    Edit,
-    body,
-    carry,
-    hello,
-    played,
     record,
-    scene,
 )
+from tests.tls.bad_client import SUITES, BadClient, carry, played, scene
+from tests.tls.edits import Edit, body, hello
 from tests.tls.ends import (
     NOW,
     alert_of,
@@ -49,7 +44,6 @@ from tests.tls.ends import (
     verifier,
 )
 
-NEW = 0x0304
 Row = tuple[str, Edit, int | None] | tuple[str, Edit, int | None, dict[str, Any]]
 SCSV, RENEGOTIATION = 0x00FF, 0xFF01
 
@@ -108,12 +102,12 @@ MESSAGE: list[Row] = [
     ("7.4.1.2 session id of 255", hello(session_id=bytes(255)), DECODE),
     ("7.4.1.2 no suites", hello(cipher_suites=()), DECODE),
     ("7.4.1.2 suites of odd length", odd_suites, DECODE),
-    ("7.4.1.2 unknown suites", hello(cipher_suites=(0x1399, 0xEEEE, 0x0A0A)), HANDSHAKE_FAILURE),
+    ("7.4.1.2 unknown suites", hello(cipher_suites=(0x1399, 0xEEEE, 0x0A0A)), FAILURE),
     ("7.4.1.2 unknown suites before ours", hello(cipher_suites=(0x1399, 0xEEEE, AEAD)), None),
     ("7.4.1.2 suites twice", hello(cipher_suites=(AEAD, AEAD)), None),
-    ("A.5 the null suite", hello(cipher_suites=(0,)), HANDSHAKE_FAILURE),
-    ("A.5 anonymous suites", hello(cipher_suites=(0x0018, 0x0034, 0xC018)), HANDSHAKE_FAILURE),
-    ("5746 3.3 signalling suites alone", hello(cipher_suites=(SCSV, 0x5600)), HANDSHAKE_FAILURE),
+    ("A.5 the null suite", hello(cipher_suites=(0,)), FAILURE),
+    ("A.5 anonymous suites", hello(cipher_suites=(0x0018, 0x0034, 0xC018)), FAILURE),
+    ("5746 3.3 signalling suites alone", hello(cipher_suites=(SCSV, 0x5600)), FAILURE),
     ("7.4.1.2 no compression", hello(compression_methods=()), DECODE),
     ("7.4.1.2 compression without null", hello(compression_methods=(1,)), ILLEGAL),
     ("7.4.1.2 compression before null", hello(compression_methods=(1, 64, 0)), None),
@@ -134,8 +128,8 @@ EXTENSIONS: list[Row] = [
     ("5746 3.6 renegotiation_info", hello(), None),
     ("5746 3.6 the suite instead", hello((RENEGOTIATION, None), cipher_suites=added(SCSV)), None),
     ("5746 3.6 the suite too", hello(cipher_suites=added(SCSV)), None),
-    ("5746 3.6 verify data of nobody", hello((RENEGOTIATION, b"\x0c" + bytes(12))), HANDSHAKE_FAILURE),
-    ("5746 3.6 one octet", hello((RENEGOTIATION, b"\1x")), HANDSHAKE_FAILURE),
+    ("5746 3.6 verify data of nobody", hello((RENEGOTIATION, b"\x0c" + bytes(12))), FAILURE),
+    ("5746 3.6 one octet", hello((RENEGOTIATION, b"\1x")), FAILURE),
     ("5746 3.2 without a length", hello((RENEGOTIATION, b"")), DECODE),
     ("5746 3.2 trailing", hello((RENEGOTIATION, b"\0\0")), DECODE),
     ("5746 3.2 cut", hello((RENEGOTIATION, b"\5x")), DECODE),
@@ -151,7 +145,7 @@ EXTENSIONS: list[Row] = [
     (
         "8422 5.1.2 compressed alone, ECDHE and no groups",
         hello((11, b"\1\1"), (10, None)),
-        HANDSHAKE_FAILURE,
+        FAILURE,
         suites(AEAD),
     ),
     ("8422 5.1.2 empty", hello((11, b"\0")), DECODE),
@@ -162,25 +156,25 @@ EXTENSIONS: list[Row] = [
     ("8422 5.1.1 nothing", hello((10, b"")), DECODE),
     ("8422 5.1.1 odd", hello((10, b"\0\3\0\x1d\0")), DECODE),
     ("8422 5.1.1 trailing", hello((10, b"\0\2\0\x1dx")), DECODE),
-    ("8422 5.1 unknown groups, ECDHE", hello((10, b"\0\2\xee\xee")), HANDSHAKE_FAILURE, suites(AEAD)),
+    ("8422 5.1 unknown groups, ECDHE", hello((10, b"\0\2\xee\xee")), FAILURE, suites(AEAD)),
     ("8422 5.1 unknown groups, DHE too", hello((10, b"\0\2\xee\xee")), None, suites(AEAD, DHE)),
     ("8422 5.1 unknown groups, static RSA too", hello((10, b"\0\2\xee\xee")), None, suites(AEAD, STATIC)),
-    ("8422 5.3 not the certificate's curve", hello((10, b"\0\2\0\x18")), HANDSHAKE_FAILURE, suites(AEAD)),
+    ("8422 5.3 not the certificate's curve", hello((10, b"\0\2\0\x18")), FAILURE, suites(AEAD)),
     ("7919 4 unknown fields", hello((10, b"\0\4\1\x99\0\x1d")), INSUFFICIENT, suites(DHE)),
     ("7919 4 unknown fields, ECDHE too", hello((10, b"\0\6\1\x99\0\x1d\0\x17")), None, suites(DHE, AEAD)),
     ("7919 4 no fields listed", hello((10, b"\0\4\0\x1d\0\x17")), None, suites(DHE)),
-    ("7.4.1.4.1 none, ECDHE", hello((13, None)), HANDSHAKE_FAILURE, suites(AEAD)),
+    ("7.4.1.4.1 none, ECDHE", hello((13, None)), FAILURE, suites(AEAD)),
     ("7.4.1.4.1 none, static RSA", hello((13, None)), None, suites(STATIC)),
     ("7.4.1.4.1 empty", hello((13, b"\0\0")), DECODE),
     ("7.4.1.4.1 nothing", hello((13, b"")), DECODE),
     ("7.4.1.4.1 odd", hello((13, b"\0\3\4\3\4")), DECODE),
     ("7.4.1.4.1 trailing", hello((13, b"\0\2\4\3x")), DECODE),
-    ("7.4.1.4.1 unknown", hello((13, b"\0\2\xee\xee")), HANDSHAKE_FAILURE, suites(AEAD)),
+    ("7.4.1.4.1 unknown", hello((13, b"\0\2\xee\xee")), FAILURE, suites(AEAD)),
     ("7.4.1.4.1 unknown before ours", hello((13, b"\0\4\xee\xee\4\3")), None, suites(AEAD)),
-    ("7.4.3 of another kind of key", hello((13, b"\0\2\4\1")), HANDSHAKE_FAILURE, suites(AEAD)),
-    ("7.4.1.4.1 anonymous", hello((13, b"\0\2\4\0")), HANDSHAKE_FAILURE, suites(0xC02F)),
-    ("9155 4 SHA-1", hello((13, b"\0\4\2\1\2\3")), HANDSHAKE_FAILURE, suites(AEAD, 0xC02F)),
-    ("9155 4 MD5", hello((13, b"\0\2\1\1")), HANDSHAKE_FAILURE, suites(0xC02F)),
+    ("7.4.3 of another kind of key", hello((13, b"\0\2\4\1")), FAILURE, suites(AEAD)),
+    ("7.4.1.4.1 anonymous", hello((13, b"\0\2\4\0")), FAILURE, suites(0xC02F)),
+    ("9155 4 SHA-1", hello((13, b"\0\4\2\1\2\3")), FAILURE, suites(AEAD, 0xC02F)),
+    ("9155 4 MD5", hello((13, b"\0\2\1\1")), FAILURE, suites(0xC02F)),
     ("8446 4.2.3 PSS", hello((13, b"\0\2\x08\4")), None, suites(0xC02F)),
     ("6066 3 nothing", hello((0, b"")), DECODE),
     ("6066 3 empty list", hello((0, b"\0\0")), DECODE),

@@ -17,30 +17,21 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from synfin.tls import Credential, accept_any_certificate, groups
 from synfin.tls.exchange12 import opened
 from synfin.wire.tls.messages import ClientKeyExchange
-from tests.tls.bad_client import (
+from tests.support.tlsoctets import (
     BAD_CERT,
     BAD_MAC,
-    CHANGE,
     DECODE,
     DECRYPT,
-    HANDSHAKE_FAILURE,
+    FAILURE,
     ILLEGAL,
     UNEXPECTED,
     UNSUPPORTED_CERT,
-    BadClient,
-    Edit,
-    after,
-    before,
-    body,
-    exactly,
-    flipped,
-    gone,
-    hello,
+    certificates,
     message,
-    played,
     record,
-    twice,
 )
+from tests.tls.bad_client import CHANGE, BadClient, played
+from tests.tls.edits import Edit, after, before, body, exactly, flipped, flipped_at, gone, hello, twice
 from tests.tls.ends import credential, leaf, root, verifier
 
 # ---------------------------------------------------------------- ClientKeyExchange
@@ -93,14 +84,14 @@ NUMBERS: list[tuple[str, Callable[[bytes], bytes], int | None]] = [
     ("as it is", lambda b: b, None),
     ("5246 8.1.2 leading zeros", lambda b: number(bytes(9) + b[2:]), None),
     ("5246 8.1.2 without its leading zeros", lambda b: number(b[2:].lstrip(b"\0")), None),
-    ("7919 4 0", lambda b: number(0), HANDSHAKE_FAILURE),
-    ("7919 4 0 in one octet", lambda b: number(b"\0"), HANDSHAKE_FAILURE),
-    ("7919 4 1", lambda b: number(1), HANDSHAKE_FAILURE),
-    ("7919 4 p-1", lambda b: number(PRIME - 1), HANDSHAKE_FAILURE),
-    ("7919 4 p", lambda b: number(PRIME), HANDSHAKE_FAILURE),
-    ("7919 4 p+1", lambda b: number(PRIME + 1), HANDSHAKE_FAILURE),
-    ("7919 4 an octet more", lambda b: number(b"\1" + b[2:]), HANDSHAKE_FAILURE),
-    ("7919 4 as long as may be", lambda b: number(b"\xff" * 0xFFFF), HANDSHAKE_FAILURE),
+    ("7919 4 0", lambda b: number(0), FAILURE),
+    ("7919 4 0 in one octet", lambda b: number(b"\0"), FAILURE),
+    ("7919 4 1", lambda b: number(1), FAILURE),
+    ("7919 4 p-1", lambda b: number(PRIME - 1), FAILURE),
+    ("7919 4 p", lambda b: number(PRIME), FAILURE),
+    ("7919 4 p+1", lambda b: number(PRIME + 1), FAILURE),
+    ("7919 4 an octet more", lambda b: number(b"\1" + b[2:]), FAILURE),
+    ("7919 4 as long as may be", lambda b: number(b"\xff" * 0xFFFF), FAILURE),
     ("5246 7.4.7.2 no value", lambda b: number(b""), DECODE),
     ("5246 7.4.7.2 nothing", lambda b: b"", DECODE),
     ("5246 7.4.7.2 cut", lambda b: b[:-1], DECODE),
@@ -205,8 +196,8 @@ ORDER: list[tuple[str, dict[int, Edit], int]] = [
     ("7.4 next protocol", {20: before(message(67, b"\0"))}, UNEXPECTED),
     ("7.2.2 longer than it can be", {16: lambda bad, raw: b"\x10\xff\xff\xff" + raw[4:]}, DECODE),
     ("7.4.9 Finished before ChangeCipherSpec", {16: after(message(20, bytes(12)))}, UNEXPECTED),
-    ("7.4.9 first octet", {20: flipped(4)}, DECRYPT),
-    ("7.4.9 last octet", {20: flipped(15)}, DECRYPT),
+    ("7.4.9 first octet", {20: flipped_at(4)}, DECRYPT),
+    ("7.4.9 last octet", {20: flipped_at(15)}, DECRYPT),
     ("7.4.9 cut", {20: body(lambda b: b[:-1])}, DECODE),
     ("7.4.9 longer", {20: body(lambda b: b + b"\0")}, DECODE),
     ("7.4.9 of SSL 3.0", {20: exactly(20, bytes(36))}, DECODE),
@@ -291,11 +282,6 @@ def test_places(what: str, records: Any, alert: int | None) -> None:
 # ---------------------------------------------------------------- client certificates
 
 
-def certificates(*ders: bytes) -> bytes:
-    inner = b"".join(len(der).to_bytes(3, "big") + der for der in ders)
-    return message(11, len(inner).to_bytes(3, "big") + inner)
-
-
 def own(kind: str = "p256") -> bytes:
     return credential(kind, client=True).chain[0]
 
@@ -315,7 +301,7 @@ CERTIFICATES: list[tuple[str, str, dict[int, Edit], int | None]] = [
     ("7.4.2 no DER", "p256", {11: lambda bad, raw: certificates(b"x" * 100)}, BAD_CERT),
     ("7.4.2 DER and more", "p256", {11: lambda bad, raw: certificates(own() + b"\0")}, BAD_CERT),
     ("7.4.2 DER cut", "p256", {11: lambda bad, raw: certificates(own()[:-1])}, BAD_CERT),
-    ("7.4.2 its signature wrong", "p256", {11: flipped()}, BAD_CERT),
+    ("7.4.2 its signature wrong", "p256", {11: flipped}, BAD_CERT),
     ("7.4.2 of nothing", "p256", {11: lambda bad, raw: certificates(b"")}, DECODE),
     ("7.4.2 the second of nothing", "p256", {11: lambda bad, raw: certificates(own(), b"")}, DECODE),
     ("7.4.2 cut", "p256", {11: body(lambda b: b[:-1])}, DECODE),
@@ -328,9 +314,9 @@ CERTIFICATES: list[tuple[str, str, dict[int, Edit], int | None]] = [
     ("7.4.8 left out", "p256", {15: gone}, UNEXPECTED),
     ("7.4.8 twice", "p256", {15: twice}, UNEXPECTED),
     ("7.4.8 before the key exchange", "p256", {16: before(message(15, b"\4\3\0\1x"))}, UNEXPECTED),
-    ("7.4.8 first octet", "p256", {15: flipped(8)}, DECRYPT),
-    ("7.4.8 last octet", "p256", {15: flipped()}, DECRYPT),
-    ("7.4.8 RSA wrong", "rsa2048", {15: flipped(100)}, DECRYPT),
+    ("7.4.8 first octet", "p256", {15: flipped_at(8)}, DECRYPT),
+    ("7.4.8 last octet", "p256", {15: flipped}, DECRYPT),
+    ("7.4.8 RSA wrong", "rsa2048", {15: flipped_at(100)}, DECRYPT),
     ("7.4.8 RSA of zeros", "rsa2048", {15: body(lambda b: b[:4] + bytes(256))}, DECRYPT),
     ("7.4.8 RSA an octet short", "rsa2048", {15: body(lambda b: b[:2] + b"\0\xff" + b[5:])}, DECRYPT),
     ("7.4.8 no signature", "p256", {15: body(lambda b: b[:2] + b"\0\0")}, DECRYPT),
@@ -359,7 +345,7 @@ def test_client_certificates(what: str, kind: str, edits: dict[int, Edit], alert
     played(edits, alert, server=server, client={"credentials": (credential(kind, client=True),)})
 
 
-@pytest.mark.parametrize(("demand", "alert"), [("optional", None), ("required", HANDSHAKE_FAILURE)])
+@pytest.mark.parametrize(("demand", "alert"), [("optional", None), ("required", FAILURE)])
 def test_no_client_certificate(demand: str, alert: int | None) -> None:
     """RFC 5246 7.4.6: a fatal handshake_failure, or on without."""
     played(None, alert, server={"client_auth": demand, "verify": verifier()})

@@ -9,26 +9,9 @@ import pytest
 
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls import Closed, Failed, Limits, PeerAlert, Server
-from tests.tls.bad_client import (
-    BAD_MAC,
-    DECODE,
-    ILLEGAL,
-    OLD,
-    OVERFLOW,
-    UNEXPECTED,
-    VERSION,
-    BadClient,
-    Make,
-    carry,
-    connected,
-    hello,
-    message,
-    played,
-    record,
-    scene,
-    settled,
-    turned,
-)
+from tests.support.tlsoctets import BAD_MAC, DECODE, ILLEGAL, OLD, OVERFLOW, UNEXPECTED, VERSION, message, record
+from tests.tls.bad_client import BadClient, Make, carry, connected, played, scene, settled, turned
+from tests.tls.edits import hello
 from tests.tls.ends import NOW, events, of, said
 
 GCM, CHACHA, CCM8 = 0xC02B, 0xCCA9, 0xC0AE

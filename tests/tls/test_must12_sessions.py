@@ -16,23 +16,9 @@ from synfin.errors import UsageError
 from synfin.tls import Server, Session, SessionCache, Ticket, TicketKeys
 from synfin.tls.config import ServerConfig
 from synfin.wire.tls.messages import ClientHello, ServerHello, parse_handshake
-from tests.tls.bad_client import (
-    DECRYPT,
-    HANDSHAKE_FAILURE,
-    ILLEGAL,
-    OLD,
-    OVERFLOW,
-    SUITES,
-    UNEXPECTED,
-    VERSION,
-    BadClient,
-    Edit,
-    carry,
-    exactly,
-    flipped,
-    hello,
-    scene,
-)
+from tests.support.tlsoctets import DECRYPT, FAILURE, ILLEGAL, OLD, OVERFLOW, UNEXPECTED, VERSION
+from tests.tls.bad_client import SUITES, BadClient, carry, scene
+from tests.tls.edits import Edit, exactly, flipped, hello
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -95,7 +81,7 @@ ROWS: list[tuple[str, Edit | None, dict[str, Any], Edit | None, str | int]] = [
     ("5246 E.1 a later version", None, {}, hello(legacy_version=0x0304), "resumed"),
     ("5246 E.1 an earlier version", None, {}, hello(legacy_version=0x0302), VERSION),
     ("7627 5.3 both extended", None, {}, None, "resumed"),
-    ("7627 5.3 it was extended, now it is not", None, {}, NO_EMS, HANDSHAKE_FAILURE),
+    ("7627 5.3 it was extended, now it is not", None, {}, NO_EMS, FAILURE),
     ("7627 5.3 it was not, now it is", NO_EMS, {}, None, "full"),
     ("7627 5.3 neither", NO_EMS, {}, NO_EMS, "resumed"),
     ("6066 3 another name", None, {}, OTHER_NAME, "full"),
@@ -108,7 +94,7 @@ ROWS: list[tuple[str, Edit | None, dict[str, Any], Edit | None, str | int]] = [
     ("7366 3 with encrypt_then_mac", None, {"suites": (CBC,)}, None, "resumed"),
     ("7366 3 now without", None, {"suites": (CBC,)}, NO_ETM, "resumed"),
     ("7366 3 only now", NO_ETM, {"suites": (CBC,)}, None, "resumed"),
-    ("5746 3.6 verify data", None, {}, hello((0xFF01, b"\x0c" + bytes(12))), HANDSHAKE_FAILURE),
+    ("5746 3.6 verify data", None, {}, hello((0xFF01, b"\x0c" + bytes(12))), FAILURE),
     ("7301 3.1 a protocol now", None, {}, hello((16, b"\0\3\2h2")), "resumed"),
 ]
 
@@ -277,7 +263,7 @@ def test_a_client_that_must_be_known(tickets: bool) -> None:
 
 
 LAST: list[tuple[str, dict[int, Edit], dict[str, Any], int]] = [
-    ("7.4.9 Finished wrong", {20: flipped()}, {}, DECRYPT),
+    ("7.4.9 Finished wrong", {20: flipped}, {}, DECRYPT),
     ("7.4.9 key exchange in its place", {20: exactly(16, b"\1x")}, {}, UNEXPECTED),
     ("7.4.9 ChangeCipherSpec left out", {}, {"change": b""}, UNEXPECTED),
 ]
@@ -324,7 +310,7 @@ def test_an_alert_later_takes_it_too(who: str) -> None:
 def test_tickets_come_after_finished_and_renew() -> None:
     """RFC 5077 3.3: the client's Finished is verified first; an abbreviated handshake brings a new ticket."""
     config = keeper(True)
-    one, two = scene({20: flipped()}, server=config)
+    one, two = scene({20: flipped}, server=config)
     carry(one, two)
     assert not of(events(one), Ticket)
     session = session_of(config)

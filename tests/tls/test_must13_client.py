@@ -28,20 +28,22 @@ from synfin.tls import (
 from synfin.tls import accept_any_certificate as anybody
 from tests.spec.test_certificates_check import resigned
 from tests.support.minted import mint
-from tests.tls.bad_server import (
+from tests.support.tlsoctets import (
+    DECRYPT,
+    ILLEGAL,
     NEW,
     OLD,
-    RETRY,
-    Bad,
-    Edit,
-    Teller,
+    OVERFLOW,
+    UNEXPECTED,
+    UNSUPPORTED,
+    UNSUPPORTED_CERT,
+    VERSION,
     block,
-    carried,
-    ends,
-    hello,
-    judged,
     message,
+    record,
 )
+from tests.tls.bad_server import RETRY, Bad, Teller, carried, ends, judged
+from tests.tls.edits import Edit, hello
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -57,9 +59,7 @@ from tests.tls.ends import (
 )
 from tests.tls.test_letter_client13 import WORDS, ee, signs, verify
 from tests.tls.test_letter_client_records import STEPS, at, under
-from tests.tls.test_refusals import record
 
-UNEXPECTED, OVERFLOW, CERTIFICATE, ILLEGAL, DECRYPT, VERSION, UNSUPPORTED = 10, 22, 43, 47, 51, 70, 110
 HANDSHAKE_STEPS = STEPS[NEW][:-1]
 
 # ---------------------------------------------------------------- versions
@@ -192,7 +192,12 @@ def test_no_early_data_after_a_retry() -> None:
 
 @pytest.mark.parametrize(
     ("usages", "alert"),
-    [(("digital_signature",), None), ((), None), (("key_encipherment",), CERTIFICATE), (("crl_sign",), CERTIFICATE)],
+    [
+        (("digital_signature",), None),
+        ((), None),
+        (("key_encipherment",), UNSUPPORTED_CERT),
+        (("crl_sign",), UNSUPPORTED_CERT),
+    ],
 )
 def test_the_key_must_be_for_signing(usages: tuple[str, ...], alert: int | None) -> None:
     """RFC 8446 4.4.2.2, whatever ``verify`` thinks."""

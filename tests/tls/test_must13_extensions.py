@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from synfin.tls import Failed
-from tests.tls.bad_server import NEW, RETRY, Edit, block, ends, hello
+from tests.support.tlsoctets import DECODE, ILLEGAL, NEW, UNSUPPORTED, block
+from tests.tls.bad_server import RETRY, ends
+from tests.tls.edits import Edit, hello
 from tests.tls.ends import NOW, client, client_config, events, of, pump, verifier
 from tests.tls.hello_reader import read
 from tests.tls.test_letter_client13 import SCHEMES, chain, cr, ee, ticket
 
-DECODE, ILLEGAL, UNSUPPORTED = 50, 47, 110
 PLACES = {
     0: "EE", 5: "CR CT", 10: "EE", 13: "CR", 14: "EE", 15: "EE", 16: "EE", 18: "CR CT", 19: "EE", 20: "EE", 21: "",
     27: "CR", 28: "EE", 41: "SH", 42: "EE NST", 43: "SH HRR", 44: "HRR", 45: "", 47: "CR", 48: "CR", 49: "", 50: "CR",

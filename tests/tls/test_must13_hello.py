@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from synfin.errors import UsageError
 from synfin.tls import ReplayGuard, Session, SessionCache, Ticket
-from tests.tls.bad_server import NEW, OLD, RETRY, Edit, ends, hello
+from tests.support.tlsoctets import NEW, OLD
+from tests.tls.bad_server import RETRY, ends
+from tests.tls.edits import Edit, hello
 from tests.tls.ends import NAME, NOW, client, client_config, credential, events, of, pump, server, server_config
 from tests.tls.ends import ticket_keys as keys
 from tests.tls.hello_reader import Hello, Shown, checked, first, listed

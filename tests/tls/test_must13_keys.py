@@ -9,11 +9,12 @@ from cryptography.hazmat.primitives.asymmetric import dh
 
 from synfin.tls import groups
 from synfin.tls.ffdhe import PRIMES
-from tests.tls.bad_server import NEW, OLD, Bad, Edit, Teller, carried, ends, exactly, hello, judged
+from tests.support.tlsoctets import DECODE, ILLEGAL, NEW, OLD
+from tests.tls.bad_server import Bad, Teller, carried, ends, judged
+from tests.tls.edits import Edit, exactly, hello
 from tests.tls.ends import NAME, NOW, client, client_config, credential, pump, server, server_config, verifier
 from tests.tls.test_letter_client13 import cr
 
-DECODE, ILLEGAL = 50, 47
 P256 = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
 P384 = (1 << 384) - (1 << 128) - (1 << 96) + (1 << 32) - 1
 P521 = (1 << 521) - 1

@@ -15,16 +15,9 @@ from synfin.tls import (
     PeerAlert,
     Ticket,
 )
-from tests.tls.bad_server import (
-    NEW,
-    Bad,
-    Teller,
-    block,
-    carried,
-    ends,
-    flipped,
-    judged,
-)
+from tests.support.tlsoctets import DECRYPT, ILLEGAL, NEW, UNEXPECTED, block
+from tests.tls.bad_server import Bad, Teller, carried, ends, judged
+from tests.tls.edits import flipped
 from tests.tls.ends import (
     NOW,
     credential,
@@ -35,8 +28,6 @@ from tests.tls.ends import (
 )
 from tests.tls.test_letter_client13 import SCHEMES, cr, ee, ticket
 from tests.tls.test_letter_client_records import STEPS, at
-
-UNEXPECTED, ILLEGAL, DECRYPT = 10, 47, 51
 
 
 def test_one_request_for_new_keys_at_a_time() -> None:

@@ -14,7 +14,9 @@ import pytest
 from synfin.spec import keys
 from synfin.spec.protection import Aead13
 from synfin.tls import Failed, Server, Session, signing
-from tests.tls.bad_server import NEW, Bad, Edit, ends, message
+from tests.support.tlsoctets import NEW, message
+from tests.tls.bad_server import Bad, ends
+from tests.tls.edits import Edit
 from tests.tls.ends import events, of, pump, ticket_keys, verifier
 from tests.tls.test_letter_client13 import SCHEMES, WORDS, cr, session_of, verify
 

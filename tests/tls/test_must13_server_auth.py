@@ -20,10 +20,22 @@ from synfin.tls import PathVerifier, PeerAuthenticated
 from synfin.tls.signing import context_13
 from tests.spec.test_certificates_check import resigned
 from tests.support.minted import mint
+from tests.support.tlsoctets import (
+    BAD_CERT,
+    DECODE,
+    DECRYPT,
+    ILLEGAL,
+    REQUIRED,
+    UNEXPECTED,
+    UNSUPPORTED,
+    UNSUPPORTED_CERT,
+    flip,
+    message,
+    vector,
+)
 from tests.tls.ends import NOW, credential, events, leaf, of, root, server, server_config, verifier
-from tests.tls.raw13 import ALERT, DATA, HANDSHAKE, AlertError, Memory, Raw13, Row, connect, message, vector
+from tests.tls.raw13 import ALERT, DATA, HANDSHAKE, AlertError, Memory, Raw13, Row, connect, flown
 
-UNEXPECTED, BAD, UNSUITABLE, ILLEGAL, DECODE, DECRYPT, UNSUPPORTED, REQUIRED = 10, 42, 43, 47, 50, 51, 110, 116
 Act = Callable[[Raw13], Any]
 DER = credential(client=True).chain[0]
 ASKS: dict[str, Any] = {"client_auth": "required", "verify": verifier()}
@@ -41,10 +53,6 @@ def listed(*entries: bytes, context: bytes = b"") -> bytes:
 FINE = listed(entry())
 
 
-def flown(act: Act) -> Act:
-    return lambda c: act(c.say(c.hello()).flight())
-
-
 def body(certificate: bytes) -> Act:
     """This Certificate, a right CertificateVerify, and Finished."""
     return flown(lambda c: c.certificate(certificate).say(c.verify()).finish())
@@ -58,11 +66,6 @@ def proof(make: Callable[[Raw13], bytes]) -> Act:
 def verifying(bend: Callable[[bytes], bytes]) -> Act:
     """A right CertificateVerify's body, bent."""
     return proof(lambda c: message(15, bend(c.verify()[4:])))
-
-
-def flip(data: bytes, at: int) -> bytes:
-    at %= len(data)
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 def first(size: int, data: bytes) -> bytes:
@@ -144,11 +147,11 @@ CERTIFICATES: dict[str, tuple[bytes, int | str]] = {
     "an empty certificate second": (listed(entry(), entry(b"")), DECODE),
     "no extension block": (listed(vector(DER, 3)), DECODE),
     "extensions cut": (listed(vector(DER, 3) + b"\0\5\x12"), DECODE),
-    "not DER": (listed(entry(b"x")), BAD),
-    "DER cut": (listed(entry(DER[:-1])), BAD),
-    "DER and an octet": (listed(entry(DER + b"\0")), BAD),
-    "a damaged signature": (listed(entry(DER[:-1] + bytes([DER[-1] ^ 1]))), BAD),
-    "a certificate for servers": (listed(entry(leaf().der)), UNSUITABLE),
+    "not DER": (listed(entry(b"x")), BAD_CERT),
+    "DER cut": (listed(entry(DER[:-1])), BAD_CERT),
+    "DER and an octet": (listed(entry(DER + b"\0")), BAD_CERT),
+    "a damaged signature": (listed(entry(DER[:-1] + bytes([DER[-1] ^ 1]))), BAD_CERT),
+    "a certificate for servers": (listed(entry(leaf().der)), UNSUPPORTED_CERT),
 }  # fmt: skip
 EXTENSIONS = {
     "unknown": (b"\x12\x34\0\0", UNSUPPORTED),
@@ -217,12 +220,15 @@ ROWS = [
     Row("RFC 8879 4", "zlib", squeezed(1, N, ZLIB), "ok", ASKS),
     Row("RFC 8879 4", "brotli", squeezed(2, N, brotli.compress(FINE)), "ok", ASKS),
     Row("RFC 8879 4", "zstd", squeezed(3, N, zstandard.ZstdCompressor().compress(FINE)), "ok", ASKS),
-    *[Row("RFC 8879 4", f"a length of {n} too much", squeezed(1, N + n, ZLIB), BAD, ASKS) for n in (1, -1, 1000)],
-    Row("RFC 8879 4", "a length of 0", squeezed(1, 0, ZLIB), BAD, ASKS),
-    Row("RFC 8879 4", "cut", squeezed(1, N, ZLIB[:-5]), BAD, ASKS),
-    Row("RFC 8879 4", "an octet behind what was compressed", squeezed(1, N, ZLIB + b"x"), BAD, ASKS),
-    Row("RFC 8879 4", "not compressed", squeezed(1, N, FINE), BAD, ASKS),
-    Row("RFC 8879 4", "2^24-1 of zeros", squeezed(1, (1 << 24) - 1, zlib.compress(bytes((1 << 24) - 1))), BAD, ASKS),
+    *[Row("RFC 8879 4", f"a length of {n} too much", squeezed(1, N + n, ZLIB), BAD_CERT, ASKS) for n in (1, -1, 1000)],
+    Row("RFC 8879 4", "a length of 0", squeezed(1, 0, ZLIB), BAD_CERT, ASKS),
+    Row("RFC 8879 4", "cut", squeezed(1, N, ZLIB[:-5]), BAD_CERT, ASKS),
+    Row("RFC 8879 4", "an octet behind what was compressed", squeezed(1, N, ZLIB + b"x"), BAD_CERT, ASKS),
+    Row("RFC 8879 4", "not compressed", squeezed(1, N, FINE), BAD_CERT, ASKS),
+    Row(
+        "RFC 8879 4", "2^24-1 of zeros",
+        squeezed(1, (1 << 24) - 1, zlib.compress(bytes((1 << 24) - 1))), BAD_CERT, ASKS,
+    ),
     Row("RFC 8879 4", "nothing compressed", squeezed(1, N, b""), DECODE, ASKS),
     Row("RFC 8879 4", "no Certificate in it", squeezed(1, 20, zlib.compress(b"x" * 20)), DECODE, ASKS),
     Row("RFC 8879 4", "an octet behind", squeezed(1, N, ZLIB, b"x"), DECODE, ASKS),
@@ -246,8 +252,8 @@ def test_hashes_of_the_past(digest: str) -> None:
     issuer = mint("An issuer", kind="rsa2048", number=31, ca=True, now=when)
     made = mint("Somebody", issuer, number=4, now=when)
     old = listed(entry(resigned(made, issuer, digest)), entry(issuer.der))
-    row = Row("4.4.2.4", digest, body(old), BAD, {**ASKS, "verify": PathVerifier([issuer.der])})
-    assert row.play() == BAD
+    row = Row("4.4.2.4", digest, body(old), BAD_CERT, {**ASKS, "verify": PathVerifier([issuer.der])})
+    assert row.play() == BAD_CERT
 
 
 @pytest.mark.parametrize("signs", [False, True])
@@ -261,7 +267,7 @@ def test_a_leaf_is_for_signing(signs: bool) -> None:
     def act(c: Raw13) -> None:
         c.certificate(listed(entry(made.der))).say(c.verify(made.key)).finish()
 
-    assert Row("4.4.2.2", "", flown(act), "", ASKS).play() == ("ok" if signs else UNSUITABLE)
+    assert Row("4.4.2.2", "", flown(act), "", ASKS).play() == ("ok" if signs else UNSUPPORTED_CERT)
 
 
 # ---------------------------------------------------------------- after the handshake

@@ -12,28 +12,23 @@ from typing import Any
 import pytest
 
 from synfin.tls import Closed, Data, PeerAlert
-from tests.tls.ends import events, of
-from tests.tls.raw13 import (
-    ALERT,
-    CCS,
-    DATA,
-    HANDSHAKE,
-    Memory,
-    Raw13,
-    Row,
-    connect,
+from tests.support.tlsoctets import (
+    BAD_MAC,
+    CLOSE,
+    DECODE,
+    DECRYPT,
+    ILLEGAL,
+    OVERFLOW,
+    UNEXPECTED,
+    VERSION,
+    flip,
     message,
     record,
-    verdict,
 )
+from tests.tls.ends import events, of
+from tests.tls.raw13 import ALERT, CCS, DATA, HANDSHAKE, Memory, Raw13, Row, connect, flown, verdict
 
-UNEXPECTED, BAD_MAC, OVERFLOW, ILLEGAL, DECODE, DECRYPT, VERSION, CLOSE = 10, 20, 22, 47, 50, 51, 70, 0
 Act = Callable[[Raw13], Any]
-
-
-def flown(act: Act) -> Act:
-    """What comes after the server's flight."""
-    return lambda c: act(c.say(c.hello()).flight())
 
 
 def shaken(act: Act) -> Act:
@@ -64,11 +59,6 @@ def changed(times: int) -> Act:
 
 def sized(size: int) -> Callable[[bytes], bytes]:
     return lambda data: (data * 99)[:size]
-
-
-def flip(data: bytes, at: int = -1) -> bytes:
-    at %= len(data)
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 def cut_by(kind: int, content: bytes) -> Act:

@@ -13,25 +13,23 @@ import pytest
 
 from synfin.tls import groups
 from synfin.wire.tls.registry import EXTENSIONS
-from tests.tls.ends import NAME
-from tests.tls.raw13 import (
-    HRR,
-    SCHEMES,
-    Raw13,
-    Row,
-    connect,
+from tests.support.tlsoctets import (
+    DECODE,
+    FAILURE,
+    FALLBACK,
+    ILLEGAL,
+    MISSING,
+    NO_PROTOCOL,
+    UNEXPECTED,
+    UNRECOGNIZED,
+    VERSION,
     message,
-    numbers,
     record,
-    share,
-    split,
     vector,
-    verdict,
 )
+from tests.tls.ends import NAME
+from tests.tls.raw13 import HRR, SCHEMES, Raw13, Row, connect, numbers, share, split, verdict
 
-UNEXPECTED, FAILURE, ILLEGAL, DECODE, VERSION, FALLBACK, MISSING, UNRECOGNIZED, NO_PROTOCOL = (
-    10, 40, 47, 50, 70, 86, 109, 112, 120,
-)  # fmt: skip
 GREASE = tuple(0x0A0A + 0x1010 * index for index in range(16))
 KEM, CURVES = 0x11EC, (23, 24, 25)
 Change = Mapping[int, bytes | None]

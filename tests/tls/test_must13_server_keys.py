@@ -13,6 +13,19 @@ from typing import Any
 import pytest
 
 from synfin.tls import ReplayGuard
+from tests.support.tlsoctets import (
+    BAD_MAC,
+    DECODE,
+    DECRYPT,
+    FAILURE,
+    ILLEGAL,
+    MISSING,
+    UNEXPECTED,
+    flip,
+    message,
+    record,
+    vector,
+)
 from tests.tls.ends import NOW, server, server_config, ticket_keys
 from tests.tls.raw13 import (
     ALERT,
@@ -24,15 +37,11 @@ from tests.tls.raw13 import (
     Ticket,
     connect,
     hello_block,
-    message,
     numbers,
-    record,
     split,
-    vector,
     verdict,
 )
 
-UNEXPECTED, BAD_MAC, FAILURE, ILLEGAL, DECODE, DECRYPT, MISSING = 10, 20, 40, 47, 50, 51, 109
 Tickets = Sequence[Ticket]
 Play = Callable[[Raw13, Tickets], Any]
 STRANGER = Ticket(b"stranger" * 9, b"k" * 32)
@@ -65,11 +74,6 @@ class Row:
         if found != "ok" or facts is None:
             return found
         return "early" if facts.early_data else "resumed" if facts.resumed else "full"
-
-
-def flip(data: bytes, at: int = -1) -> bytes:
-    at %= len(data)
-    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
 def marred(at: int) -> Callable[[Tickets], Tickets]:

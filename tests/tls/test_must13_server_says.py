@@ -7,23 +7,9 @@ import pytest
 from synfin.errors import UsageError
 from synfin.spec.protection import opener_13
 from synfin.tls import Data, Limits, ReplayGuard
+from tests.support.tlsoctets import BAD_MAC, FAILURE, OVERFLOW, message, vector
 from tests.tls.ends import events, of, server, server_config, ticket_keys, verifier
-from tests.tls.raw13 import (
-    ALERT,
-    CCS,
-    DATA,
-    HANDSHAKE,
-    Memory,
-    Ticket,
-    connect,
-    message,
-    numbers,
-    split,
-    vector,
-    verdict,
-)
-
-BAD_MAC, OVERFLOW, FAILURE = 20, 22, 40
+from tests.tls.raw13 import ALERT, CCS, DATA, HANDSHAKE, Memory, Ticket, connect, numbers, split, verdict
 
 
 def test_alerts_of_the_server_are_under_the_keys_that_hold() -> None:

@@ -10,21 +10,9 @@ import pytest
 
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls import Failed, ReplayGuard, ServerConfig
+from tests.support.tlsoctets import message, record, vector
 from tests.tls.ends import credential, events, of, server, server_config, ticket_keys, verifier
-from tests.tls.raw13 import (
-    ALERT,
-    CCS,
-    DATA,
-    HANDSHAKE,
-    AlertError,
-    Memory,
-    Raw13,
-    Ticket,
-    connect,
-    message,
-    record,
-    vector,
-)
+from tests.tls.raw13 import ALERT, CCS, DATA, HANDSHAKE, AlertError, Memory, Raw13, Ticket, connect
 
 KEYS = ticket_keys()
 CONFIGS: tuple[Callable[[], ServerConfig], ...] = (

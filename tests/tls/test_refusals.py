@@ -14,6 +14,17 @@ from synfin.spec.violations import VIOLATIONS
 from synfin.tls import Client, Failed, Limits, PeerAlert, ReplayGuard, Server, Ticket, TicketKeys
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import ClientHello, ServerHello, parse_handshake, write_handshake
+from tests.support.tlsoctets import (
+    BAD_MAC,
+    DECODE,
+    FAILURE,
+    ILLEGAL,
+    MISSING,
+    OVERFLOW,
+    UNEXPECTED,
+    VERSION,
+    record,
+)
 from tests.tls.ends import (
     NOW,
     client,
@@ -28,9 +39,6 @@ from tests.tls.ends import (
     verifier,
 )
 
-UNEXPECTED, DECODE, ILLEGAL, MISSING, OVERFLOW, BAD_MAC = 10, 50, 47, 109, 22, 20
-HANDSHAKE_FAILURE, VERSION, UNSUPPORTED = 40, 70, 110
-
 
 def refused(end: Client | Server) -> Failed:
     """The one Failed event; the last alert out is its alert."""
@@ -42,10 +50,6 @@ def refused(end: Client | Server) -> Failed:
     end.receive(b"\x17\x03\x03\x00\x01x", NOW)
     assert end.next_event() is None, "a dead end is deaf"
     return failed
-
-
-def record(content: bytes, kind: int = 22, version: int = 0x0303) -> bytes:
-    return bytes([kind]) + version.to_bytes(2, "big") + len(content).to_bytes(2, "big") + content
 
 
 # ---------------------------------------------------------------- states by messages
@@ -505,8 +509,8 @@ HELLOS: list[tuple[str, int, Callable[[ClientHello], bytes], int]] = [
     ("no compressions", 0x0304, field(compression_methods=()), DECODE),
     ("long session id", 0x0304, field(session_id=bytes(33)), DECODE),
     ("trailing", 0x0304, field(trailing=b"x"), DECODE),
-    ("unknown suites", 0x0304, field(cipher_suites=(0x1399,)), HANDSHAKE_FAILURE),
-    ("old suites only", 0x0304, field(cipher_suites=(0xC02B,)), HANDSHAKE_FAILURE),
+    ("unknown suites", 0x0304, field(cipher_suites=(0x1399,)), FAILURE),
+    ("old suites only", 0x0304, field(cipher_suites=(0xC02B,)), FAILURE),
     ("compression", 0x0304, field(compression_methods=(1, 0)), ILLEGAL),
     ("compression without null", 0x0303, field(compression_methods=(1,)), ILLEGAL),
     ("SSL 3.0", 0x0304, field(legacy_version=0x0300), VERSION),
@@ -520,14 +524,14 @@ HELLOS: list[tuple[str, int, Callable[[ClientHello], bytes], int]] = [
     ("no schemes", 0x0304, extension(13, None), MISSING),
     ("schemes empty", 0x0304, extension(13, b"\0\0"), DECODE),
     ("schemes odd", 0x0304, extension(13, b"\0\1\4"), DECODE),
-    ("schemes unknown", 0x0304, extension(13, b"\0\2\2\1"), HANDSHAKE_FAILURE),
-    ("schemes unknown old", 0x0303, extension(13, b"\0\2\2\1"), HANDSHAKE_FAILURE),
-    ("no schemes old", 0x0303, extension(13, None), HANDSHAKE_FAILURE),
+    ("schemes unknown", 0x0304, extension(13, b"\0\2\2\1"), FAILURE),
+    ("schemes unknown old", 0x0303, extension(13, b"\0\2\2\1"), FAILURE),
+    ("no schemes old", 0x0303, extension(13, None), FAILURE),
     ("no groups", 0x0304, extension(10, None), MISSING),
     ("no shares", 0x0304, extension(51, None), MISSING),
     ("groups empty", 0x0304, extension(10, b"\0\0"), DECODE),
     ("groups unknown", 0x0304, extension(10, b"\0\2\0\1"), ILLEGAL),
-    ("groups and shares unknown", 0x0304, _strange_groups, HANDSHAKE_FAILURE),
+    ("groups and shares unknown", 0x0304, _strange_groups, FAILURE),
     ("share of a group not listed", 0x0304, extension(51, b"\0\5\1\x99\0\1x"), ILLEGAL),
     ("share twice", 0x0304, extension(51, b"\0\x0a" + b"\0\x1d\0\1x" * 2), ILLEGAL),
     ("share too short", 0x0304, extension(51, b"\0\5\0\x1d\0\1x"), ILLEGAL),
@@ -558,9 +562,9 @@ HELLOS: list[tuple[str, int, Callable[[ClientHello], bytes], int]] = [
     ("cookie empty", 0x0304, extension(44, b"\0\0"), DECODE),
     ("points", 0x0303, extension(11, b"\1\1"), ILLEGAL),
     ("points empty", 0x0303, extension(11, b"\0"), DECODE),
-    ("renegotiation", 0x0303, extension(0xFF01, b"\1x"), HANDSHAKE_FAILURE),
+    ("renegotiation", 0x0303, extension(0xFF01, b"\1x"), FAILURE),
     ("extended master secret body", 0x0303, extension(23, b"x"), DECODE),
-    ("groups unknown old", 0x0303, extension(10, b"\0\2\0\1"), HANDSHAKE_FAILURE),
+    ("groups unknown old", 0x0303, extension(10, b"\0\2\0\1"), FAILURE),
     ("fallback", 0x0303, lambda h: edit(h, cipher_suites=(*h.cipher_suites, 0x5600)), 86),
 ]
 
@@ -582,7 +586,7 @@ def test_hello_truncated_everywhere() -> None:
         end = server()
         end.receive(record(b"\1" + (size - 4).to_bytes(3, "big") + raw[4:size]), NOW)
         found = of(events(end), Failed)
-        expected = {DECODE, HANDSHAKE_FAILURE, VERSION, MISSING}
+        expected = {DECODE, FAILURE, VERSION, MISSING}
         assert found
         assert found[0].alert in expected, (size, found)
 
