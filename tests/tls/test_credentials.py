@@ -16,6 +16,8 @@ from synfin.tls.credentials import Wanted, chain_schemes
 from synfin.wire.tls.bodies import OidFilter
 from tests.support.minted import mint
 from tests.support.tlsoctets import record
+from tests.tls.bad_server import Bad
+from tests.tls.edits import exactly
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -32,7 +34,6 @@ from tests.tls.ends import (
     ticket_keys,
     verifier,
 )
-from tests.tls.test_proofs import LyingServer, constant
 from tests.tls.test_refusals import changed, edit, hello_of
 
 WHEN = datetime.fromtimestamp(NOW, UTC)
@@ -90,8 +91,8 @@ def test_a_filter_in_a_request() -> None:
         filters = bytes([len(EXTENDED)]) + EXTENDED + len(values).to_bytes(2, "big") + values
         body = len(filters).to_bytes(2, "big") + filters
         block = b"\0\x0d\0\4\0\2\4\3" + b"\0\x30" + len(body).to_bytes(2, "big") + body
-        liar = LyingServer(server_config(client_auth="optional", verify=verifier()), now=NOW, entropy=os.urandom)
-        liar.lies = {13: constant(13, b"\0" + len(block).to_bytes(2, "big") + block)}
+        liar = Bad(server_config(client_auth="optional", verify=verifier()), now=NOW, entropy=os.urandom)
+        liar.edits = {13: exactly(13, b"\0" + len(block).to_bytes(2, "big") + block)}
         one = client(client_config(credentials=(credential(client=True),)))
         pump(one, liar)
         assert bool(of(events(liar), HandshakeDone)[0].facts.peer_chain) is sent

@@ -18,7 +18,21 @@ from synfin.tls import (
     Ticket,
 )
 from synfin.wire.tls.messages import ServerHello, parse_handshake
-from tests.support.tlsoctets import DECODE, FAILURE, ILLEGAL, MISSING, NEW, OLD, UNEXPECTED, UNSUPPORTED, record
+from tests.support.tlsoctets import (
+    DECODE,
+    FAILURE,
+    ILLEGAL,
+    MISSING,
+    NEW,
+    OLD,
+    UNEXPECTED,
+    UNSUPPORTED,
+    message,
+    record,
+)
+from tests.tls.bad_client import BadClient
+from tests.tls.bad_server import Bad
+from tests.tls.edits import Edit, exactly
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -35,36 +49,35 @@ from tests.tls.ends import (
     ticket_keys,
     verifier,
 )
-from tests.tls.test_proofs import Lie, LyingClient, LyingServer, constant, message
 from tests.tls.test_refusals import CELLS, _stop, changed, edit, hello_of, sealed, speak
 
 # ---------------------------------------------------------------- the flights after the hellos
 
 
-FROM_SERVER: list[tuple[str, int, int, Lie, int]] = [
-    ("no curve point", OLD, 12, constant(12, b"\3\0\x1d\0\x04\3\0\1x"), DECODE),
-    ("no signature", OLD, 12, constant(12, b"\3\0\x1d\1x"), DECODE),
-    ("point cut", OLD, 12, constant(12, b"\3\0\x1d\x20xx"), DECODE),
-    ("SHA-1", OLD, 12, lambda raw: message(12, raw[4:40] + b"\2\3" + raw[42:]), ILLEGAL),
-    ("key exchange empty", OLD, 12, constant(12, b""), DECODE),
-    ("certificate cut", OLD, 11, constant(11, b"\0\0\x09\0\0\7xx"), DECODE),
-    ("empty certificate", OLD, 11, constant(11, b"\0\0\3\0\0\0"), DECODE),
-    ("certificates trailing", OLD, 11, lambda raw: message(11, raw[4:] + b"x"), DECODE),
-    ("hello done with more", OLD, 14, constant(14, b"x"), DECODE),
-    ("finished short", OLD, 20, constant(20, bytes(11)), DECODE),
-    ("finished empty", OLD, 20, constant(20, b""), DECODE),
-    ("finished short, new", NEW, 20, constant(20, bytes(31)), DECODE),
-    ("finished empty, new", NEW, 20, constant(20, b""), DECODE),
-    ("extensions doubled", NEW, 8, constant(8, b"\0\x08\0\x0a\0\0\0\x0a\0\0"), ILLEGAL),
-    ("share among the extensions", NEW, 8, constant(8, b"\0\4\0\x33\0\0"), ILLEGAL),
-    ("name among the extensions with a body", NEW, 8, constant(8, b"\0\5\0\0\0\1x"), DECODE),
-    ("certificate extension unasked", NEW, 11, lambda raw: _with_extension(raw, b"\x12\x34\0\0"), UNSUPPORTED),
-    ("certificate extension misplaced", NEW, 11, lambda raw: _with_extension(raw, b"\0\x33\0\0"), ILLEGAL),
-    ("verify empty", NEW, 15, constant(15, b""), DECODE),
-    ("verify without signature", NEW, 15, constant(15, b"\4\3\0\0"), 51),
-    ("verify cut", NEW, 15, constant(15, b"\4\3\0\5x"), DECODE),
-    ("compressed empty", NEW, 11, constant(25, b"\0\1\0\0\1\0\0\0"), DECODE),
-    ("compressed by another way", NEW, 11, constant(25, b"\0\7\0\0\1\0\0\1x"), ILLEGAL),
+FROM_SERVER: list[tuple[str, int, int, Edit, int]] = [
+    ("no curve point", OLD, 12, exactly(12, b"\3\0\x1d\0\x04\3\0\1x"), DECODE),
+    ("no signature", OLD, 12, exactly(12, b"\3\0\x1d\1x"), DECODE),
+    ("point cut", OLD, 12, exactly(12, b"\3\0\x1d\x20xx"), DECODE),
+    ("SHA-1", OLD, 12, lambda bad, raw: message(12, raw[4:40] + b"\2\3" + raw[42:]), ILLEGAL),
+    ("key exchange empty", OLD, 12, exactly(12, b""), DECODE),
+    ("certificate cut", OLD, 11, exactly(11, b"\0\0\x09\0\0\7xx"), DECODE),
+    ("empty certificate", OLD, 11, exactly(11, b"\0\0\3\0\0\0"), DECODE),
+    ("certificates trailing", OLD, 11, lambda bad, raw: message(11, raw[4:] + b"x"), DECODE),
+    ("hello done with more", OLD, 14, exactly(14, b"x"), DECODE),
+    ("finished short", OLD, 20, exactly(20, bytes(11)), DECODE),
+    ("finished empty", OLD, 20, exactly(20, b""), DECODE),
+    ("finished short, new", NEW, 20, exactly(20, bytes(31)), DECODE),
+    ("finished empty, new", NEW, 20, exactly(20, b""), DECODE),
+    ("extensions doubled", NEW, 8, exactly(8, b"\0\x08\0\x0a\0\0\0\x0a\0\0"), ILLEGAL),
+    ("share among the extensions", NEW, 8, exactly(8, b"\0\4\0\x33\0\0"), ILLEGAL),
+    ("name among the extensions with a body", NEW, 8, exactly(8, b"\0\5\0\0\0\1x"), DECODE),
+    ("certificate extension unasked", NEW, 11, lambda bad, raw: _with_extension(raw, b"\x12\x34\0\0"), UNSUPPORTED),
+    ("certificate extension misplaced", NEW, 11, lambda bad, raw: _with_extension(raw, b"\0\x33\0\0"), ILLEGAL),
+    ("verify empty", NEW, 15, exactly(15, b""), DECODE),
+    ("verify without signature", NEW, 15, exactly(15, b"\4\3\0\0"), 51),
+    ("verify cut", NEW, 15, exactly(15, b"\4\3\0\5x"), DECODE),
+    ("compressed empty", NEW, 11, exactly(25, b"\0\1\0\0\1\0\0\0"), DECODE),
+    ("compressed by another way", NEW, 11, exactly(25, b"\0\7\0\0\1\0\0\1x"), ILLEGAL),
 ]
 
 
@@ -76,9 +89,9 @@ def _with_extension(raw: bytes, block: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(("what", "version", "kind", "lie", "alert"), FROM_SERVER, ids=[row[0] for row in FROM_SERVER])
-def test_from_the_server(what: str, version: int, kind: int, lie: Lie, alert: int) -> None:
-    liar = LyingServer(server_config("p256", max_version=version), now=NOW, entropy=os.urandom)
-    liar.lies = {kind: lie, **({25: lie} if kind == 11 else {})}
+def test_from_the_server(what: str, version: int, kind: int, lie: Edit, alert: int) -> None:
+    liar = Bad(server_config("p256", max_version=version), now=NOW, entropy=os.urandom)
+    liar.edits = {kind: lie, **({25: lie} if kind == 11 else {})}
     one = client()
     pump(one, liar)
     assert alert_of(one) == alert, what
@@ -89,8 +102,8 @@ def test_a_certificate_of_another_kind() -> None:
     """An ECDSA suite with an RSA certificate is inconsistent (RFC 5246 7.4.2)."""
     other = credential("rsa2048").chain[0]
     body = len(other).to_bytes(3, "big") + other
-    liar = LyingServer(server_config("p256", max_version=OLD), now=NOW, entropy=os.urandom)
-    liar.lies = {11: constant(11, len(body).to_bytes(3, "big") + body)}
+    liar = Bad(server_config("p256", max_version=OLD), now=NOW, entropy=os.urandom)
+    liar.edits = {11: exactly(11, len(body).to_bytes(3, "big") + body)}
     one = client()
     pump(one, liar)
     assert alert_of(one) == ILLEGAL
@@ -118,43 +131,43 @@ REQUESTS: list[tuple[str, int, bytes, int | None]] = [
 
 @pytest.mark.parametrize(("what", "version", "body", "alert"), REQUESTS, ids=[row[0] for row in REQUESTS])
 def test_certificate_requests(what: str, version: int, body: bytes, alert: int | None) -> None:
-    liar = LyingServer(
+    liar = Bad(
         server_config("p256", max_version=version, client_auth="optional", verify=verifier()),
         now=NOW,
         entropy=os.urandom,
     )
-    liar.lies = {13: constant(13, body)}
+    liar.edits = {13: exactly(13, body)}
     one = client()
     pump(one, liar)
     assert alert_of(one) == alert, what
 
 
-FROM_CLIENT: list[tuple[str, int, int, Lie, int]] = [
-    ("certificate extension", NEW, 11, lambda raw: _with_extension(raw, b"\x12\x34\0\0"), UNSUPPORTED),
-    ("staple unasked", NEW, 11, lambda raw: _with_extension(raw, b"\0\5\0\0"), UNSUPPORTED),
-    ("empty certificate", NEW, 11, constant(11, b"\0\0\0\5\0\0\0\0\0"), DECODE),
-    ("list cut", NEW, 11, constant(11, b"\0\0\0\x09\0\0"), DECODE),
-    ("verify by SHA-1", NEW, 15, lambda raw: message(15, b"\2\3" + raw[6:]), ILLEGAL),
-    ("verify by PKCS#1", NEW, 15, lambda raw: message(15, b"\4\1" + raw[6:]), ILLEGAL),
-    ("verify on another curve", NEW, 15, lambda raw: message(15, b"\5\3" + raw[6:]), ILLEGAL),
-    ("verify empty", NEW, 15, constant(15, b""), DECODE),
-    ("finished short", NEW, 20, constant(20, bytes(12)), DECODE),
-    ("finished of SHA-384", NEW, 20, constant(20, bytes(48)), DECODE),
-    ("certificate empty, old", OLD, 11, constant(11, b"\0\0\3\0\0\0"), DECODE),
-    ("certificate cut, old", OLD, 11, constant(11, b"\0\0\x09\0\0"), DECODE),
-    ("verify by SHA-1, old", OLD, 15, lambda raw: message(15, b"\2\3" + raw[6:]), ILLEGAL),
-    ("verify by another kind, old", OLD, 15, lambda raw: message(15, b"\x08\4" + raw[6:]), ILLEGAL),
-    ("verify trailing, old", OLD, 15, lambda raw: message(15, raw[4:] + b"x"), DECODE),
-    ("finished empty, old", OLD, 20, constant(20, b""), DECODE),
-    ("finished long, old", OLD, 20, constant(20, bytes(13)), DECODE),
+FROM_CLIENT: list[tuple[str, int, int, Edit, int]] = [
+    ("certificate extension", NEW, 11, lambda bad, raw: _with_extension(raw, b"\x12\x34\0\0"), UNSUPPORTED),
+    ("staple unasked", NEW, 11, lambda bad, raw: _with_extension(raw, b"\0\5\0\0"), UNSUPPORTED),
+    ("empty certificate", NEW, 11, exactly(11, b"\0\0\0\5\0\0\0\0\0"), DECODE),
+    ("list cut", NEW, 11, exactly(11, b"\0\0\0\x09\0\0"), DECODE),
+    ("verify by SHA-1", NEW, 15, lambda bad, raw: message(15, b"\2\3" + raw[6:]), ILLEGAL),
+    ("verify by PKCS#1", NEW, 15, lambda bad, raw: message(15, b"\4\1" + raw[6:]), ILLEGAL),
+    ("verify on another curve", NEW, 15, lambda bad, raw: message(15, b"\5\3" + raw[6:]), ILLEGAL),
+    ("verify empty", NEW, 15, exactly(15, b""), DECODE),
+    ("finished short", NEW, 20, exactly(20, bytes(12)), DECODE),
+    ("finished of SHA-384", NEW, 20, exactly(20, bytes(48)), DECODE),
+    ("certificate empty, old", OLD, 11, exactly(11, b"\0\0\3\0\0\0"), DECODE),
+    ("certificate cut, old", OLD, 11, exactly(11, b"\0\0\x09\0\0"), DECODE),
+    ("verify by SHA-1, old", OLD, 15, lambda bad, raw: message(15, b"\2\3" + raw[6:]), ILLEGAL),
+    ("verify by another kind, old", OLD, 15, lambda bad, raw: message(15, b"\x08\4" + raw[6:]), ILLEGAL),
+    ("verify trailing, old", OLD, 15, lambda bad, raw: message(15, raw[4:] + b"x"), DECODE),
+    ("finished empty, old", OLD, 20, exactly(20, b""), DECODE),
+    ("finished long, old", OLD, 20, exactly(20, bytes(13)), DECODE),
 ]
 
 
 @pytest.mark.parametrize(("what", "version", "kind", "lie", "alert"), FROM_CLIENT, ids=[row[0] for row in FROM_CLIENT])
-def test_from_the_client(what: str, version: int, kind: int, lie: Lie, alert: int) -> None:
+def test_from_the_client(what: str, version: int, kind: int, lie: Edit, alert: int) -> None:
     config = client_config(max_version=version, credentials=(credential(client=True),))
-    liar = LyingClient(config, NAME, now=NOW, entropy=os.urandom)
-    liar.lies = {kind: lie}
+    liar = BadClient(config, NAME, now=NOW, entropy=os.urandom)
+    liar.edits = {kind: lie}
     two = server(server_config(client_auth="required", verify=verifier(), certificate_compression=()))
     pump(liar, two)
     assert alert_of(two) == alert, what
@@ -174,8 +187,8 @@ def test_diffie_hellman_of_the_client(what: str) -> None:
         "p": p.to_bytes(256, "big"),
     }
     value = values.get(what, b"\1" * 300)
-    liar = LyingClient(client_config(suites=(0x009E,), max_version=OLD), NAME, now=NOW, entropy=os.urandom)
-    liar.lies = {16: constant(16, len(value).to_bytes(2, "big") + value)}
+    liar = BadClient(client_config(suites=(0x009E,), max_version=OLD), NAME, now=NOW, entropy=os.urandom)
+    liar.edits = {16: exactly(16, len(value).to_bytes(2, "big") + value)}
     two = server(server_config("rsa2048", suites=(0x009E,), groups=(256,)))
     pump(liar, two)
     assert alert_of(two) == (DECODE if what == "empty" else FAILURE)
@@ -183,8 +196,8 @@ def test_diffie_hellman_of_the_client(what: str) -> None:
 
 @pytest.mark.parametrize("body", [b"", b"\0"])
 def test_static_rsa_without_a_length(body: bytes) -> None:
-    liar = LyingClient(client_config(suites=(0x009C,), max_version=OLD), NAME, now=NOW, entropy=os.urandom)
-    liar.lies = {16: constant(16, body)}
+    liar = BadClient(client_config(suites=(0x009C,), max_version=OLD), NAME, now=NOW, entropy=os.urandom)
+    liar.edits = {16: exactly(16, body)}
     two = server(server_config("rsa2048", suites=(0x009C,)))
     pump(liar, two)
     assert alert_of(two) == DECODE

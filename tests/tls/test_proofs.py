@@ -1,12 +1,11 @@
 """Proofs that do not hold: certificates, signatures, Finished, and answers of the second flight, told by liars.
 
-A liar is an end whose ``say_raw`` is overridden: the way scenarios send wrong things.
+A liar is an end whose messages are edited on their way out (``edits``).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,18 +17,20 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from synfin.errors import PeerError
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls import (
-    Client,
     Credential,
     Failed,
     HandshakeDone,
     PathVerifier,
     PeerAlert,
     Presented,
-    Server,
     signing,
 )
 from synfin.tls.config import ClientConfig
 from tests.support.minted import Minted, mint
+from tests.support.tlsoctets import message
+from tests.tls.bad_client import BadClient
+from tests.tls.bad_server import Bad
+from tests.tls.edits import Edit, exactly, flipped, longer
 from tests.tls.ends import (
     NAME,
     NOW,
@@ -48,42 +49,11 @@ from tests.tls.ends import (
 
 CLIENT_AUTH = x509.oid.ExtendedKeyUsageOID.CLIENT_AUTH
 WHEN = datetime.fromtimestamp(NOW, UTC)
-Lie = Callable[[bytes], bytes]
 
 
-class LyingServer(Server):
-    lies: dict[int, Lie]
-
-    def say_raw(self, raw: bytes) -> bytes:
-        return super().say_raw(self.lies.get(raw[0], bytes)(raw))
-
-
-class LyingClient(Client):
-    lies: dict[int, Lie] = {}
-
-    def say_raw(self, raw: bytes) -> bytes:
-        return super().say_raw(self.lies.get(raw[0], bytes)(raw))
-
-
-def message(kind: int, body: bytes) -> bytes:
-    return bytes([kind]) + len(body).to_bytes(3, "big") + body
-
-
-def flip(raw: bytes) -> bytes:
-    return raw[:-1] + bytes([raw[-1] ^ 1])
-
-
-def longer(raw: bytes) -> bytes:
-    return message(raw[0], raw[4:] + b"\0")
-
-
-def constant(kind: int, body: bytes) -> Lie:
-    return lambda raw: message(kind, body)
-
-
-def lied_to_client(version: int, lies: dict[int, Lie], **more: Any) -> Failed:
-    liar = LyingServer(server_config("p256", max_version=version, **more), now=NOW, entropy=os.urandom)
-    liar.lies = lies
+def lied_to_client(version: int, lies: dict[int, Edit], **more: Any) -> Failed:
+    liar = Bad(server_config("p256", max_version=version, **more), now=NOW, entropy=os.urandom)
+    liar.edits = lies
     one = client()
     pump(one, liar)
     found = of(events(one), Failed)
@@ -93,10 +63,10 @@ def lied_to_client(version: int, lies: dict[int, Lie], **more: Any) -> Failed:
     return failed
 
 
-def lied_to_server(version: int, lies: dict[int, Lie]) -> Failed:
+def lied_to_server(version: int, lies: dict[int, Edit]) -> Failed:
     config = client_config(max_version=version, credentials=(credential(client=True),))
-    liar = LyingClient(config, NAME, now=NOW, entropy=os.urandom)
-    liar.lies = lies
+    liar = BadClient(config, NAME, now=NOW, entropy=os.urandom)
+    liar.edits = lies
     two = server(server_config(client_auth="required", verify=verifier()))
     pump(liar, two)
     found = of(events(two), Failed)
@@ -105,75 +75,75 @@ def lied_to_server(version: int, lies: dict[int, Lie]) -> Failed:
     return failed
 
 
-FLIGHT: list[tuple[int, int, Lie, str]] = [
-    (0x0304, 8, constant(8, b"\0\4\0\x0d\0\0"), "misplaced_extension"),
-    (0x0304, 8, constant(8, b"\0\4\x12\x34\0\0"), "unsupported_extension"),
-    (0x0304, 8, constant(8, b"\0\x08\0\0\0\0\0\0\0\0"), "duplicate_extension"),
-    (0x0304, 8, constant(8, b"\0\5\0\0\0\1x"), "decode_error"),
-    (0x0304, 8, constant(8, b"\0\5\0\x10\0\1\0"), "unsupported_extension"),
-    (0x0304, 8, constant(8, b"\0\4\0\x2a\0\0"), "unsupported_extension"),
-    (0x0304, 8, constant(8, b"\0\0x"), "trailing_bytes"),
-    (0x0304, 8, constant(8, b""), "decode_error"),
-    (0x0304, 11, constant(11, b"\0\0\0\0"), "certificate_missing"),
-    (0x0304, 11, constant(11, b"\1x\0\0\0"), "illegal_parameter"),
-    (0x0304, 11, constant(11, b"\0\0\0\5\0\0\0\0\0"), "empty_list"),
-    (0x0304, 11, constant(11, b"\0\0\0\x06\0\0\1x\0\0"), "certificate_unparsable"),
-    (0x0304, 15, flip, "wrong_signature"),
-    (0x0304, 15, lambda raw: message(15, b"\x08\x04" + raw[6:]), "signature_of_other_key"),
-    (0x0304, 15, lambda raw: message(15, b"\x05\x03" + raw[6:]), "signature_of_other_key"),
-    (0x0304, 15, lambda raw: message(15, b"\x02\x03" + raw[6:]), "signature_not_offered"),
-    (0x0304, 15, lambda raw: message(15, b"\x04\x01" + raw[6:]), "signature_not_offered"),
+FLIGHT: list[tuple[int, int, Edit, str]] = [
+    (0x0304, 8, exactly(8, b"\0\4\0\x0d\0\0"), "misplaced_extension"),
+    (0x0304, 8, exactly(8, b"\0\4\x12\x34\0\0"), "unsupported_extension"),
+    (0x0304, 8, exactly(8, b"\0\x08\0\0\0\0\0\0\0\0"), "duplicate_extension"),
+    (0x0304, 8, exactly(8, b"\0\5\0\0\0\1x"), "decode_error"),
+    (0x0304, 8, exactly(8, b"\0\5\0\x10\0\1\0"), "unsupported_extension"),
+    (0x0304, 8, exactly(8, b"\0\4\0\x2a\0\0"), "unsupported_extension"),
+    (0x0304, 8, exactly(8, b"\0\0x"), "trailing_bytes"),
+    (0x0304, 8, exactly(8, b""), "decode_error"),
+    (0x0304, 11, exactly(11, b"\0\0\0\0"), "certificate_missing"),
+    (0x0304, 11, exactly(11, b"\1x\0\0\0"), "illegal_parameter"),
+    (0x0304, 11, exactly(11, b"\0\0\0\5\0\0\0\0\0"), "empty_list"),
+    (0x0304, 11, exactly(11, b"\0\0\0\x06\0\0\1x\0\0"), "certificate_unparsable"),
+    (0x0304, 15, flipped, "wrong_signature"),
+    (0x0304, 15, lambda bad, raw: message(15, b"\x08\x04" + raw[6:]), "signature_of_other_key"),
+    (0x0304, 15, lambda bad, raw: message(15, b"\x05\x03" + raw[6:]), "signature_of_other_key"),
+    (0x0304, 15, lambda bad, raw: message(15, b"\x02\x03" + raw[6:]), "signature_not_offered"),
+    (0x0304, 15, lambda bad, raw: message(15, b"\x04\x01" + raw[6:]), "signature_not_offered"),
     (0x0304, 15, longer, "trailing_bytes"),
-    (0x0304, 20, flip, "wrong_finished"),
+    (0x0304, 20, flipped, "wrong_finished"),
     (0x0304, 20, longer, "message_too_long"),
-    (0x0303, 11, constant(11, b"\0\0\0"), "certificate_missing"),
-    (0x0303, 11, constant(11, b"\0\0\4\0\0\1x"), "certificate_unparsable"),
-    (0x0303, 12, flip, "wrong_signature"),
-    (0x0303, 12, lambda raw: message(12, b"\1" + raw[5:]), "illegal_parameter"),
-    (0x0303, 12, lambda raw: message(12, b"\3\0\x13" + raw[7:]), "group_not_offered"),
+    (0x0303, 11, exactly(11, b"\0\0\0"), "certificate_missing"),
+    (0x0303, 11, exactly(11, b"\0\0\4\0\0\1x"), "certificate_unparsable"),
+    (0x0303, 12, flipped, "wrong_signature"),
+    (0x0303, 12, lambda bad, raw: message(12, b"\1" + raw[5:]), "illegal_parameter"),
+    (0x0303, 12, lambda bad, raw: message(12, b"\3\0\x13" + raw[7:]), "group_not_offered"),
     (0x0303, 12, longer, "trailing_bytes"),
     (0x0303, 14, longer, "message_too_long"),
-    (0x0303, 20, flip, "wrong_finished"),
+    (0x0303, 20, flipped, "wrong_finished"),
     (0x0303, 20, longer, "message_too_long"),
 ]
 
 
 @pytest.mark.parametrize(("version", "kind", "lie", "violation"), FLIGHT)
-def test_lies_of_the_server(version: int, kind: int, lie: Lie, violation: str) -> None:
+def test_lies_of_the_server(version: int, kind: int, lie: Edit, violation: str) -> None:
     assert lied_to_client(version, {kind: lie}, certificate_compression=()).violation == violation
 
 
 def test_a_share_that_is_no_key_in_tls12() -> None:
-    def zero(raw: bytes) -> bytes:
+    def zero(bad: Bad, raw: bytes) -> bytes:
         return message(12, b"\3\0\x1d\x20" + bytes(32) + raw[4 + 36 :])
 
     failed = lied_to_client(0x0303, {12: zero})
     assert failed.violation in ("wrong_signature", "zero_shared_secret")
 
 
-BACK: list[tuple[int, int, Lie, str]] = [
-    (0x0304, 11, constant(11, b"\1x\0\0\0"), "illegal_parameter"),
-    (0x0304, 11, constant(11, b"\0\0\0\0"), "certificate_required"),
-    (0x0304, 25, constant(25, b"\0\4\0\0\1\0\0\1x"), "illegal_parameter"),
-    (0x0304, 25, constant(25, b"\0\2\0\0\1\0\0\1x"), "certificate_bad_compression"),
-    (0x0304, 25, constant(25, b"\0\1\xff\xff\xff\0\0\1x"), "certificate_bad_compression"),
-    (0x0304, 25, constant(25, b"\0\1\0\0\1\0\0\1x"), "certificate_bad_compression"),
-    (0x0304, 15, flip, "wrong_signature"),
-    (0x0304, 20, flip, "wrong_finished"),
+BACK: list[tuple[int, int, Edit, str]] = [
+    (0x0304, 11, exactly(11, b"\1x\0\0\0"), "illegal_parameter"),
+    (0x0304, 11, exactly(11, b"\0\0\0\0"), "certificate_required"),
+    (0x0304, 25, exactly(25, b"\0\4\0\0\1\0\0\1x"), "illegal_parameter"),
+    (0x0304, 25, exactly(25, b"\0\2\0\0\1\0\0\1x"), "certificate_bad_compression"),
+    (0x0304, 25, exactly(25, b"\0\1\xff\xff\xff\0\0\1x"), "certificate_bad_compression"),
+    (0x0304, 25, exactly(25, b"\0\1\0\0\1\0\0\1x"), "certificate_bad_compression"),
+    (0x0304, 15, flipped, "wrong_signature"),
+    (0x0304, 20, flipped, "wrong_finished"),
     (0x0304, 20, longer, "message_too_long"),
-    (0x0303, 11, constant(11, b"\0\0\0"), "client_certificate_missing"),
-    (0x0303, 16, constant(16, b"\x20" + bytes(32)), "zero_shared_secret"),
-    (0x0303, 16, constant(16, b"\1x"), "bad_key_share"),
-    (0x0303, 16, constant(16, b"\0"), "decode_error"),
-    (0x0303, 16, constant(16, b""), "decode_error"),
+    (0x0303, 11, exactly(11, b"\0\0\0"), "client_certificate_missing"),
+    (0x0303, 16, exactly(16, b"\x20" + bytes(32)), "zero_shared_secret"),
+    (0x0303, 16, exactly(16, b"\1x"), "bad_key_share"),
+    (0x0303, 16, exactly(16, b"\0"), "decode_error"),
+    (0x0303, 16, exactly(16, b""), "decode_error"),
     (0x0303, 16, longer, "trailing_bytes"),
-    (0x0303, 15, flip, "wrong_signature"),
-    (0x0303, 20, flip, "wrong_finished"),
+    (0x0303, 15, flipped, "wrong_signature"),
+    (0x0303, 20, flipped, "wrong_finished"),
 ]
 
 
 @pytest.mark.parametrize(("version", "kind", "lie", "violation"), BACK)
-def test_lies_of_the_client(version: int, kind: int, lie: Lie, violation: str) -> None:
+def test_lies_of_the_client(version: int, kind: int, lie: Edit, violation: str) -> None:
     if kind == 25:  # the liar's certificate is too small to be compressed: it lies in place of the plain one
         assert lied_to_server(version, {11: lie, 25: lie}).violation == violation
         return
@@ -185,8 +155,8 @@ def test_lies_of_the_client(version: int, kind: int, lie: Lie, violation: str) -
 def test_static_rsa_never_tells_what_was_wrong(sealed: bytes) -> None:
     """Whatever is wrong with the premaster secret, the client's Finished is what does not open."""
     config = client_config(suites=(0x009C,), max_version=0x0303)
-    liar = LyingClient(config, NAME, now=NOW, entropy=os.urandom)
-    liar.lies = {16: constant(16, len(sealed).to_bytes(2, "big") + sealed)}
+    liar = BadClient(config, NAME, now=NOW, entropy=os.urandom)
+    liar.edits = {16: exactly(16, len(sealed).to_bytes(2, "big") + sealed)}
     two = server(server_config("rsa2048", suites=(0x009C,)))
     pump(liar, two)
     assert of(events(two), Failed)[0].violation == "bad_record_mac"
@@ -196,24 +166,10 @@ def test_weak_diffie_hellman_is_refused() -> None:
     small = (1 << 1023) + 1155
     body = b"".join(len(x).to_bytes(2, "big") + x for x in (small.to_bytes(128, "big"), b"\2", b"\5"))
 
-    class Weak(LyingServer):
-        _random = b""
-
-        def say_raw(self, raw: bytes) -> bytes:
-            if raw[0] == 12:
-                from synfin.tls import signing
-
-                hello = self.transcript.messages()
-                randoms = hello[6:38] + self._random
-                signature = signing.sign(leaf("rsa2048").key, 0x0804, randoms + body)
-                raw = message(12, body + b"\x08\x04" + len(signature).to_bytes(2, "big") + signature)
-            if raw[0] == 2:
-                self._random = raw[6:38]
-            return Server.say_raw(self, raw)
-
-    two = Weak(server_config("rsa2048", suites=(0x009E,)), now=NOW, entropy=os.urandom)
+    liar = Bad(server_config("rsa2048", suites=(0x009E,)), now=NOW, entropy=os.urandom)
+    liar.edits = {12: lambda bad, raw: bad.signed(body, 0x0804)}
     one = client(client_config(suites=(0x009E,), max_version=0x0303))
-    pump(one, two)
+    pump(one, liar)
     assert of(events(one), Failed)[0].violation == "weak_dh_group"
 
 
