@@ -138,7 +138,6 @@ def test_a_request_brings_its_own_key(made: Run) -> None:
 
 
 def test_output_where_it_is_wanted(made: Run) -> None:
-    Path("tls").mkdir()
     made("issue", "a.example", "--out", "tls", "--key-kind", "ed25519")
     assert stat.S_IMODE(Path("tls/key.pem").stat().st_mode) == 0o600
     before = Path("tls/chain.pem").read_bytes()
@@ -178,7 +177,11 @@ MISTAKES = {
     "no request": (["issue", "--csr", "none.csr"], "No such file"),
     "client and CA": (["issue", "x", "--client", "--intermediate"], "choose one"),
     "constraints of a leaf": (["issue", "x", "--permit", "y"], "--intermediate"),
-    "no out": (["issue", "a.example", "--out", "none"], "no such folder"),
+    "no out": (["issue", "a.example", "--out", "none/tls"], "no such folder none"),
+    "out is a file": (["issue", "a.example", "--out", "ca/README.txt"], "not a folder"),
+    "no address": (["issue", "300.1.1.1"], "neither a host name nor an address"),
+    "wildcard of all": (["issue", "*.com"], "no client takes *.com"),
+    "wildcard as a bound": (["init", "x", "--permit", "*.lab.example"], "no wildcards"),
     "not empty": (["init"], "not empty"),
     "bad constraint": (["init", "x", "--permit", "10.0.0.0/99"], "no network"),
     "twice the same": (["init", "x", "--intermediate", "A", "--intermediate", "a"], "its own name"),
@@ -220,6 +223,15 @@ def test_mistakes_are_one_line_and_code_2(made: Run, name: str) -> None:
     assert said in made.err
     assert not list(Path("ca/issued").iterdir())
     assert not Path("x").exists()
+
+
+def test_a_revoked_authority_issues_no_more(made: Run) -> None:
+    made("revoke", "home-web", "--reason", "cACompromise")
+    made("issue", "a.example", "--by", "home-web", code=2)
+    assert "home-web was revoked on " in made.err
+    (row,) = [line for line in made("show").splitlines() if "Home Web" in line]
+    assert row.startswith("home-web")
+    assert "cACompromise" in row
 
 
 def test_an_expired_ca_says_so(made: Run, monkeypatch: pytest.MonkeyPatch) -> None:

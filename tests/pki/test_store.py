@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -212,6 +214,24 @@ def test_what_cannot_be_written_down_is_not_issued(store: Store) -> None:
     with pytest.raises(UsageError, match="line 1 cannot be read"):
         store.issue(mint.leaf_order(("a.example",), NOW), NOW, by="web")
     assert not list((store.folder / "issued").iterdir())
+
+
+def test_a_full_disk_leaves_nothing_half_done(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted(store.folder.rglob("*"))
+
+    def full(path: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(UsageError, match=r"key\.pem: No space left"):
+        store.issue(mint.leaf_order(("a.example",), NOW), NOW)
+    with pytest.raises(UsageError, match="No space left"):
+        store.add_authority("lab", mint.intermediate_order("Lab", NOW), NOW)
+    with pytest.raises(UsageError, match=r"README\.txt: No space left"):
+        Store.create(tmp_path / "new", mint.root_order("New Root", NOW))
+    monkeypatch.undo()
+    assert sorted(store.folder.rglob("*")) == before
+    Store.create(tmp_path / "new", mint.root_order("New Root", NOW))
 
 
 def test_a_key_that_is_not_its_own_is_told(store: Store) -> None:

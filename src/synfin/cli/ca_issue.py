@@ -180,11 +180,9 @@ def _life(store: Store, by: str, now: datetime, wanted: timedelta | None, usual:
     """As wanted; else the usual life, but no longer than the issuer's."""
     if wanted is not None:
         return wanted
-    from synfin.spec.certificates import certificate_facts
+    from synfin.pki.mint import within
 
-    text = certificate_facts(store.certificate(by)).not_after_text
-    rest = datetime.fromisoformat(text) - now if text else usual
-    return min(usual, rest) if rest > timedelta() else usual
+    return within(usual, store.certificate(by), now)
 
 
 def _order(
@@ -242,8 +240,8 @@ def _ready(out: Path | None, force: bool, key: bool) -> None:
     """Refuse before anything is signed where the output could not be written."""
     if out is None:
         return
-    if not out.is_dir():
-        raise UsageError(f"--out {out}: no such folder")
+    if not out.is_dir() and (out.exists() or not out.parent.is_dir()):
+        raise UsageError(f"--out {out}: {'not a folder' if out.exists() else f'no such folder {out.parent}'}")
     there = [out / name for name in ("chain.pem", *["key.pem"] * key) if (out / name).exists()]
     if there and not force:
         raise UsageError(f"{there[0]} exists already; --force replaces it")
@@ -253,10 +251,15 @@ def _copy(folder: Path, out: Path, force: bool) -> list[Path]:
     from synfin.cli.files import read, write
 
     copied = []
-    for name in ("chain.pem", "key.pem"):
-        if (folder / name).exists():
-            write(out / name, read(folder / name), secret=name == "key.pem", replace=force)
-            copied.append(out / name)
+    try:
+        out.mkdir(exist_ok=True)
+        for name in ("chain.pem", "key.pem"):
+            if (folder / name).exists():
+                write(out / name, read(folder / name), secret=name == "key.pem", replace=force)
+                copied.append(out / name)
+    except (OSError, UsageError) as error:
+        why = error if isinstance(error, UsageError) else f"{out}: {error.strerror}"
+        raise UsageError(f"{why}; issued it is, in {folder}") from error
     return copied
 
 

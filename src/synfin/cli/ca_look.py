@@ -98,12 +98,13 @@ def _tables(store: Store, now: datetime, paint: Paint) -> list[str]:
     issued: list[tuple[str, ...]] = [("issued", "by", "serial", "until", "")]
     for authority in store.authorities():
         facts = certificate_facts(store.certificate(authority))
-        rest = ca_words.left(facts.not_after_text, now)
+        taken = store.revoked(authority)
+        rest = _standing(taken, now) if taken is not None else ca_words.left(facts.not_after_text, now)
         rows.append((authority, facts.label, facts.key_text, facts.not_after_text[:10], rest))
     intermediates = set(store.authorities())
     for authority in store.authorities():
         for entry in store.ledger(authority):
-            if entry.folder in intermediates and not entry.revoked:
+            if entry.folder in intermediates:
                 continue
             issued.append((_who(entry), authority, entry.serial, entry.not_after[:10], _standing(entry, now)))
     lines = list(ca_words.table(rows, paint))

@@ -242,8 +242,10 @@ def _issued(wanted: Wanted) -> tuple[list[tls.Credential], bytes, str]:
     order = mint.leaf_order(wanted.names, now, life=LIFE)
     if wanted.ca_store is not None:
         store = opened(wanted.ca_store, file=wanted.password_file)
-        by = next((name for name in store.authorities() if name != "root"), "root")
+        lower = (name for name in store.authorities() if name != "root" and store.revoked(name) is None)
+        by = next(lower, "root")
         above = store.above(by)
+        order = replace(order, not_after=now + mint.within(LIFE, above[0], now))
         told = "issued"
         for kind in kinds:
             known = _known(store, by, order, kind, now)

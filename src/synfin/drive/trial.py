@@ -20,7 +20,7 @@ from synfin.drive.blocking import serve_tls
 from synfin.drive.streams import AlertError, TruncatedError
 from synfin.errors import PeerError
 from synfin.pki.keys import make_key
-from synfin.pki.mint import Credential, leaf_order
+from synfin.pki.mint import Credential, leaf_order, within
 from synfin.pki.walk import apply, issue
 from synfin.wire.tls.registry import alert_name
 
@@ -41,7 +41,7 @@ class Trial:
     """A server whose chain ends in the root of ``ca``.  Raises UsageError where ``ca`` may not sign for localhost."""
 
     def __init__(self, ca: Credential, now: datetime, above: Sequence[bytes] = ()) -> None:
-        order = leaf_order((NAME, "127.0.0.1"), now, life=timedelta(hours=1))
+        order = leaf_order((NAME, "127.0.0.1"), now, life=within(timedelta(hours=1), ca.der, now))
         key = make_key("p256")
         walk = issue(ca, order, apply(order, key), now, above)
         chain = (walk.certificate, ca.der, *above[:-1]) if above else (walk.certificate,)

@@ -180,6 +180,8 @@ def _whole(tree: str) -> str:
 
 def _tree(text: str) -> str:
     """A name constraint: a network, or a DNS name with all below it."""
+    if text.startswith("*"):
+        raise UsageError(f"{text!r}: bounds have no wildcards; a domain stands for itself and all below it")
     if "/" not in text and not address(text):
         return plain_name(text.removeprefix("."))
     try:
@@ -221,22 +223,34 @@ def client_order(who: str, now: datetime, *, life: timedelta = LEAF_LIFE) -> Ord
     return Order(who, now - SLACK, now + life, ca=False, key_usage=("digitalSignature",), usages=(CLIENT,), extra=extra)
 
 
+def within(life: timedelta, issuer: bytes, now: datetime) -> timedelta:
+    """``life``, but no longer than that of ``issuer`` (DER); an issuer that has expired is left to who checks it."""
+    text = certificate_facts(issuer).not_after_text
+    rest = datetime.fromisoformat(text) - now if text else life
+    return min(life, rest) if rest > timedelta() else life
+
+
 def plain_name(name: str) -> str:
     """``name`` as it stands in a certificate: address in its usual form, host in lower case A-labels.
 
-    Raises UsageError for what is neither (RFC 1035 2.3.1, RFC 5890): no label, a label too long, a stray character.
+    Raises UsageError for what is neither (RFC 1035 2.3.1, RFC 5890): no label, a label too long, a stray character, a
+    number at the end (RFC 1123 2.1: that is a mistyped address).
     """
     found = address(name)
     if found is not None:
         return found
     host = a_label(name.strip()).removesuffix(".")
     labels = host.removeprefix("*.").split(".")
-    fine = len(host) <= 253 and all(
-        1 <= len(label) <= 63
-        and label.isascii()
-        and label.replace("-", "").replace("_", "").isalnum()
-        and not (label.startswith("-") or label.endswith("-"))
-        for label in labels
+    fine = (
+        not labels[-1].isdecimal()
+        and len(host) <= 253
+        and all(
+            1 <= len(label) <= 63
+            and label.isascii()
+            and label.replace("-", "").replace("_", "").isalnum()
+            and not (label.startswith("-") or label.endswith("-"))
+            for label in labels
+        )
     )
     if not fine:
         raise UsageError(f"{name!r} is neither a host name nor an address")

@@ -1,4 +1,4 @@
-"""A CA in a plain folder that a person can read: the one module of ``pki`` that touches files.
+"""A CA in a plain folder that a person can read; it and ``plainfiles`` alone of ``pki`` touch files.
 
     README.txt                     what is what
     root/                          one folder for each authority
@@ -9,10 +9,9 @@
         crl.pem                    the last CRL
     issued/1a2b3c4d-www.example.com/   certificate.pem, chain.pem, and key.pem where the key was made here
 
-The ledger (``ledger`` has its lines) is the truth; CRLs and OCSP answers are made from it.  Files are written beside
-and moved into place, so that a crash leaves the old or the new one; a lock keeps two writers apart.  Nothing outside of
-the folder is read or written, least of all a system trust store.  What goes wrong with files is a UsageError of one
-line.
+The ledger (``ledger`` has its lines) is the truth; CRLs and OCSP answers are made from it.  A crash leaves the old or
+the new file, a full disk nothing half done; a lock keeps two writers apart.  Nothing outside of the folder is read or
+written, least of all a system trust store.  What goes wrong with files is a UsageError of one line.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from synfin.pki import mint, revocation
 from synfin.pki.keys import PrivateKey, key_pem, load_key, make_key, spki
 from synfin.pki.ledger import Entry, find, read_ledger, serial_of, write_ledger
 from synfin.pki.mint import Credential, Order
+from synfin.pki.plainfiles import read, told, whole, write
 from synfin.pki.revocation import Revoked
 from synfin.pki.walk import IssueWalk, apply, issue
 from synfin.spec.certificates import certificate_facts
@@ -70,7 +70,7 @@ class Store:
         self.folder = folder
         self.password = password
         self._opened: dict[str, Credential] = {}
-        with _told():
+        with told():
             found = (folder / "root" / "certificate.pem").is_file()
         if not found:
             raise UsageError(f"{folder} holds no certificate authority; synfin ca init {folder} makes one")
@@ -79,13 +79,14 @@ class Store:
     def create(cls, folder: Path, order: Order, *, kind: str = "p256", password: bytes | None = None) -> Store:
         """A new CA with a root by ``order``.  Raises UsageError where the folder exists and is not empty."""
         root = mint.self_signed(order, make_key(kind))
-        with _told():
+        with told():
             folder.mkdir(parents=True, exist_ok=True)
             if any(folder.iterdir()):
                 raise UsageError(f"{folder} is not empty: a new CA wants a new folder")
             (folder / "issued").mkdir()
-            _write(folder / "README.txt", README.encode())
-            _authority(folder / "root", root, "", password)
+            with whole(folder / "issued", folder / "root", folder / "README.txt"):
+                write(folder / "README.txt", README.encode())
+                _authority(folder / "root", root, "", password)
         return cls(folder, password)
 
     # ---------------------------------------------------------------- authorities
@@ -101,7 +102,7 @@ class Store:
             raise UsageError(f"{authority!r} is no name of an authority; there are {', '.join(self.authorities())}")
         if not (self.folder / authority / "authority.json").exists():
             raise UsageError(f"there is no authority {authority!r}; there are {', '.join(self.authorities())}")
-        found = pem_certificates(_read(self.folder / authority / "certificate.pem"))
+        found = pem_certificates(read(self.folder / authority / "certificate.pem"))
         try:
             x509.load_der_x509_certificate(found[0])
         except (IndexError, *mint.UNREADABLE) as error:
@@ -113,7 +114,7 @@ class Store:
         if name not in self._opened:
             der = self.certificate(name)
             path = self.folder / name / "key.pem"
-            key = load_key(_read(path), self.password, where=str(path))
+            key = load_key(read(path), self.password, where=str(path))
             if spki(mint.public_of(key)) != certificate_facts(der).spki:
                 raise UsageError(f"{path} is not the key of the certificate beside it")
             self._opened[name] = Credential(der, key)
@@ -121,17 +122,18 @@ class Store:
 
     def locked(self, name: str = "root") -> bool:
         """Whether an authority's key wants a password."""
-        return b"ENCRYPTED" in _read(self.folder / name / "key.pem")
+        return b"ENCRYPTED" in read(self.folder / name / "key.pem")
 
     def above(self, name: str) -> tuple[bytes, ...]:
         """``name``'s certificate and those above it, to the root (DER)."""
-        found: list[bytes] = []
-        seen: set[str] = set()
-        while name and name not in seen:
-            seen.add(name)
-            found.append(self.certificate(name))
+        return tuple(map(self.certificate, self._upwards(name)))
+
+    def _upwards(self, name: str) -> list[str]:
+        found: list[str] = []
+        while name and name not in found:
+            found.append(name)
             name = str(self._about(name).get("above", ""))
-        return tuple(found)
+        return found
 
     def add_authority(self, name: str, order: Order, now: datetime, *, by: str = "root", kind: str = "p256") -> Issued:
         """A new intermediate ``name`` below ``by``."""
@@ -144,7 +146,7 @@ class Store:
         above = self._about(by)
         urls = {url: str(above.get(url, "")) for url in _URLS}
         urls = {url: text for url, text in urls.items() if text and (url == "ocsp_url" or AUTHORITY in text)}
-        with _told():
+        with told(), whole(self.folder / name):
             _authority(self.folder / name, Credential(done.walk.certificate, key), by, self.password, urls)
         return done
 
@@ -182,6 +184,10 @@ class Store:
         key_password: bytes | None = None,
     ) -> Issued:
         ca, above, about = self.authority(by), self.above(by), self._about(by)
+        for name in self._upwards(by):
+            taken = self.revoked(name)
+            if taken is not None:  # clients that ask would believe nothing that is signed below
+                raise UsageError(f"{by} cannot issue: {name} was revoked on {taken.revoked[:10]}: {taken.reason}")
         urls = {name: str(about.get(name, "")).replace(AUTHORITY, by) for name in _URLS}
         order = replace(
             order,
@@ -200,15 +206,23 @@ class Store:
             facts.not_after_text,
             str(folder.relative_to(self.folder)),
         )
-        with self._locked(), _told():
+        with self._locked(), told():
             entries = [*self.ledger(by), entry]  # a ledger that cannot be read is told before anything is written
             folder.mkdir()
-            if key is not None:
-                _write(folder / "key.pem", key_pem(key, key_password), 0o600)
-            _write(folder / "certificate.pem", mint.pem(walk.certificate))
-            _write(folder / "chain.pem", mint.pem(walk.certificate, *above[:-1]))
-            self._keep(by, entries)
+            with whole(folder):
+                if key is not None:
+                    write(folder / "key.pem", key_pem(key, key_password), 0o600)
+                write(folder / "certificate.pem", mint.pem(walk.certificate))
+                write(folder / "chain.pem", mint.pem(walk.certificate, *above[:-1]))
+                self._keep(by, entries)
         return Issued(walk, folder)
+
+    def revoked(self, authority: str) -> Entry | None:
+        """The ledger line of an authority's certificate where that was revoked, else None."""
+        serial = certificate_facts(self.certificate(authority)).serial_hex
+        above = str(self._about(authority).get("above", ""))
+        entries = self.ledger(above) if above else ()
+        return next((entry for entry in entries if entry.serial == serial and entry.revoked), None)
 
     def _folder_of(self, walk: IssueWalk) -> Path:
         name = re.sub(r"[^A-Za-z0-9.-]", "_", walk.identity[0])[:60].lstrip(".")
@@ -218,7 +232,7 @@ class Store:
         """What an authority issued, oldest first.  Raises UsageError with the line that cannot be read."""
         self.certificate(authority)
         path = self.folder / authority / "ledger.jsonl"
-        return read_ledger(_read(path), path)
+        return read_ledger(read(path), path)
 
     # ---------------------------------------------------------------- taking back
 
@@ -238,7 +252,8 @@ class Store:
                 if place is None:
                     continue
                 if entries[place].revoked:
-                    raise UsageError(f"{serial} was revoked on {entries[place].revoked} already")
+                    taken = entries[place].revoked
+                    raise UsageError(f"{serial} was revoked on {taken[:10]} at {taken[11:19]} UTC already")
                 when = now.astimezone(UTC).replace(microsecond=0)
                 entries[place] = replace(entries[place], revoked=when.isoformat(), reason=reason)
                 self._keep(name, entries)
@@ -254,10 +269,10 @@ class Store:
             number = about.get("crls", 0) + 1
             taken = [entry.taken for entry in self.ledger(authority)]
             crl = revocation.make_crl(ca, [one for one in taken if one], number, now, life=life)
-            with _told():
-                _write(self.folder / authority / "authority.json", _json({**about, "crls": number}))
+            with told():
+                write(self.folder / authority / "authority.json", _json({**about, "crls": number}))
                 text = x509.load_der_x509_crl(crl).public_bytes(Encoding.PEM)
-                _write(self.folder / authority / "crl.pem", text)
+                write(self.folder / authority / "crl.pem", text)
         return crl
 
     def answer(self, request: bytes, now: datetime, *, life: timedelta = revocation.OCSP_LIFE) -> bytes:
@@ -293,13 +308,13 @@ class Store:
         urls = {"ocsp_url": ocsp_url, "issuer_url": issuer_url, "crl_url": crl_url}
         for text in filter(None, urls.values()):
             mint.url(text)
-        with self._locked(), _told():
-            _write(self.folder / authority / "authority.json", _json({**self._about(authority), **urls}))
+        with self._locked(), told():
+            write(self.folder / authority / "authority.json", _json({**self._about(authority), **urls}))
 
     def _about(self, authority: str) -> dict[str, Any]:
         path = self.folder / authority / "authority.json"
         try:
-            found = json.loads(_read(path))
+            found = json.loads(read(path))
         except ValueError as error:
             raise UsageError(f"{path} cannot be read: {error}") from error
         if not isinstance(found, dict):
@@ -309,13 +324,13 @@ class Store:
         return found
 
     def _keep(self, authority: str, entries: list[Entry]) -> None:
-        with _told():
-            _write(self.folder / authority / "ledger.jsonl", write_ledger(entries))
+        with told():
+            write(self.folder / authority / "ledger.jsonl", write_ledger(entries))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep other writers out; the lock is on the folder itself and goes with the process."""
-        with _told():
+        with told():
             handle = os.open(self.folder, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -328,35 +343,11 @@ def _authority(
     folder: Path, credential: Credential, above: str, password: bytes | None, urls: dict[str, str] | None = None
 ) -> None:
     folder.mkdir(exist_ok=True)
-    _write(folder / "key.pem", key_pem(credential.key, password), 0o600)
-    _write(folder / "certificate.pem", credential.pem)
-    _write(folder / "ledger.jsonl", b"")
-    _write(folder / "authority.json", _json({"above": above, "crls": 0, **(urls or {})}))
+    write(folder / "key.pem", key_pem(credential.key, password), 0o600)
+    write(folder / "certificate.pem", credential.pem)
+    write(folder / "ledger.jsonl", b"")
+    write(folder / "authority.json", _json({"above": above, "crls": 0, **(urls or {})}))
 
 
 def _json(fields: dict[str, Any]) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode() + b"\n"
-
-
-def _read(path: Path) -> bytes:
-    with _told():
-        return path.read_bytes()
-
-
-def _write(path: Path, content: bytes, mode: int = 0o644) -> None:
-    """Beside and then into place; a secret never stands readable for others, not even for a moment."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        os.fchmod(file.fileno(), mode)
-    beside.replace(path)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """Failures of the file system as one line."""
-    try:
-        yield
-    except OSError as error:
-        raise UsageError(f"{error.filename or 'the folder of the CA'}: {error.strerror or error}") from error

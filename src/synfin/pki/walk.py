@@ -103,7 +103,7 @@ def issue(ca: Credential, order: Order, request: bytes, now: datetime, above: It
     public, checks = check_request(ca, order, request, now, above)
     failed = next((check for check in checks if not check.held), None)
     if failed is not None:
-        raise UsageError(f"the CA refuses; the check that failed: {failed.name}: {failed.seen}")
+        raise UsageError(f"the CA refuses, for a check fails: {failed.name}: {failed.seen}")
     certificate = mint(order, public, ca.key, ca.der)
     facts = certificate_facts(certificate)
     return IssueWalk(
@@ -137,16 +137,15 @@ def check_request(
     draft = certificate_facts(mint(order, public, ec.generate_private_key(ec.SECP256R1()), ca.der))
     issuer, when = ca.facts, nanoseconds(now)
     asked = requested_names(request)
-    strange = [name for name in asked if name.lower() not in order.names]
+    strange = [f"not ordered: {name}" for name in asked if name.lower() not in order.names]
+    strange += [f"no client takes {name}" for name in order.names if name.startswith("*.") and name.count(".") == 1]
     bounds = [outside(draft, one.permitted, one.excluded) for one in (issuer, *map(certificate_facts, above))]
     beyond = next(filter(None, bounds), "")
     until = issuer.not_after_text
     return public, (
         Check("proof of possession", possession, f"the request is {'' if possession else 'not '}signed with its key"),
         Check("strength of the key", not weak_key(draft), draft.key_text),
-        Check(
-            "names", not strange, f"not ordered: {strange[0]}" if strange else ", ".join(order.names) or order.common
-        ),
+        Check("names", not strange, strange[0] if strange else ", ".join(order.names) or order.common),
         Check("the issuer is a CA", _may_sign(issuer), issuer.subject_text),
         Check("the issuer is valid", _valid(issuer, when), f"{issuer.not_before_text} to {until}"),
         Check(
