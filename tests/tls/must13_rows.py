@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-LEFT = "left out: "
-Row = tuple[str, str, str]
+from tests.support.requirements import LEFT, Row
 
 HELLO: list[Row] = [
     ("3.4", "vectors of a wrong length are decode_error", "letter::test_encrypted_extensions"),
     (
         "4",
         "a message out of its order is unexpected_message",
-        "refusals::test_unexpected_messages must13_order::test_every_order_of_the_servers_flight",
+        "refusals::test_unexpected_messages + must13_order::test_every_order_of_the_servers_flight",
     ),
     ("4.1.2", "the second hello is the first but for what the retry asks", "hello::test_second_hello"),
     ("4.1.2", "legacy_version is 0x0303", "hello::test_first_hello"),
@@ -37,24 +36,24 @@ EXTENSIONS: list[Row] = [
     (
         "4.2",
         "an answer to nothing is unsupported_extension",
-        "letter::test_server_hello letter::test_encrypted_extensions "
-        "letter::test_certificate letter::test_hello_retry_request",
+        "letter::test_server_hello + letter::test_encrypted_extensions + "
+        "letter::test_certificate + letter::test_hello_retry_request",
     ),
     (
         "4.2",
         "one in the wrong message is illegal_parameter",
-        "must13_extensions::test_extensions_in_their_places_and_out_of_them letter::test_server_hello "
-        "letter::test_encrypted_extensions "
-        "letter::test_certificate_request letter::test_after_the_handshake",
+        "must13_extensions::test_extensions_in_their_places_and_out_of_them + letter::test_server_hello + "
+        "letter::test_encrypted_extensions + "
+        "letter::test_certificate_request + letter::test_after_the_handshake",
     ),
     ("4.2", "none twice, sent", "hello::test_first_hello"),
     (
         "4.2",
         "none twice, received",
-        "letter::test_server_hello letter::test_encrypted_extensions "
-        "letter::test_certificate letter::test_certificate_request",
+        "letter::test_server_hello + letter::test_encrypted_extensions + "
+        "letter::test_certificate + letter::test_certificate_request",
     ),
-    ("4.2", "pre_shared_key is the last", "hello::test_first_hello hello::test_with_a_session"),
+    ("4.2", "pre_shared_key is the last", "hello::test_first_hello + hello::test_with_a_session"),
     ("4.2", "we answer what was asked only", "keys::test_extensions_of_a_clients_certificate_were_asked_for"),
     ("4.2.1", "supported_versions has all versions", "hello::test_first_hello"),
     ("4.2.1", "it decides, not legacy_version", "letter::test_server_hello"),
@@ -68,7 +67,7 @@ EXTENSIONS: list[Row] = [
     (
         "4.2.3",
         "rsae and pss go with their OIDs",
-        "letter::test_certificate_verify pss_keys::test_a_key_signs_with_its_own_hash",
+        "letter::test_certificate_verify + pss_keys::test_a_key_signs_with_its_own_hash",
     ),
     ("4.2.3", "SHA-1 comes last", LEFT + "this engine has no scheme with SHA-1 (RFC 9155), nor MD5, SHA-224 or DSA"),
     (
@@ -79,7 +78,7 @@ EXTENSIONS: list[Row] = [
     (
         "4.2.5",
         "a certificate has the extensions asked for",
-        "credentials::test_a_filter_in_a_request credentials::test_what_a_request_admits",
+        "credentials::test_a_filter_in_a_request + credentials::test_what_a_request_admits",
     ),
     ("4.2.5", "unknown ones are passed over", "credentials::test_what_a_request_admits"),
     ("4.2.6", "post_handshake_auth is empty", "hello::test_first_hello"),
@@ -103,16 +102,16 @@ EXTENSIONS: list[Row] = [
     (
         "4.2.9",
         "psk_key_exchange_modes with every key",
-        "hello::test_first_hello hello::test_with_a_session",
+        "hello::test_first_hello + hello::test_with_a_session",
     ),
     ("4.2.9", "psk_dhe_ke has a key_share", "letter::test_resumption"),
     (
         "4.2.10",
         "early_data with pre_shared_key, of the first key",
-        "hello::test_first_hello hello::test_with_a_session",
+        "hello::test_first_hello + hello::test_with_a_session",
     ),
     ("4.2.10", "by the parameters of the session", "hello::test_when_a_session_is_offered"),
-    ("4.2.10", "not after a retry", "hello::test_second_hello must::test_no_early_data_after_a_retry"),
+    ("4.2.10", "not after a retry", "hello::test_second_hello + must::test_no_early_data_after_a_retry"),
     (
         "4.2.10",
         "not sent again by itself",
@@ -120,14 +119,14 @@ EXTENSIONS: list[Row] = [
     ),
     ("4.2.11", "the key chosen is one offered", "letter::test_resumption"),
     ("4.2.11", "its hash is the suite's", "letter::test_resumption"),
-    ("4.2.11", "early_data goes with identity 0", "letter::test_early_data letter::test_resumption"),
+    ("4.2.11", "early_data goes with identity 0", "letter::test_early_data + letter::test_resumption"),
     (
         "4.2.11.1",
         "no ticket beyond its lifetime",
-        "late::test_how_long_a_ticket_is_offered hello::test_a_session_of_another_name_or_time_is_not_offered",
+        "late::test_how_long_a_ticket_is_offered + hello::test_a_session_of_another_name_or_time_is_not_offered",
     ),
     ("4.2.11.1", "the age in milliseconds, obfuscated", "hello::test_the_age_of_a_ticket"),
-    ("4.2.11.2", "binders", "rfc8448::test_client features::TestResumption"),
+    ("4.2.11.2", "binders", "rfc8448::test_client + features::TestResumption"),
 ]
 HANDSHAKE: list[Row] = [
     ("4.3.1", "EncryptedExtensions follow the ServerHello", "refusals::test_unexpected_messages"),
@@ -153,7 +152,7 @@ HANDSHAKE: list[Row] = [
     (
         "4.4.2.1",
         "an OCSP answer is a CertificateStatus",
-        "letter::test_certificate revocation::test_in_the_handshake",
+        "letter::test_certificate + revocation::test_in_the_handshake",
     ),
     (
         "4.4.2.2",
@@ -164,9 +163,9 @@ HANDSHAKE: list[Row] = [
     (
         "4.4.2.2",
         "a client's chain suits the request",
-        "credentials::test_schemes_of_a_chain credentials::test_chains_the_client_can_check_come_first",
+        "credentials::test_schemes_of_a_chain + credentials::test_chains_the_client_can_check_come_first",
     ),
-    ("4.4.2.2", "a refusal is a certificate's alert", "proofs::test_bad_certificates proofs::test_strangers"),
+    ("4.4.2.2", "a refusal is a certificate's alert", "proofs::test_bad_certificates + proofs::test_strangers"),
     ("4.4.2.4", "an empty list is decode_error", "letter::test_certificate"),
     ("4.4.2.4", "MD5 and SHA-1 are bad_certificate", "must::test_hashes_of_the_past"),
     (
@@ -179,12 +178,12 @@ HANDSHAKE: list[Row] = [
     (
         "4.4.3",
         "never SHA-1",
-        "letter::test_certificate_verify keys::test_a_client_signs_as_it_was_asked",
+        "letter::test_certificate_verify + keys::test_a_client_signs_as_it_was_asked",
     ),
     (
         "4.4.3",
         "the signature is verified: decrypt_error",
-        "letter::test_certificate_verify must::test_all_before_it_is_signed",
+        "letter::test_certificate_verify + must::test_all_before_it_is_signed",
     ),
     ("4.4.4", "Finished is verified: decrypt_error", "letter::test_finished"),
     (
@@ -196,12 +195,12 @@ HANDSHAKE: list[Row] = [
     (
         "4.5",
         "from a server it is unexpected_message",
-        "letter::test_encrypted_extensions letter::test_after_the_handshake",
+        "letter::test_encrypted_extensions + letter::test_after_the_handshake",
     ),
     (
         "4.6.1",
         "resumed with a suite of the same hash",
-        "hello::test_when_a_session_is_offered letter::test_resumption",
+        "hello::test_when_a_session_is_offered + letter::test_resumption",
     ),
     (
         "4.6.1",
@@ -211,7 +210,7 @@ HANDSHAKE: list[Row] = [
     (
         "4.6.1",
         "for a week at most; 0 throws it away",
-        "late::test_how_long_a_ticket_is_offered late::test_tickets_to_throw_away_and_unknown_extensions",
+        "late::test_how_long_a_ticket_is_offered + late::test_tickets_to_throw_away_and_unknown_extensions",
     ),
     ("4.6.1", "unknown extensions are ignored", "late::test_tickets_to_throw_away_and_unknown_extensions"),
     ("4.6.1", "each nonce its key", "late::test_each_ticket_has_a_key_of_its_own"),
@@ -221,7 +220,7 @@ HANDSHAKE: list[Row] = [
     (
         "4.6.3",
         "KeyUpdate before Finished is unexpected_message",
-        "letter::test_finished refusals::test_unexpected_messages",
+        "letter::test_finished + refusals::test_unexpected_messages",
     ),
     ("4.6.3", "after ours, all is under new keys", "late::test_one_request_for_new_keys_at_a_time"),
     ("4.6.3", "after theirs, old keys open nothing", "late::test_old_keys_open_nothing_after_an_update"),

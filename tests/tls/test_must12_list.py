@@ -1,13 +1,26 @@
 """RFC 5246's requirements, section by section: each with the tests that hold it, or why there is none.
 
-What other RFCs ask of TLS 1.2 is in ``test_must12_list_more``; ``must12`` says how a row names its tests.
+What other RFCs ask of TLS 1.2 is in ``test_must12_list_more``; ``tests.support.requirements`` says what a row has.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from tests.tls.must12 import LEFT, Row, missing
+from tests.support.requirements import LEFT, Row, faults
+
+#: Short names of files.
+FILES = {
+    "hello": "must12_server",
+    "flight": "must12_server_flight",
+    "records": "must12_server_records",
+    "cbc": "must12_cbc",
+    "sessions": "must12_sessions",
+    "client": "must12_client",
+    "letter": "letter_client12",
+    "plain": "letter",
+    "wrong_records": "letter_client_records",
+}
 
 COMPRESSION = LEFT + "no compression but null is ever agreed (RFC 9325 3.3 forbids it), so nothing is decompressed"
 STATIC_DH = LEFT + "fixed Diffie-Hellman suites and certificates are not implemented (RFC 9325 4.1 forbids them)"
@@ -317,4 +330,4 @@ FLIGHTS: list[Row] = [
     "rows", [RECORDS, ALERTS, HANDSHAKE, FLIGHTS], ids=["records", "alerts", "handshake", "flights"]
 )
 def test_no_requirement_is_without_a_test(rows: list[Row]) -> None:
-    assert missing(rows) == []
+    assert faults(rows, "tls", FILES) == []

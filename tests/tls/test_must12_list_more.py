@@ -1,14 +1,15 @@
 """What other RFCs require of TLS 1.2: each requirement with the tests that hold it, or why there is none.
 
 RFC 5077, 5288, 5746, 6066, 6655, 7251, 7301, 7366, 7507, 7627, 7685, 7905, 7919, 8422, 8446 (1.3, D), 8449, 9155 and
-9325; ``must12`` says how a row names its tests.
+9325; ``tests.support.requirements`` says what a row has.
 """
 
 from __future__ import annotations
 
 import pytest
 
-from tests.tls.must12 import LEFT, Row, missing
+from tests.support.requirements import LEFT, Row, faults
+from tests.tls.test_must12_list import FILES
 
 RENEGOTIATION = LEFT + "there is no renegotiation in either role, which RFC 5746 5 and RFC 9325 3.5 allow"
 NOT_SPOKEN = LEFT + "the extension is not implemented: a server ignores it, and a client does not offer it"
@@ -231,4 +232,4 @@ OTHERS: list[Row] = [
     ids=["5746", "7627", "7366", "5077", "8422", "7919", "6066", "others"],
 )
 def test_no_requirement_is_without_a_test(rows: list[Row]) -> None:
-    assert missing(rows) == []
+    assert faults(rows, "tls", FILES) == []

@@ -1,18 +1,15 @@
 """RFC 8446's requirements of a client, or of both ends: each with the tests that hold it, or why there is none.
 
-Sections are RFC 8446's; where RFC 9846 says more, its section stands in the words.  A row names tests as
-``file::function``, several with blanks between.  One that does not exist, or a row without words, fails.  Requirements
-of servers alone are not here.
+Sections are RFC 8446's; where RFC 9846 says more, its section stands in the words.  ``tests.support.requirements`` says
+what a row has.  Requirements of servers alone are in ``test_must13_server``.
 """
 
 from __future__ import annotations
 
-import importlib
-import re
-
 import pytest
 
-from tests.tls.must13_rows import EXTENSIONS, HANDSHAKE, HELLO, LEFT, Row
+from tests.support.requirements import LEFT, Row, faults
+from tests.tls.must13_rows import EXTENSIONS, HANDSHAKE, HELLO
 
 #: Short names of files.
 FILES = {
@@ -41,12 +38,12 @@ RECORDS: list[Row] = [
     (
         "5.1",
         "messages are not interleaved",
-        "wrong_records::test_between_the_pieces_of_a_hello refusals::test_a_message_interrupted_by_data",
+        "wrong_records::test_between_the_pieces_of_a_hello + refusals::test_a_message_interrupted_by_data",
     ),
     (
         "5.1",
         "nor do they span a change of keys",
-        "wrong_records::test_messages_across_key_changes letter::test_finished",
+        "wrong_records::test_messages_across_key_changes + letter::test_finished",
     ),
     ("5.1", "ours end with their record", "hello::test_first_hello"),
     ("5.1", "no empty handshake records", "wrong_records::test_wrong_records_at_each_step"),
@@ -54,7 +51,7 @@ RECORDS: list[Row] = [
     (
         "5.1",
         "records are of 0x0303, or 0x0301 for a first hello",
-        "hello::test_first_hello hello::test_second_hello",
+        "hello::test_first_hello + hello::test_second_hello",
     ),
     (
         "5.1",
@@ -65,25 +62,25 @@ RECORDS: list[Row] = [
     (
         "5.1",
         "no data in clear",
-        "refusals::test_records_in_clear_after_the_handshake hello::test_early_data_follows_its_hello",
+        "refusals::test_records_in_clear_after_the_handshake + hello::test_early_data_follows_its_hello",
     ),
     ("5.2", "more than 2^14 + 256 is record_overflow", "wrong_records::test_wrong_records_at_each_step"),
     (
         "5.2",
         "what does not open is bad_record_mac",
-        "wrong_records::test_wrong_records_at_each_step refusals::test_damaged_records",
+        "wrong_records::test_wrong_records_at_each_step + refusals::test_damaged_records",
     ),
     (
         "5.2",
         "protected records only, once there are keys",
-        "must::test_no_alert_in_clear_once_there_are_keys wrong_records::test_wrong_records_at_each_step",
+        "must::test_no_alert_in_clear_once_there_are_keys + wrong_records::test_wrong_records_at_each_step",
     ),
     (
         "5.3",
         "numbers begin at 0 with each key, and never wrap",
-        "rfc8448::test_client features::test_used_up_keys_are_changed",
+        "rfc8448::test_client + features::TestRecords.test_used_up_keys_are_changed",
     ),
-    ("5.4", "padding is of zeros", "features::test_padding"),
+    ("5.4", "padding is of zeros", "features::TestRecords.test_padding"),
     (
         "5.4",
         "empty messages and alerts are unexpected_message",
@@ -93,12 +90,12 @@ RECORDS: list[Row] = [
     (
         "5.4",
         "all of it is 2^14 + 1 at most",
-        "wrong_records::test_wrong_records_at_each_step must::test_a_record_of_the_longest_kind",
+        "wrong_records::test_wrong_records_at_each_step + must::test_a_record_of_the_longest_kind",
     ),
     (
         "5.5",
         "keys are changed in time",
-        "features::test_used_up_keys_are_changed portions::test_keys_are_changed_inside_a_long_send",
+        "features::TestRecords.test_used_up_keys_are_changed + portions::test_keys_are_changed_inside_a_long_send",
     ),
     ("5.5", "those of early data are not used beyond it", "must::test_early_data_ends_with_the_keys"),
 ]
@@ -113,7 +110,7 @@ ENDS: list[Row] = [
     (
         "6",
         "what cannot be parsed is decode_error",
-        "keys::test_syntax_before_sense letter::test_server_hello",
+        "keys::test_syntax_before_sense + letter::test_server_hello",
     ),
     ("6", "what makes no sense is illegal_parameter", "keys::test_shares_that_are_no_keys"),
     (
@@ -124,17 +121,17 @@ ENDS: list[Row] = [
     (
         "6.1",
         "it is sent before closing, as a warning (9846 6.1)",
-        "plain_letter::test_half_close wrong_records::test_ends_at_each_step",
+        "plain_letter::test_half_close + wrong_records::test_ends_at_each_step",
     ),
     (
         "6.1",
         "user_canceled is followed by close_notify",
-        "plain_letter::test_cancelled_by_the_user late::test_a_client_that_cancels",
+        "plain_letter::test_cancelled_by_the_user + late::test_a_client_that_cancels",
     ),
     (
         "6.2",
         "a fatal alert, then nothing",
-        "letter::test_server_hello late::test_nothing_is_said_or_heard_after_an_error_alert",
+        "letter::test_server_hello + late::test_nothing_is_said_or_heard_after_an_error_alert",
     ),
     ("7.1", "the key schedule", "rfc8448::test_client"),
     (
@@ -146,7 +143,7 @@ ENDS: list[Row] = [
     (
         "7.5",
         "exporters are of the exporter secret",
-        "rfc8448::test_client late::test_no_context_is_an_empty_one",
+        "rfc8448::test_client + late::test_no_context_is_an_empty_one",
     ),
     (
         "8",
@@ -156,18 +153,18 @@ ENDS: list[Row] = [
     (
         "9.1",
         "suites, groups and signatures that all have",
-        "features::test_tls13_suites_and_groups hello::test_what_every_client_has",
+        "features::test_tls13_suites_and_groups + hello::test_what_every_client_has",
     ),
-    ("9.2", "extensions that all have", "hello::test_first_hello hello::test_what_every_client_has"),
+    ("9.2", "extensions that all have", "hello::test_first_hello + hello::test_what_every_client_has"),
     (
         "9.3",
         "all that is offered is supported",
-        "hello::test_first_hello hello::test_nothing_left_to_offer",
+        "hello::test_first_hello + hello::test_nothing_left_to_offer",
     ),
     (
         "9.3",
         "unknown extensions of requests and tickets are ignored",
-        "letter::test_certificate_request late::test_tickets_to_throw_away_and_unknown_extensions",
+        "letter::test_certificate_request + late::test_tickets_to_throw_away_and_unknown_extensions",
     ),
     ("D.1", "a version of no use is protocol_version", "must::test_older_versions"),
     (
@@ -178,7 +175,8 @@ ENDS: list[Row] = [
     (
         "D.4",
         "ChangeCipherSpec before the second flight",
-        "hello::test_second_hello hello::test_early_data_follows_its_hello features::test_no_middlebox_compatibility",
+        "hello::test_second_hello + hello::test_early_data_follows_its_hello + "
+        "features::TestRecords.test_no_middlebox_compatibility",
     ),
     ("D.5", "no RC4, nothing below 112 bits, no truncated HMAC", "hello::test_what_no_client_offers"),
     ("D.5", "no hello of SSL 2.0, no version below 0x0303", "hello::test_first_hello"),
@@ -187,19 +185,19 @@ OTHERS: list[Row] = [
     (
         "8449 4",
         "a limit is 64 at least",
-        "letter::test_encrypted_extensions hello::test_configurations_that_no_hello_says",
+        "letter::test_encrypted_extensions + hello::test_configurations_that_no_hello_says",
     ),
     (
         "8449 4",
         "it is held when agreed",
-        "must::test_a_limit_that_was_agreed_binds_from_the_first_record "
+        "must::test_a_limit_that_was_agreed_binds_from_the_first_record + "
         "wrong_records::test_record_size_limit_is_held_against_the_server",
     ),
     ("8449 4", "and binds nobody otherwise", "must::test_a_limit_that_the_server_does_not_know_binds_nobody"),
     (
         "8449 4",
         "we keep to the server's",
-        "features::test_record_size_limit must::test_what_was_agreed_about_records "
+        "features::TestRecords.test_record_size_limit + must::test_what_was_agreed_about_records + "
         "must::test_whatever_is_agreed_both_ends_mean_the_same",
     ),
     (
@@ -221,7 +219,7 @@ OTHERS: list[Row] = [
     (
         "8701 3.1",
         "GREASE is chance, and chosen by no server",
-        "hello::test_first_hello letter::test_server_hello letter::test_hello_retry_request "
+        "hello::test_first_hello + letter::test_server_hello + letter::test_hello_retry_request + "
         "letter::test_certificate_verify",
     ),
     ("6962 3.3", "timestamps where asked for", "letter::test_certificate"),
@@ -238,19 +236,7 @@ TABLES = {
 
 @pytest.mark.parametrize("name", TABLES)
 def test_no_requirement_is_without_a_test(name: str) -> None:
-    for section, words, tests in TABLES[name]:
-        assert re.fullmatch(r"(\d{4} )?[0-9A-D](\.\d+)*", section)
-        assert words, section
-        if tests.startswith(LEFT):
-            assert len(tests) > len(LEFT) + 20
-            assert "RFC" in tests
-            continue
-        for test in tests.split():
-            file, _, function = test.partition("::")
-            module = importlib.import_module(f"tests.tls.test_{FILES.get(file, file)}")
-            assert callable(getattr(module, function, None)) or any(
-                hasattr(value, function) for value in vars(module).values() if isinstance(value, type)
-            ), f"{section}: {test}"
+    assert faults(TABLES[name], "tls", FILES) == []
 
 
 def test_every_section_that_binds_a_client_is_here() -> None:
@@ -261,3 +247,4 @@ def test_every_section_that_binds_a_client_is_here() -> None:
     assert named <= sections
     left = [tests for rows in TABLES.values() for _, _, tests in rows if tests.startswith(LEFT)]
     assert len(left) == 8
+    assert all("RFC" in reason for reason in left)
