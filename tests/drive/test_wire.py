@@ -102,25 +102,30 @@ def test_a_forged_reset_reaches_the_client_and_is_named(folder: Path) -> None:
     assert "TCP501" in codes(folder / "x.pcapng")
 
 
+def starved(folder: Path, code: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """A fetch that never ends and what ``check`` must say of it; a busy machine gets a second, longer chance."""
+    for seconds in ("3", "10"):
+        done = wire(folder, *words, "-w", "x.pcapng", "--server", HTTP, *fetch("-m", seconds))
+        assert done.returncode == 28, "curl's code for a time-out"
+        found = codes(folder / "x.pcapng")
+        if code in found:
+            break
+    assert code in found, done.stderr
+    return done
+
+
 def test_a_path_mtu_hole_is_a_hole_and_with_icmp_it_is_not(folder: Path) -> None:
-    done = wire(folder, "--mtu", "1500:1300", "--black-hole", "-w", "x.pcapng", "--at", "server", "--server", HTTP,
-                *fetch("-m", "3"))  # fmt: skip
-    assert done.returncode == 28, "curl's code for a time-out"
+    done = starved(folder, "TCP301", "--mtu", "1500:1300", "--black-hole", "--at", "server")
     assert counted(done.stderr, "client", "too big")
-    assert "TCP301" in codes(folder / "x.pcapng")
-    done = wire(folder, "--mtu", "1500:1300", "--black-hole", "--delay", "5ms", "-w", "x.pcapng", "--server", HTTP,
-                *fetch("-m", "3"))  # fmt: skip
-    assert done.returncode == 28
-    assert "TCP301" in codes(folder / "x.pcapng"), "the client's end shows it too: numbers that jump"
+    # The client's end shows it too: numbers that jump.
+    starved(folder, "TCP301", "--mtu", "1500:1300", "--black-hole", "--delay", "5ms")
     done = wire(folder, "--mtu", "1300", "--server", HTTP, *fetch())
     assert done.returncode == 0, done.stderr
     assert whole(folder)
 
 
 def test_silence_and_lost_syns(folder: Path) -> None:
-    done = wire(folder, "--cut-at", "50000", "-w", "x.pcapng", "--server", HTTP, *fetch("-m", "3"))
-    assert done.returncode == 28
-    assert "HTP104" in codes(folder / "x.pcapng")
+    done = starved(folder, "HTP104", "--cut-at", "50000")
     assert counted(done.stderr, "client", "cut off")
     done = wire(folder, "--drop-syn", "1", "-w", "x.pcapng", "--server", HTTP, *fetch())
     assert done.returncode == 0

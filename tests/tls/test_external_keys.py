@@ -8,7 +8,7 @@ import pytest
 
 from synfin.tls import Failed, HandshakeDone, Session
 from tests.tls.ends import NAME, client, client_config, events, of, pump, said, server, server_config
-from tests.tls.test_programs import OPENSSL, connect, done, free_port, needs_openssl, program, run
+from tests.tls.test_programs import OPENSSL, done, needs_openssl, openssl_server, program, run
 
 KEY = bytes(range(16, 48))
 SESSION = Session.from_key(b"Client_identity", KEY)
@@ -38,14 +38,8 @@ def test_a_stranger_gets_a_full_handshake() -> None:
 
 @needs_openssl
 def test_our_client_with_openssl() -> None:
-    port = free_port()
-    with (
-        program(
-            OPENSSL, "s_server", "-accept", f"127.0.0.1:{port}", "-nocert", "-psk", KEY.hex(), "-tls1_3", "-rev",
-            "-quiet", "-psk_identity", "Client_identity",
-        ),
-        connect(port) as peer,
-    ):  # fmt: skip
+    command = ["-nocert", "-psk", KEY.hex(), "-psk_identity", "Client_identity", "-tls1_3", "-rev"]
+    with openssl_server(*command) as address, socket.create_connection(address, timeout=10) as peer:
         end = client(None, SESSION)
         found = run(end, peer, done)
         assert of(found, HandshakeDone), found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from synfin.tls import HandshakeDone, Server
 from synfin.tls.ffdhe import PRIMES
 from synfin.wire.tls.messages import EncryptedExtensions, ServerHello, parse_handshake
 from tests.tls.ends import NOW, client, client_config, events, of, pump, said, server, server_config
-from tests.tls.test_programs import OPENSSL, connect, done, free_port, needs_openssl, pem, program, run
+from tests.tls.test_programs import done, needs_openssl, openssl_server, pem, run
 
 #: RFC 7919 appendix A: group -> bits and X.
 PRINTED = {
@@ -54,9 +55,8 @@ def test_large_fields(group: int, version: int) -> None:
 @needs_openssl
 @pytest.mark.parametrize(("group", "name"), [(258, "ffdhe4096"), (259, "ffdhe6144"), (260, "ffdhe8192")])
 def test_large_fields_with_openssl(group: int, name: str, tmp_path: Path) -> None:
-    port = free_port()
-    command = ["s_server", "-accept", f"127.0.0.1:{port}", "-cert", pem(tmp_path, "p256"), "-rev", "-quiet"]
-    with program(OPENSSL, *command, "-tls1_3", "-groups", name), connect(port) as peer:
+    command = ["-cert", pem(tmp_path, "p256"), "-rev", "-tls1_3", "-groups", name]
+    with openssl_server(*command) as address, socket.create_connection(address, timeout=10) as peer:
         end = client(client_config(groups=(group,)))
         found = run(end, peer, done)
         assert of(found, HandshakeDone), found

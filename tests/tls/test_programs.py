@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,12 +57,6 @@ def pem(folder: Path, kind: str) -> str:
     return str(path)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextmanager
 def program(*command: str | None, **more: Any) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
@@ -79,13 +72,15 @@ def program(*command: str | None, **more: Any) -> Iterator[subprocess.Popen[byte
         process.communicate()
 
 
-def connect(port: int) -> socket.socket:
-    for _ in range(200):
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=10)
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-    raise AssertionError("the program does not listen")
+@contextmanager
+def openssl_server(*options: str) -> Iterator[tuple[str, int]]:
+    """The address of an ``s_server``, which chooses its port and says so once it listens."""
+    command = ["s_server", "-accept", "127.0.0.1:0", *options]
+    with program(OPENSSL, *command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        told = next((line for line in process.stdout if line.startswith(b"ACCEPT")), None)
+        assert told is not None, "s_server does not listen"
+        yield "127.0.0.1", int(told.rsplit(b":", 1)[1])
 
 
 SERVERS: list[tuple[str, str, list[str], dict[str, Any], dict[str, Any]]] = [
@@ -107,9 +102,8 @@ SERVERS: list[tuple[str, str, list[str], dict[str, Any], dict[str, Any]]] = [
 def test_client_with_openssl(
     what: str, kind: str, options: list[str], config: dict[str, Any], facts: dict[str, Any], tmp_path: Path
 ) -> None:
-    port = free_port()
-    command = ["s_server", "-accept", f"127.0.0.1:{port}", "-cert", pem(tmp_path, kind), "-rev", "-quiet"]
-    with program(OPENSSL, *command, *options), connect(port) as peer:
+    command = ["-cert", pem(tmp_path, kind), "-rev", *options]
+    with openssl_server(*command) as address, socket.create_connection(address, timeout=10) as peer:
         end = client(client_config(**config))
         found = run(end, peer, done)
         assert of(found, HandshakeDone), found
@@ -129,17 +123,15 @@ def test_client_with_openssl(
 @needs_openssl
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 def test_client_resumes_with_openssl(version: str, tmp_path: Path) -> None:
-    port = free_port()
-    command = ["s_server", "-accept", f"127.0.0.1:{port}", "-cert", pem(tmp_path, "p256"), "-quiet", version]
     early = ["-early_data", "-max_early_data", "1000", "-no_anti_replay"] if version == "-tls1_3" else ["-rev"]
-    with program(OPENSSL, *command, *early):
-        with connect(port) as peer:
+    with openssl_server("-cert", pem(tmp_path, "p256"), version, *early) as address:
+        with socket.create_connection(address, timeout=10) as peer:
             end = client()
             found = run(end, peer, lambda found: bool(of(found, Ticket)))
             session = of(found, Ticket)[0].session
             end.close()
             peer.sendall(end.take_output(NOW))
-        with connect(port) as peer:
+        with socket.create_connection(address, timeout=10) as peer:
             end = client(client_config(early_data=True), session)
             if version == "-tls1_3":
                 assert end.early_room == 1000
