@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from synfin.cli.main import main
 from synfin.drive.capture import may_capture
 from synfin.pki.faultkit import DAY, Bench, dated
-from synfin.pki.keys import key_pem
+from synfin.pki.keys import key_pem, load_key
 from synfin.pki.mint import Credential
 from synfin.tls.signing import parse_certificate
 
@@ -46,6 +46,8 @@ class Answers(BaseHTTPRequestHandler):
             status = 404
         elif self.path == "/moved":
             status, fields["Location"] = 302, "/"
+        elif self.path == "/moved/nowhere":
+            status = 302
         self.send_response(status)
         for name, value in fields.items():
             self.send_header(name, value)
@@ -246,6 +248,12 @@ def test_bodies_go_where_they_are_sent(site: Site, capfdbinary: pytest.CaptureFi
     sys.stdout.flush()
     said = capfdbinary.readouterr()
     assert said.out.endswith(b"<p>A page of the test.\n") and b"DNS" not in said.out and b"DNS" in said.err
+    assert main(["trace", "-4", "-L", "-o", "-", f"{site.http}/moved"]) == 0
+    sys.stdout.flush()
+    said = capfdbinary.readouterr()
+    assert said.out.count(b"A page") == 1 and said.err.count(b"to stdout") == 1  # the first body was not wanted
+    assert main(["trace", "-4", "-L", "-o", str(kept), f"{site.http}/moved/nowhere"]) == 0
+    assert kept.read_bytes().startswith(b"<!doctype html>")  # a redirect without a place is an answer
 
 
 def test_requests_as_curl_makes_them(site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -335,6 +343,9 @@ def test_tshark_counts_the_same_octets(site: Site, capsys: pytest.CaptureFixture
         ["--connect-to", "::a b:1", "https://localhost/"],
         ["--resolve", "localhost:0:127.0.0.1", "https://localhost/"],
         ["-o", ".", "http://localhost/"],
+        ["-w", "-", "http://localhost/"],
+        ["-I", "-d", "x", "http://localhost/"],
+        ["--ciphers", "HIGH:!aNULL", "https://localhost/"],
         ["http://localhost:0/"],
     ],
     ids=lambda arguments: " ".join(arguments[:-1]) or arguments[0],
@@ -441,6 +452,24 @@ def test_the_reference_has_every_key(site: Site, capsys: pytest.CaptureFixture[s
         _, out, _ = trace(capsys, "--json", "--cacert", site.root, url)
         found |= set(keys(json.loads(out)["trace"]))
     assert found - {"certificate", "body", "failed", "certificate.problems"} == documented
+
+
+def test_keys_are_opened_as_curl_opens_them(site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    closed = tmp_path / "closed.key"
+    closed.write_bytes(key_pem(load_key((site.folder / "good.key").read_bytes()), b"open sesame"))
+    cert, rest = str(site.folder / "good.pem"), ["--key", str(closed), "--cacert", site.root, f"{site.https}/"]
+    code, _, err = trace(capsys, "--cert", cert, *rest)
+    assert code == 2 and "--pass" in err and err.count("\n") == 1
+    code, _, err = trace(capsys, "--cert", f"{cert}:open barley", *rest)
+    assert code == 2 and "wrong password" in err
+    assert trace(capsys, "--cert", f"{cert}:open sesame", *rest)[0] == 0
+
+
+def test_a_key_log_that_cannot_be_kept_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    code, out, err = trace(capsys, "-s", "--keylog", "/dev/full", "--cacert", site.root, f"{site.https}/")
+    assert (code, out) == (2, "") and "--keylog /dev/full: No space left" in err and err.count("\n") == 1
 
 
 def test_whether_our_certificate_was_shown_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

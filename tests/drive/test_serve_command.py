@@ -216,6 +216,17 @@ def test_a_certificate_that_cannot_sign_is_warned_of(tmp_path: Path) -> None:
         assert "warning" in err and "only static RSA" in err and err.count("\n") == 1
 
 
+def test_a_full_disk_for_secrets_is_told_once_and_stops_nobody() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with running("--echo", "--keylog", "/dev/full") as (process, told):
+        root = pem_certificates(Path(told["root"]).read_bytes())[0]
+        assert all(b"200 OK" in fetch(port_of(told), root) for _ in range(2))
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert "No space left" in err and err.count("\n") == 1
+
+
 def test_the_environment_gets_no_secrets(tmp_path: Path) -> None:
     """SSLKEYLOGFILE is for clients: the server logs keys only where --keylog says so."""
     keys = tmp_path / "keys"

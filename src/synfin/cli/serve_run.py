@@ -89,11 +89,15 @@ def _allowed(connections: int) -> int:
     return min(connections, max(8, (most - 64) // 2))
 
 
+def _lost_secrets(why: str) -> None:
+    sys.stderr.write(f"synfin: warning: {one_line(why)}; no more secrets are kept\n")
+
+
 async def _serve(plan: Plan, app: App | None, stack: ExitStack) -> int:
     hosts = plan.bind or _LOOPBACK
     sinks: list[Callable[[str], None]] = []
     if plan.keylog is not None:
-        sinks.append(stack.enter_context(key_log_file(plan.keylog)))
+        sinks.append(stack.enter_context(key_log_file(plan.keylog, _lost_secrets)))
     own = plan.own.stack() if plan.own is not None else None
     source = await _listening(hosts, plan.port, "--port", own)
     stack.callback(source.close)

@@ -31,8 +31,8 @@ def suites(text: str, option: str = "--ciphers") -> tuple[int, ...]:
             number = known.get(bare)
         if number is None:
             near = _near(bare, {key: cipher_name(code) for key, code in known.items()})
-            listed = ", ".join(cipher_name(code) for code in SUITES_13 + SUITES_12)
-            raise UsageError(f"{option} {word}: no such cipher suite here; {near or f'usual ones are {listed}'}")
+            usual = f"name each one, such as {cipher_name(SUITES_13[0])} or ECDHE-RSA-AES128-GCM-SHA256"
+            raise UsageError(f"{option} {word}: no such cipher suite here; {near or usual}")
         found.append(number)
     return tuple(dict.fromkeys(found))
 

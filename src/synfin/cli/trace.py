@@ -45,7 +45,9 @@ def trace(
     crlfile: Annotated[
         list[Path], typer.Option("--crlfile", metavar="FILE", help="Refuse what these CRLs list; repeatable.")
     ] = [],  # noqa: B006
-    cert: Annotated[Path | None, typer.Option("-E", "--cert", metavar="PEM", help="Client certificate.")] = None,
+    cert: Annotated[
+        Path | None, typer.Option("-E", "--cert", metavar="PEM[:PHRASE]", help="Client certificate.")
+    ] = None,
     key: Annotated[Path | None, typer.Option("--key", metavar="PEM", help="Its key, where not in --cert.")] = None,
     password: Annotated[str | None, typer.Option("--pass", metavar="PHRASE", help="What opens the key.")] = None,
     sni: Annotated[
@@ -127,7 +129,8 @@ def trace(
         raise UsageError("--compare asks each side once and tells costs only: leave out -L, -f and -v")
     wish = Wish(
         url=url,
-        method=method or ("HEAD" if head else ""),
+        method=method or "",
+        head=head,
         header=header,
         data=data,
         data_binary=data_binary,

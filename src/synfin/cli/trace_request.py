@@ -30,6 +30,7 @@ class Wish:
 
     url: str
     method: str = ""
+    head: bool = False
     header: Sequence[str] = ()
     data: Sequence[str] = ()
     data_binary: Sequence[str] = ()
@@ -63,13 +64,15 @@ def ask_of(wish: Wish) -> Ask:
 
     if wish.ipv4 and wish.ipv6:
         raise UsageError("choose one of -4 and -6")
+    if wish.head and (wish.data or wish.data_binary):
+        raise UsageError("choose one of -I and -d; -X HEAD -d sends a body with the question for the head")
     if wish.http1 + wish.http2 + wish.prior > 1:
         raise UsageError("choose one of --http1.1, --http2 and --http2-prior-knowledge")
     url = parse_url(wish.url)
     body = _body(wish)
     ask = Ask(
         url=url,
-        method=wish.method or ("POST" if wish.data or wish.data_binary else "GET"),
+        method=wish.method or ("HEAD" if wish.head else "POST" if wish.data or wish.data_binary else "GET"),
         fields=_fields(wish, url.user, bool(wish.data or wish.data_binary)),
         body=body,
         follow=_MOST_REDIRECTS if wish.follow else 0,
@@ -177,6 +180,9 @@ def credential_of(cert: Path | None, key: Path | None, password: str | None) -> 
     """Our client certificate, where one was given."""
     from synfin.drive.trace_trust import load_credential
 
+    if cert is not None and password is None and not cert.exists() and ":" in cert.name:  # curl's CERT:PASSWORD
+        path, _, password = str(cert).rpartition(":")
+        cert = Path(path)
     if cert is None:
         for option, value in (("--key", key), ("--pass", password)):
             if value is not None:

@@ -23,7 +23,7 @@ from synfin.drive import trace_steps as t
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
 from synfin.drive.capture_file import key_log_file, private_file
 from synfin.drive.own_setup import OwnConnector, OwnPlace
-from synfin.drive.trace import Run
+from synfin.drive.trace import Run, wanted
 from synfin.drive.trace_ask import Ask, parse_url
 from synfin.drive.trace_trust import Trust
 from synfin.errors import UsageError
@@ -120,14 +120,14 @@ def run(
         if path is None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synfin-trace-"))
             path = Path(folder) / "trace.pcapng"
-        elif path.exists() and not path.is_file():
+        elif str(path) == "-" or (path.exists() and not path.is_file()):
             raise UsageError(f"-w {path}: is no file; the capture is read again at the end")
-        logs = [stack.enter_context(key_log_file(keylog))] if keylog is not None else []
+        logs = [stack.enter_context(key_log_file(keylog, _refuse))] if keylog is not None else []
         sink = Body(page.body) if page.body else None
         why = may_capture()
         file = private_file(path, "-w ")
         capture = LiveCapture(file) if not why else PduCapture(file)
-        teller = Teller(page)
+        teller = Teller(page, lambda head: wanted(ask, head, fail=fail))
         trace = Run(
             ask=ask,
             told=teller,
@@ -145,7 +145,7 @@ def run(
             capture.close(linger=_linger(trace.hops or []))
         hops = trace.hops or []
         if sink is not None:
-            if hops and hops[-1].head is not None and not (fail and hops[-1].head.status >= 400):
+            if hops and hops[-1].head is not None and wanted(ask, hops[-1].head, fail=fail):
                 sink(b"")
             sink.close()
         return Done(
@@ -157,6 +157,10 @@ def run(
             capture.dropped,
             capture.sink.broken,
         )
+
+
+def _refuse(why: str) -> None:
+    raise UsageError(why)
 
 
 async def _over(trace: Run, own: OwnPlace | None) -> None:

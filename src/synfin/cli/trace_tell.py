@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 
@@ -11,6 +11,7 @@ from synfin.cli import terminal
 from synfin.drive import trace_steps as t
 from synfin.drive.trace_talk import MOST_TOLD
 from synfin.errors import UsageError
+from synfin.http.client import Head
 from synfin.views import trace as say
 from synfin.views.paint import Paint
 from synfin.views.trace_tls import Talk, talk_heading, talk_line
@@ -60,8 +61,11 @@ class Page:
 class Teller:
     """Prints every step as it is told."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, wanted: Callable[[Head], bool]) -> None:
+        """``wanted``: whether the body after a head goes where the page says."""
         self._page = page
+        self._wanted = wanted
+        self._elsewhere = ""
         self._media = self._coding = ""
         self._talk = Talk()
         self._spoken = 0  # messages of the connection
@@ -150,9 +154,10 @@ class Teller:
                     "HTTP", say.head_lines(head.status, head.reason, head.version, head.fields, step.seconds)
                 )
                 names = {name.lower(): value for name, value in head.fields}
+                place = "stdout" if self._page.body == "-" else self._page.body
+                self._elsewhere = place if self._wanted(head) else ""
                 self._media, self._coding = names.get("content-type", ""), names.get("content-encoding", "")
             case t.Received():
-                elsewhere = "stdout" if self._page.body == "-" else self._page.body
                 lines = say.body_lines(
                     step.octets,
                     step.seconds,
@@ -162,7 +167,7 @@ class Teller:
                     _LINES,
                     complete=step.complete,
                     stopped=step.stopped,
-                    elsewhere=elsewhere,
+                    elsewhere=self._elsewhere,
                 )
                 yield from self._put("Body", lines)
                 yield from self._put(

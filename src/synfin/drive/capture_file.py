@@ -46,15 +46,27 @@ def private_file(path: str | Path, option: str = "", *, read_back: bool = False)
 
 
 @contextmanager
-def key_log_file(path: Path) -> Iterator[Callable[[str], None]]:
-    """What appends lines to the SSLKEYLOGFILE at ``path``, each at once.  UsageError when it cannot be written."""
+def key_log_file(path: Path, lost: Callable[[str], None]) -> Iterator[Callable[[str], None]]:
+    """What appends lines to the SSLKEYLOGFILE at ``path``, each at once.  UsageError when it cannot be written.
+
+    ``lost`` hears why once, when a line cannot be written later; what comes then is not written.
+    """
     try:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise UsageError(f"--keylog {path}: cannot be written ({error.strerror})") from None
 
+    full = False
+
     def append(line: str) -> None:
-        os.write(fd, f"{line}\n".encode())
+        nonlocal full
+        if full:
+            return
+        try:
+            os.write(fd, f"{line}\n".encode())
+        except OSError as error:
+            full = True
+            lost(f"--keylog {path}: {error.strerror}")
 
     try:
         yield append

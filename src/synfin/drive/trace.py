@@ -64,6 +64,18 @@ PATIENCE = 2.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
+def pointed(head: Head) -> str:
+    """Where an answer points that is a redirect; "" for any other."""
+    if head.status not in _REDIRECTS:
+        return ""
+    return next((value for name, value in head.fields if name.lower() == "location"), "")
+
+
+def wanted(ask: Ask, head: Head, *, fail: bool) -> bool:
+    """Whether the body after ``head`` is what was asked for, and not one that only points to it or tells a failure."""
+    return not (ask.follow and pointed(head)) and not (fail and head.status >= 400)
+
+
 class _HopError(Exception):
     """The hop cannot go on."""
 
@@ -118,8 +130,8 @@ class Run:
             await self._hop(ask)
             hop = self._now
             head = hop.head
-            location = next((value for name, value in head.fields if name.lower() == "location"), "") if head else ""
-            if head is None or head.status not in _REDIRECTS or not location or hop.cause is not None:
+            location = pointed(head) if head is not None else ""
+            if head is None or not location or hop.cause is not None:
                 return
             follows = self.ask.follow > 0
             self._tell(Pointed(location, follows and left > 0))
@@ -364,8 +376,5 @@ class Run:
             raise _HopError(cause)
 
     def _take(self, head: Head | None, data: bytes) -> None:
-        """A piece of a body, unless its answer only points to the one that is wanted, or is none that is."""
-        leads_on = self.ask.follow and head is not None and head.status in _REDIRECTS
-        failed = self.fail and head is not None and head.status >= 400
-        if self.body is not None and not leads_on and not failed:
+        if self.body is not None and (head is None or wanted(self.ask, head, fail=self.fail)):
             self.body(data)

@@ -109,6 +109,8 @@ def load_credential(cert: Path, key: Path | None, password: str | None) -> Crede
     key_data = _read(key, "--key") if key is not None else data
     if b"PRIVATE KEY-----" not in key_data:
         raise UsageError(f"{where}: holds no private key; give it with --key FILE")
+    if password is None and b"ENCRYPTED" in key_data:
+        raise UsageError(f"{where} is encrypted: give its password with --pass")
     secret = None if password is None else password.encode()
     private = load_key(key_data, secret, where=where)
     try:
