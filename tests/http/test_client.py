@@ -95,6 +95,10 @@ def test_head_and_switching_have_no_body() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "http_short_body"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"y" * 300_000, "http_bad_field"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 40, "http_answer_unasked"),
+        (b"HTTP/1.1 200 OK\r\nContent-", "http_empty_reply"),
+        (b"HTTP/1.1 abc OK\r\n\r\n", "http_bad_start_line"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 abc OK\r\n\r\n", "http_bad_start_line"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "http_answer_unasked"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -104,6 +108,7 @@ def test_wrong_answers_are_named(answer: bytes, violation: str) -> None:
         take(exchange, answer)
         exchange.receive_eof()
     assert caught.value.violation == violation
+    assert "bytearray" not in str(caught.value) and "event" not in str(caught.value)
 
 
 @given(st.binary(max_size=400))

@@ -6,6 +6,7 @@ import h11
 
 from synfin.errors import PeerError, UsageError
 from synfin.http.client import Answer, Body, Done, Head, Limits, Request, octets, text
+from synfin.http.faults import h11_words
 
 #: Octets of an answer that are shown where it is none.
 _SHOWN = 24
@@ -65,10 +66,9 @@ class Http1:
         if not self._began:
             raise PeerError("http_empty_reply", "an answer", "the end of the connection")
         if not self._headed:
-            cut = self._start.startswith(b"HTTP/")
-            name = "http_short_body" if cut else "http_bad_start_line"
-            got = "the end of the connection" if cut else repr(self._start)[1:]
-            raise PeerError(name, "a whole head" if cut else "a status line", got)
+            if self._start.startswith(b"HTTP/"):
+                raise PeerError("http_empty_reply", "a whole head", "the end of the connection within it")
+            raise PeerError("http_bad_start_line", "a status line", self._shown())
         return self._take(b"")
 
     def _take(self, data: bytes) -> list[Answer]:
@@ -81,8 +81,12 @@ class Http1:
                     break
                 self._event(event, found)
         except h11.RemoteProtocolError as error:
-            raise _fault(str(error), self._limits) from None
+            raise self._fault(h11_words(error)) from None
         return found
+
+    def _shown(self) -> str:
+        """How the answer starts."""
+        return repr(self._start.split(b"\r\n")[0])[1:]
 
     def _event(self, event: object, found: list[Answer]) -> None:
         if isinstance(event, h11.InformationalResponse | h11.Response):
@@ -107,19 +111,20 @@ class Http1:
         elif isinstance(event, h11.ConnectionClosed):
             raise PeerError("http_empty_reply", "an answer", "the end of the connection")
 
-
-def _fault(why: str, limits: Limits) -> PeerError:
-    """The violation behind h11's words."""
-    low = why.lower()
-    if "receive buffer too long" in low:
-        return PeerError("http_bad_field", f"a head of at most {limits.head:,} octets", "a longer one")
-    if "without sending complete message body" in low or "closed connection" in low:
-        return PeerError("http_short_body", "the whole body", why)
-    if "chunk" in low:
-        return PeerError("http_bad_chunk", "a chunk", why)
-    if "content-length" in low:
-        name = "http_conflicting_lengths" if "conflicting" in low else "http_bad_length"
-        return PeerError(name, "one length", why)
-    if "status line" in low or "request line" in low or "line received" in low:
-        return PeerError("http_bad_start_line", "a status line", why)
-    return PeerError("http_bad_field", "a header field", why)
+    def _fault(self, why: str) -> PeerError:
+        """The violation behind h11's words."""
+        low = why.lower()
+        if "receive buffer too long" in low:
+            return PeerError("http_bad_field", f"a head of at most {self._limits.head:,} octets", "a longer one")
+        if "without sending complete message body" in low or "closed connection" in low:
+            return PeerError("http_short_body", "the whole body", why)
+        if "chunk" in low:
+            return PeerError("http_bad_chunk", "a chunk", why)
+        if "content-length" in low:
+            name = "http_conflicting_lengths" if "conflicting" in low else "http_bad_length"
+            return PeerError(name, "one length", why)
+        if "status line" in low or "request line" in low or "line received" in low:
+            return PeerError("http_bad_start_line", "a status line", why if self._informational else self._shown())
+        if "switching" in low:
+            return PeerError("http_answer_unasked", "an answer by HTTP/1.1", why)
+        return PeerError("http_bad_field", "a header field", why)

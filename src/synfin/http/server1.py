@@ -17,6 +17,7 @@ from functools import lru_cache
 import h11
 
 from synfin.http.app import Answer, Budget, Refusal, Request, reason, split_target, wrong_target
+from synfin.http.faults import h11_words
 from synfin.wire.http2 import PREFACE
 
 _BLANK = re.compile(rb"\n\r?\n")
@@ -197,7 +198,7 @@ class Http1:
                         return Refusal(400, "http_short_body", "the end inside a request's body")
                     return None
         except h11.RemoteProtocolError as error:
-            return Refusal(error.error_status_hint, "http_bad_chunk", str(error))
+            return Refusal(error.error_status_hint, "http_bad_chunk", h11_words(error))
         self._held += conn.trailing_data[0]
         body = b"".join(self._parts)
         self._parts.clear()
@@ -216,7 +217,7 @@ def _read_head(head: bytes) -> tuple[Request, int, bool] | Refusal:
     try:
         event = _connection(head).next_event()
     except h11.RemoteProtocolError as error:
-        said = str(error)
+        said = h11_words(error)
         violation = "http_bad_field"
         if "Host" in said:
             violation = "http_missing_host"
