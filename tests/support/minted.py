@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from cryptography import x509
@@ -38,7 +38,7 @@ class Minted:
         return pem
 
 
-@lru_cache(maxsize=32)
+@cache
 def key(kind: str, number: int = 0) -> Any:
     """A private key of ``kind``: rsa2048, rsa1024, p256, p521, ed25519, ml-dsa-44 ...; ``number`` tells keys apart."""
     if kind.startswith("rsa"):

@@ -17,6 +17,7 @@ from synfin.spec.protection_base import (
     read_header,
     record_header,
     write_header,
+    write_numbered,
 )
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.suites import Suite
@@ -24,15 +25,12 @@ from synfin.wire.tls.suites import Suite
 APPLICATION_DATA = 23
 TLS12 = keys.TLS12
 _TYPES = [bytes([number]) for number in range(256)]
-_ROOM = {tag: bytes(tag) for tag in (8, 16)}
 _TAILS = {tag: [kind + bytes(tag) for kind in _TYPES] for tag in (8, 16)}
 
 #: Half a page, put before a record and cut off again.  Two buffers of one size tend to lie alike within their pages,
 #: and then a processor that copies from one to the other waits for its own stores: 16 KiB take twice the time.
 _APART = bytes(2048)
 _HALF_PAGE = len(_APART)
-#: Octets of content from where on that is worth while.
-_MANY = 4 * _HALF_PAGE
 
 #: Records sealed or opened in one buffer.
 RUN = 64
@@ -65,12 +63,15 @@ class Aead13(Protection):
     """TLS 1.3 (RFC 8446 5.2): content type inside, padding of zeros, nonce = IV xor sequence number."""
 
     __slots__ = (
-        "_decrypt", "_decrypt_into", "_encrypt", "_encrypt_into", "_iv", "_secret", "_suite", "_tails", "expansion"
+        "_decrypt", "_decrypt_into", "_encrypt", "_encrypt_into", "_header", "_iv", "_sealed", "_secret", "_size",
+        "_suite", "_tails", "_whole", "expansion",
     )  # fmt: skip
 
     def __init__(self, chosen: Suite, traffic_secret: bytes) -> None:
         super().__init__()
         self._suite = chosen
+        self._header, self._whole = b"-", 0  # of the record that open_run saw last, and its octets in all
+        self._sealed, self._size = b"", 0  # the header sealed last, and what it says of its content
         self._secret = traffic_secret
         hash_name, make, tag = _recipe(chosen)
         key, iv = keys.traffic_keys(hash_name, chosen.key_length, traffic_secret)
@@ -100,34 +101,25 @@ class Aead13(Protection):
         self.sequence = sequence + 1
         return kind, inner[:-1]
 
-    def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
+    def seal_record(self, content_type: int, plaintext: Buffer, padding: int = 0) -> bytes:
         """See ``Protection``."""
-        inner = b"".join((plaintext, _TYPES[content_type], bytes(padding)))
-        header = record_header(APPLICATION_DATA, TLS12, len(inner) + self.expansion)
-        nonce = (self._iv ^ self.sequence).to_bytes(12, "big")
-        self.sequence += 1
-        return header + self._encrypt(nonce, inner, header)
+        inner = b"".join((plaintext, _TYPES[content_type]))
+        if padding:
+            inner += bytes(padding)
+        size, sequence = len(inner), self.sequence
+        if size != self._size:
+            self._size, self._sealed = size, record_header(APPLICATION_DATA, TLS12, size + self.expansion)
+        header = self._sealed
+        self.sequence = sequence + 1
+        return header + self._encrypt((self._iv ^ sequence).to_bytes(12, "big"), inner, header)
 
     def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
         """See ``Protection``; the content is copied once, to where it is sealed in place."""
         sequence, iv, encrypt = self.sequence, self._iv, self._encrypt_into
-        tag = self.expansion
-        tail = self._tails[content_type]
-        size = len(plaintext)
-        if size <= limit:
-            header = record_header(APPLICATION_DATA, TLS12, size + 1 + tag)
-            self.sequence = sequence + 1
-            if size < _MANY:
-                sealed = bytearray().join((header, plaintext, tail))
-            else:
-                sealed = bytearray().join((_APART, header, plaintext, tail))
-                del sealed[:_HALF_PAGE]
-            view = memoryview(sealed)
-            encrypt((iv ^ sequence).to_bytes(12, "big"), view[5:-tag], header, view[5:])
-            out.append(sealed)
-            return
+        tag, tail = self.expansion, self._tails[content_type]
         content, step = memoryview(plaintext), limit + 6 + tag
         header = record_header(APPLICATION_DATA, TLS12, limit + 1 + tag)
+        size = len(content)
         whole = size - size % limit
         for start in range(0, whole, RUN * limit):
             stop = min(start + RUN * limit, whole)
@@ -143,34 +135,34 @@ class Aead13(Protection):
                 sequence += 1
             self.sequence = sequence
             out.append(sealed)
-        if whole < size:
-            self.seal_run(content_type, content[whole:], limit, out)
+        if whole < size or not size:
+            out.append(self.seal_record(content_type, content[whole:]))
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """See ``Protection``; each content is opened over the type of the one before."""
         start, end = pos + 5, len(data)
         header = data[pos:start]
-        tag = self.expansion
-        kind, version, length = read_header(header)
-        if kind != APPLICATION_DATA or version != TLS12 or not tag + 2 <= length <= tag + 1 + limit:
-            return pos, b""
-        sequence, iv, decrypt = self.sequence, self._iv, self._decrypt_into
-        view, size, stop = memoryview(data), length - tag, start + length
+        if header != self._header:  # most are like the one before
+            whole = self._ordinary(header, limit)
+            if not whole:
+                return pos, b""
+            self._header, self._whole = bytes(header), whole
+        whole, sequence, iv = self._whole, self.sequence, self._iv
+        stop = pos + whole
         if stop >= end:
             if stop > end:
                 return pos, b""
-            out = bytearray(size)  # one record, the usual case of small data
-            try:
-                decrypt((iv ^ sequence).to_bytes(12, "big"), view[start:], header, out)
+            try:  # one record, the usual case of small data
+                inner = self._decrypt((iv ^ sequence).to_bytes(12, "big"), memoryview(data)[start:], header)
             except InvalidTag:
                 return pos, b""
-            if out[-1] != APPLICATION_DATA:
+            if inner[-1] != APPLICATION_DATA:
                 return pos, b""
             self.sequence = sequence + 1
-            del out[-1]
-            return stop, out
+            return stop, inner[:-1]
+        tag, decrypt, view = self.expansion, self._decrypt_into, memoryview(data)
         out = bytearray(min(end - pos, RUN * (tag + 1 + limit)))
-        into, room, filled = memoryview(out), len(out), 0
+        into, room, filled, size = memoryview(out), len(out), 0, whole - 5 - tag
         try:
             while stop <= end and (upto := filled + size) <= room:
                 decrypt((iv ^ sequence).to_bytes(12, "big"), view[start:stop], header, into[filled:upto])
@@ -180,20 +172,26 @@ class Aead13(Protection):
                 sequence += 1
                 pos, start = stop, stop + 5
                 if data[pos:start] != header:
-                    if end - pos < 5:
-                        break
                     header = data[pos:start]
-                    kind, version, length = read_header(header)
-                    if kind != APPLICATION_DATA or version != TLS12 or not tag + 2 <= length <= tag + 1 + limit:
+                    whole = self._ordinary(header, limit)
+                    if not whole:
                         break
-                    size = length - tag
-                stop = start + length
+                    size = whole - 5 - tag
+                stop = pos + whole
         except InvalidTag:
             pass  # what was opened before holds
         self.sequence = sequence
         into.release()
         del out[filled:]
         return pos, out
+
+    def _ordinary(self, header: Buffer, limit: int) -> int:
+        """How long the record of this header is in all, where it may be one that ``open_run`` opens; else 0."""
+        if len(header) < 5:
+            return 0
+        kind, version, length = read_header(header)
+        fits = kind == APPLICATION_DATA and version == TLS12 and 2 <= length - self.expansion <= limit + 1
+        return 5 + length if fits else 0
 
     @property
     def secret(self) -> bytes:
@@ -208,14 +206,19 @@ class Aead13(Protection):
 class Aead12(Protection):
     """TLS 1.2 AEAD (RFC 5246 6.2.3.3): GCM (RFC 5288) and CCM (RFC 6655) send part of the nonce."""
 
-    __slots__ = ("_decrypt", "_decrypt_into", "_encrypt_into", "_explicit", "_iv", "_salt", "_tag")
+    __slots__ = (
+        "_decrypt", "_decrypt_into", "_encrypt", "_encrypt_into", "_explicit", "_header", "_iv", "_salt", "_size",
+        "_tag",
+    )  # fmt: skip
 
     def __init__(self, chosen: Suite, key: bytes, iv: bytes) -> None:
         super().__init__()
         _, make, self._tag = _recipe(chosen)
         aead = make(key)
-        self._decrypt, self._decrypt_into, self._encrypt_into = aead.decrypt, aead.decrypt_into, aead.encrypt_into
+        self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
+        self._decrypt_into, self._encrypt_into = aead.decrypt_into, aead.encrypt_into
         self._explicit = 8 if len(iv) == 4 else 0
+        self._header, self._size = b"-", 0  # of the record that open_run saw last, and what it holds
         self._salt = iv
         self._iv = int.from_bytes(iv, "big")
 
@@ -238,32 +241,26 @@ class Aead12(Protection):
         self.sequence = sequence + 1
         return content_type, plaintext
 
-    def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
-        """See ``Protection``."""
-        parts: list[bytes | bytearray] = []
-        self.seal_run(content_type, plaintext, len(plaintext) or 1, parts)
-        return b"".join(parts)
+    def seal_record(self, content_type: int, plaintext: Buffer, padding: int = 0) -> bytes:
+        """See ``Protection``; the explicit nonce is the sequence number."""
+        explicit, sequence, size = self._explicit, self.sequence, len(plaintext)
+        covered = mac_header(sequence, content_type, TLS12, size)
+        self.sequence = sequence + 1
+        if explicit:
+            number = covered[:8]
+            header = record_header(content_type, TLS12, 8 + size + self._tag) + number
+            return header + self._encrypt(self._salt + number, plaintext, covered)
+        header = record_header(content_type, TLS12, size + self._tag)
+        return header + self._encrypt((self._iv ^ sequence).to_bytes(12, "big"), plaintext, covered)
 
     def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
-        """See ``Protection``; the explicit nonce is the sequence number, and content is sealed to where it goes out."""
-        explicit, tag, encrypt = self._explicit, self._tag, self._encrypt_into
-        total, before = len(plaintext), 5 + explicit
+        """See ``Protection``; content is sealed to where it goes out."""
+        total = len(plaintext)
         if total <= limit:
-            sequence = self.sequence
-            covered = mac_header(sequence, content_type, TLS12, total)
-            number = covered[:explicit]
-            header = record_header(content_type, TLS12, explicit + total + tag)
-            if total < _MANY:
-                sealed = bytearray().join((header, number, plaintext, _ROOM[tag]))
-            else:
-                sealed = bytearray().join((_APART, header, number, plaintext, _ROOM[tag]))
-                del sealed[:_HALF_PAGE]
-            view = memoryview(sealed)
-            nonce = self._salt + number if explicit else (self._iv ^ sequence).to_bytes(12, "big")
-            encrypt(nonce, view[before:-tag], covered, view[before:])
-            self.sequence = sequence + 1
-            out.append(sealed)
+            out.append(self.seal_record(content_type, plaintext))
             return
+        explicit, tag, encrypt, salt, iv = self._explicit, self._tag, self._encrypt_into, self._salt, self._iv
+        before = 5 + explicit
         content = memoryview(plaintext)
         for start in range(0, total, RUN * limit):
             stop = min(start + RUN * limit, total)
@@ -273,12 +270,12 @@ class Aead12(Protection):
                 part = content[at : at + limit]
                 size = len(part)
                 covered = mac_header(sequence, content_type, TLS12, size)
-                write_header(sealed, to - before, content_type, TLS12, explicit + size + tag)
                 if explicit:
-                    view[to - explicit : to] = number = covered[:8]
-                    nonce = self._salt + number
+                    write_numbered(sealed, to - 13, content_type, TLS12, 8 + size + tag, sequence)
+                    nonce = salt + covered[:8]
                 else:
-                    nonce = (self._iv ^ sequence).to_bytes(12, "big")
+                    write_header(sealed, to - 5, content_type, TLS12, size + tag)
+                    nonce = (iv ^ sequence).to_bytes(12, "big")
                 encrypt(nonce, part, covered, view[to : to + size + tag])
                 sequence += 1
                 to += size + tag + before
@@ -287,44 +284,56 @@ class Aead12(Protection):
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """See ``Protection``."""
-        explicit, extra = self._explicit, self._explicit + self._tag
-        start, end = pos + 5 + explicit, len(data)
-        kind, version, length = read_header(data, pos)
-        size = length - extra
-        if kind != APPLICATION_DATA or version != TLS12 or not 0 < size <= limit:
-            return pos, b""
-        sequence, salt, iv, view = self.sequence, self._salt, self._iv, memoryview(data)
-        stop = pos + 5 + length
+        end, header = len(data), data[pos : pos + 5]
+        if header != self._header:  # most are like the one before
+            size = self._ordinary(header, limit)
+            if not size:
+                return pos, b""
+            self._header, self._size = bytes(header), size
+        size = self._size
+        explicit, tag, salt, iv, sequence = self._explicit, self._tag, self._salt, self._iv, self.sequence
+        head, whole = 5 + explicit, 5 + explicit + size + tag
+        start, stop = pos + head, pos + whole
         if stop >= end:
             if stop > end:
                 return pos, b""
             nonce = salt + data[pos + 5 : start] if explicit else (iv ^ sequence).to_bytes(12, "big")
+            covered = mac_header(sequence, APPLICATION_DATA, TLS12, size)
             try:  # one record, the usual case of small data
-                found = self._decrypt(nonce, view[start:], mac_header(sequence, kind, version, size))
+                content = self._decrypt(nonce, memoryview(data)[start:], covered)
             except InvalidTag:
                 return pos, b""
             self.sequence = sequence + 1
-            return stop, found
-        decrypt = self._decrypt_into
+            return stop, content
+        decrypt, view = self._decrypt_into, memoryview(data)
         out = bytearray(min(end - pos, RUN * limit))
         into, room, filled = memoryview(out), len(out), 0
         try:
             while stop <= end and (upto := filled + size) <= room:
-                nonce = salt + data[start - 8 : start] if explicit else (iv ^ sequence).to_bytes(12, "big")
-                decrypt(nonce, view[start:stop], mac_header(sequence, kind, version, size), into[filled:upto])
+                nonce = salt + data[pos + 5 : start] if explicit else (iv ^ sequence).to_bytes(12, "big")
+                covered = mac_header(sequence, APPLICATION_DATA, TLS12, size)
+                decrypt(nonce, view[start:stop], covered, into[filled:upto])
                 filled = upto
                 sequence += 1
                 pos = stop
-                if end - pos < 5:
-                    break
-                kind, version, length = read_header(data, pos)
-                size = length - extra
-                if kind != APPLICATION_DATA or version != TLS12 or not 0 < size <= limit:
-                    break
-                start, stop = pos + 5 + explicit, pos + 5 + length
+                if data[pos : pos + 5] != header:
+                    header = data[pos : pos + 5]
+                    size = self._ordinary(header, limit)
+                    if not size:
+                        break
+                    whole = head + size + tag
+                start, stop = pos + head, pos + whole
         except InvalidTag:
             pass  # what was opened before holds
         self.sequence = sequence
         into.release()
         del out[filled:]
         return pos, out
+
+    def _ordinary(self, header: Buffer, limit: int) -> int:
+        """How much the record of this header holds, where it may be one that ``open_run`` opens; else 0."""
+        if len(header) < 5:
+            return 0
+        kind, version, length = read_header(header)
+        size = length - self._explicit - self._tag
+        return size if kind == APPLICATION_DATA and version == TLS12 and 0 < size <= limit else 0

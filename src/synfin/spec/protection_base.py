@@ -11,6 +11,7 @@ from synfin.wire.codec import Buffer
 record_header = Struct("!BHH").pack
 read_header = Struct("!BHH").unpack_from
 write_header = Struct("!BHH").pack_into
+write_numbered = Struct("!BHHQ").pack_into
 mac_header = Struct("!QBHH").pack
 
 #: How many records ``try_resync`` looks ahead when it is not told otherwise.
@@ -51,7 +52,7 @@ class Protection(ABC):
         """
 
     @abstractmethod
-    def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
+    def seal_record(self, content_type: int, plaintext: Buffer, padding: int = 0) -> bytes:
         """The whole protected record, header included.  ``padding`` is for TLS 1.3, in octets."""
 
     def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
@@ -60,14 +61,14 @@ class Protection(ABC):
         One record for an empty ``plaintext``.
         """
         for at in range(0, len(plaintext) or 1, limit):
-            out.append(self.seal_record(content_type, bytes(plaintext[at : at + limit])))
+            out.append(self.seal_record(content_type, plaintext[at : at + limit]))
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """Open ordinary records of application data from ``pos`` on: where they end, and what they hold together.
 
-        A whole header is at ``pos``.  They end before a record that is anything else, is not all there, is empty, is
-        padded, may have more than ``limit`` octets of content, or does not open: that one is left for ``open_record``
-        to judge.  Ways of protection that are rare open none here.  Several records may be more than one run.
+        They end before a record that is anything else, is not all there, is empty, is padded, may have more than
+        ``limit`` octets of content, or does not open: that one is left for ``open_record`` to judge.  ``limit`` is the
+        same for all records of these keys.  Rare ways of protection open none here; what came may be several runs.
         """
         return pos, b""
 

@@ -71,8 +71,9 @@ class Stream(Protection):
         self.sequence += 1
         return content_type, content
 
-    def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
+    def seal_record(self, content_type: int, plaintext: Buffer, padding: int = 0) -> bytes:
         """See ``Protection``."""
+        plaintext = bytes(plaintext)
         clear = plaintext + self._mac(self.sequence, content_type, self._version, plaintext)
         self.sequence += 1
         return record_header(content_type, self._version, len(clear)) + (self._crypt(clear) if self._crypt else clear)
@@ -143,9 +144,9 @@ class Cbc(Protection):
         self.sequence += 1
         return content_type, content
 
-    def seal_record(self, content_type: int, plaintext: bytes, padding: int = 0) -> bytes:
+    def seal_record(self, content_type: int, plaintext: Buffer, padding: int = 0) -> bytes:
         """See ``Protection``; the explicit IV comes from the entropy given to the factory."""
-        clear = plaintext
+        clear = plaintext = bytes(plaintext)
         if not self._etm:
             clear += self._mac(self.sequence, content_type, self._version, plaintext)
         pad = self._block - len(clear) % self._block

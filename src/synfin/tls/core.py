@@ -94,16 +94,27 @@ class Endpoint(Records):
         #: Octets of a message that no limit forbids, unless it is one of the short ones.
         self._usual = min(limits.handshake_message, limits.certificate_message, 0xFFFF)
         self._eof = False
+        self._calm: Protection | None = None  # what opens, while nothing but data is to be expected
 
     # ------------------------------------------------------------ the five verbs
 
     def receive(self, data: Buffer, now: float) -> None:
         """Take what the transport delivered.  Never raises for what is in it."""
         self.now = now
+        if (opener := self._calm) is not None:
+            pos, content = opener.open_run(data, 0, self._limit_in)
+            if content:
+                self._events.append(_tuple(Data, (content, False)))
+                if pos == len(data):
+                    return
+                data = memoryview(data)[pos:]
+            self._calm = None
         if self._deaf or not data:
             return
         try:
             self._records(data)
+            if self.facts is not None and not (self._held or self._partial or self._between or self._early):
+                self._calm = None if self._deaf or self._empty or self._updates else self._opener
         except PeerError as error:
             self._fail(error.violation, error.expected, error.got)
         except BadRecord as error:
@@ -117,6 +128,7 @@ class Endpoint(Records):
         if self._eof or self._deaf:
             return
         self._eof = self._deaf = True
+        self._calm = None
         if self.facts is None:
             self._mute = True
             self._events.append(Failed("silent_end", None))
@@ -140,10 +152,12 @@ class Endpoint(Records):
         if self._flight:
             self.flush()
         out = self._out
+        if len(out) == 1:
+            return out.pop()
         if not out:
             return b""
         self._out = []
-        return out[0] if len(out) == 1 else b"".join(out)
+        return b"".join(out)
 
     def next_event(self) -> Event | None:
         """The oldest event not taken yet, or None."""
@@ -293,6 +307,7 @@ class Endpoint(Records):
         if description is not None and not self._mute:
             self.alert(2, description)
         self._deaf = self._mute = True
+        self._calm = None
         self._held.clear()
         self._partial.clear()
         self._forget()

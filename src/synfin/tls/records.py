@@ -89,7 +89,9 @@ class Records:
         limit = self._limit_out
         if sealer is None or self._padding is not None:
             self._seal_each(sealer, kind, content)
-        elif kind != APPLICATION_DATA or len(content) <= limit:
+        elif len(content) <= limit:
+            self._out.append(sealer.seal_record(kind, content))
+        elif kind != APPLICATION_DATA:
             sealer.seal_run(kind, content, limit, self._out)
         else:  # not beyond what these keys may protect
             while (run := max(1, self.limits.records_per_key - sealer.sequence) * limit) < len(content):
