@@ -15,7 +15,6 @@ Chunk = tuple[int, bytes]
 
 LDAP_ASK = bytes.fromhex("301d02010177188016") + b"1.3.6.1.4.1.1466.20037"
 LDAP_YES = bytes.fromhex("300c02010178070a010004000400")
-LDAP_NO = bytes.fromhex("300c02010178070a010134000400").replace(b"\x34", b"\x04", 1)
 MYSQL_HELLO = b"\x4a\x00\x00\x00\x0a8.0.36\x00" + bytes(66)
 MYSQL_SSL = b"\x20\x00\x00\x01" + (0x800 | 0x200).to_bytes(4, "little") + bytes(28)
 RDP_ASK = bytes.fromhex("030000130ee00000000000010008000b000000")

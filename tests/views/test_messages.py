@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from synfin.views.messages import message_lines
-from synfin.wire.tls import bodies
+from synfin.wire.tls import bodies, sslv2
 from synfin.wire.tls.exchange import ClientKeyExchange, ServerKeyExchange
 from synfin.wire.tls.extensions import Decoded, encode_extension
 from synfin.wire.tls.hello import ClientHello
@@ -22,6 +22,8 @@ from synfin.wire.tls.messages import EncryptedExtensions, NextProtocol
         (ClientKeyExchange("DHE_RSA", None, b"", 0), []),  # it is in the client's certificate
         (ServerKeyExchange("PSK", b"ask us"), ["PSK, PSK identity hint ask us"]),
         (NextProtocol(b"h2", b""), ["protocol h2"]),
+        (sslv2.Error(1), ["no_cipher"]),
+        (sslv2.Error(5), ["code 5"]),
     ],
 )
 def test_key_exchanges_and_small_messages(message: object, lines: list[str]) -> None:

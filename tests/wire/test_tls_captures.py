@@ -31,7 +31,7 @@ _PATHS = {path.name: path for path in captures()}
 
 def clear_messages(stream: ByteStream) -> Iterator[tuple[int, bytes]]:
     """Handshake messages in clear: records from the first that carries a hello, to the first that is encrypted."""
-    data = stream.read(0, stream.contiguous(0))
+    data = stream.read(0, stream.end)
     at = next(
         (
             at

@@ -140,7 +140,7 @@ class _Sections:
             if kind in (_ENHANCED, _PACKET, _SIMPLE) or kind in _RECORD_NAMES:
                 keep(at)
             else:
-                self._other_block(at, end, kind, length)
+                self._other_block(at, kind, length)
             at = end
         self.at = at
         if not self.done and at > size - 12:
@@ -196,7 +196,7 @@ class _Sections:
                 self.notes.comment(0, value.decode(errors="replace"))
         return True
 
-    def _other_block(self, at: int, end: int, kind: int, length: int) -> None:
+    def _other_block(self, at: int, kind: int, length: int) -> None:
         if kind == _INTERFACE:
             self._interface(at, at + length - 4)
         elif kind == _SECRETS and length >= 20:

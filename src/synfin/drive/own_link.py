@@ -54,9 +54,8 @@ class LinkedStack(OwnStack):
             try:
                 os.write(self.tun.fd, arrival.data)
             except OSError:
-                self.unsent += 1
-            else:
-                self.packets_out += 1
+                continue  # as if a wire behind the link had lost it
+            self.packets_out += 1
         self._arm()
 
     def _arm(self) -> None:

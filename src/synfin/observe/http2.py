@@ -252,7 +252,6 @@ class Reader2:
             if told is not None:
                 told.complete = told.complete or told.informational
             told = OpenMessage(first, stream, kind)
-            told.promised = half.block_push
             told.fields = fields
             told.header_end = last.ready if fields else 0
             told.declared = declared_length(fields)

@@ -28,7 +28,7 @@ class OpenMessage:
 
     __slots__ = (
         "body", "complete", "declared", "end", "fields", "header_end", "kind", "offset", "packets", "problem",
-        "promised", "sender", "start", "stream",
+        "sender", "start", "stream",
     )  # fmt: skip
 
     def __init__(self, frame: Framed, stream: int, kind: str) -> None:
@@ -45,7 +45,6 @@ class OpenMessage:
         self.end = frame.ready
         self.offset = frame.offset
         self.problem = ""
-        self.promised = False
 
     @property
     def informational(self) -> bool:

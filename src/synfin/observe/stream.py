@@ -134,22 +134,6 @@ class ByteStream:
             reached += len(piece.data)
         return b"".join(parts)
 
-    def contiguous(self, offset: int) -> int:
-        """How many octets can be read from ``offset`` before a hole or the end."""
-        at = self.index(offset)
-        if at < 0:
-            return 0
-        piece = self.pieces[at]
-        reached = piece.offset + len(piece.data)
-        if reached <= offset:
-            return 0
-        for k in range(at + 1, len(self.pieces)):
-            piece = self.pieces[k]
-            if piece.offset != reached:
-                break
-            reached += len(piece.data)
-        return reached - offset
-
     def packets(self, offset: int, size: int) -> tuple[int, ...]:
         """The packets that carried the octets ``offset .. offset + size``, in stream order, each once."""
         at = max(self.index(offset), 0)
@@ -237,14 +221,6 @@ class LaidStream(ByteStream):
             reached += len(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def contiguous(self, offset: int) -> int:
-        """How many octets can be read from ``offset`` before a hole or the end."""
-        at = self.index(offset)
-        if at < 0 or self._starts[at] + self._length[at] <= offset:
-            return 0
-        gap = bisect_right(self.holes, offset, key=_begin)
-        return (self.holes[gap].offset if gap < len(self.holes) else self.end) - offset
-
     def packets(self, offset: int, size: int) -> tuple[int, ...]:
         """The packets that carried the octets ``offset .. offset + size``, in stream order, each once."""
         starts, length = self._starts, self._length
@@ -293,7 +269,3 @@ class _Pieces(Sequence[Piece]):
 
 def _keep() -> None:
     """Nothing is to be let go."""
-
-
-def _begin(hole: Hole) -> int:
-    return hole.offset

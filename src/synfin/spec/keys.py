@@ -182,12 +182,6 @@ def handshake_secret(hash_name: str, early: bytes, shared: bytes) -> bytes:
     return hkdf_extract(hash_name, salt, shared or bytes(hash_length(hash_name)))
 
 
-def main_secret(hash_name: str, handshake: bytes) -> bytes:
-    """Master Secret (Main Secret in RFC 9846): from the Handshake Secret."""
-    salt = derive_secret(hash_name, handshake, "derived", empty_hash(hash_name))
-    return hkdf_extract(hash_name, salt, bytes(hash_length(hash_name)))
-
-
 # ---------------------------------------------------------------- SSL 3.0 to TLS 1.2
 
 

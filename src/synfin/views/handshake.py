@@ -188,13 +188,13 @@ def _message(message: MessageFact, tls: TlsStory, connection: Connection) -> Ite
         text += f"{how}, {size}"
     lines = list(message_lines(message.body))
     if isinstance(message.body, (Certificate, CompressedCertificate)):
-        lines += _chain(message, tls, connection)
+        lines += _chain(message, tls)
     if message.problem:
         lines.append(f"could not be read: {clean(message.problem)}")
     return Item(text, tuple(lines), EVENT, "warn" if message.problem else "", title(message.name))
 
 
-def _chain(message: MessageFact, tls: TlsStory, connection: Connection) -> Iterator[str]:
+def _chain(message: MessageFact, tls: TlsStory) -> Iterator[str]:
     chain = next(
         (chain for chain in tls.chains if chain.sender == message.sender and set(chain.packets) & set(message.packets)),
         None,

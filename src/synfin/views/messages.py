@@ -96,7 +96,7 @@ def _extension(extension: Extension, context: str) -> str:
         body = decode_extension(extension, context)
     except WireError as error:
         return f"malformed: {error}"
-    return _body(body, extension.type)
+    return _body(body)
 
 
 def _text(value: bytes) -> str:
@@ -116,7 +116,7 @@ _CODE_NAMES: dict[type[bodies.Codes], Callable[[int], str]] = {
 _HEARTBEATS = {1: "the peer may send requests", 2: "the peer must not send requests"}
 
 
-def _body(body: Any, number: int) -> str:
+def _body(body: Any) -> str:
     match body:
         case bodies.ServerName():
             return listing(_text(name.name) for name in body.names)
@@ -258,4 +258,5 @@ _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     sslv2.ClientHello: _v2_client_hello,
     sslv2.ServerHello: _v2_server_hello,
     sslv2.ClientMasterKey: _v2_master_key,
+    sslv2.Error: lambda body: iter([sslv2.ERRORS.get(body.code, f"code {body.code}")]),
 }

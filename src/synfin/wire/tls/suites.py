@@ -168,11 +168,6 @@ class Suite(NamedTuple):
     min_version: int
 
     @property
-    def forward_secret(self) -> bool:
-        """Whether a key stolen later does not open the connection."""
-        return self.kex == "TLS13" or self.kex.startswith(("DHE", "ECDHE", "DH_anon", "ECDH_anon", "SRP", "ECCPWD"))
-
-    @property
     def prf_hash(self) -> str:
         """The hash of HKDF in TLS 1.3, of the PRF in TLS 1.2: SHA256 unless the name says another (RFC 5246 5)."""
         return "SHA256" if self.hash in ("MD5", "SHA", "NULL") else self.hash
