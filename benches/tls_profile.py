@@ -44,9 +44,11 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     ],
     "records sealed and opened": [
         (protection_aead.Aead13, "seal_run"),
+        (protection_aead.Aead13, "seal_record"),
         (protection_aead.Aead13, "open_run"),
         (protection_aead.Aead13, "open_record"),
         (protection_aead.Aead12, "seal_run"),
+        (protection_aead.Aead12, "seal_record"),
         (protection_aead.Aead12, "open_run"),
         (protection_aead.Aead12, "open_record"),
     ],

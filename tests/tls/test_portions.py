@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synfin.tls import Client, Closed, KeyUpdated, Limits, Server
+from synfin.tls import Client, Closed, Data, KeyUpdated, Limits, Server
 from tests.tls.ends import NOW, client_config, events, pump, said, server_config
 from tests.tls.ends import client as make_client
 from tests.tls.ends import server as make_server
@@ -73,3 +73,45 @@ def test_keys_that_last_for_little_and_a_long_send() -> None:
         assert len(out) > size
         server.receive(out[: 1 << 20], NOW)
         assert len(said(events(server))) >= 1 << 19
+
+
+@pytest.mark.parametrize("version", [0x0303, 0x0304])
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.sampled_from([1, 100, 100, 100, 16384]), min_size=1, max_size=8),
+    odd=st.sampled_from(["nothing", "octet", "octet", "update", "warning", "close", "abort", "end"]),
+    where=st.integers(0, 7),
+    octet=st.integers(0, 40),
+)
+def test_the_short_way_of_single_records_hides_nothing(
+    version: int, sizes: list[int], odd: str, where: int, octet: int
+) -> None:
+    """A record a portion, of lengths that repeat, and something else among them: as when octets come one by one."""
+
+    def told(portion: int) -> list[tuple[str, object]]:
+        client, server = connected(version)
+        for number, size in enumerate(sizes):
+            here = odd if number == where else "nothing"
+            if here == "update" and version == 0x0304:
+                client.update_keys()
+            if here == "warning":
+                client.alert(1, 90)
+            client.send(bytes([number + 1]) * size)
+            if here == "close":
+                client.close()
+            if here == "abort":
+                server.abort(80)
+            if here == "end":
+                server.receive_eof(NOW)
+            wire = bytearray(client.take_output(NOW))
+            if here == "octet":
+                wire[octet % len(wire)] ^= 1
+            for at in range(0, len(wire), portion):
+                server.receive(bytes(wire[at : at + portion]), NOW)
+            if here == "close":
+                break
+        found = events(server)
+        outcome: list[tuple[str, object]] = [("data", said(found))]
+        return outcome + [(type(event).__name__, event) for event in found if not isinstance(event, Data)]
+
+    assert told(1 << 20) == told(1)
