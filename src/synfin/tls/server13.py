@@ -67,6 +67,8 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
     if not group:
         group = choose_group(end, hello, shares)
     if group not in shares:
+        if truncated is None:  # what no second hello may change is refused now
+            _signer(end, hello)
         return _retry(end, hello, suite, group)
     name = suite_hash(suite)
     transcript = end.transcript
