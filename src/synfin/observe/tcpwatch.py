@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from statistics import median_low
-from typing import Any
 
 from synfin.capture.table import Kind
 from synfin.observe.flows import FlowRows
 from synfin.observe.flows_digest import SideCounts
 from synfin.observe.reassemble import RowStream, in_order, reassemble
 from synfin.observe.rows import Rows
-from synfin.observe.story_tcp import EndState, IcmpError, Knowledge, Mark, Stall, SynFacts, TcpSide, TcpStory, leave
+from synfin.observe.story_tcp import EndState, IcmpError, Knowledge, Mark, Stall, SynFacts, TcpSide, TcpStory
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpstates import follow
-from synfin.observe.tcpwatch_facts import close, completeness, cookie_look, syn_facts
+from synfin.observe.tcpwatch_facts import close, completeness, cookie_look, side_facts, syn_facts
 from synfin.observe.tcpwatch_marks import marks as segment_marks
 from synfin.observe.tcpwatch_options import options
 from synfin.observe.tcpwatch_plain import watch_plain
@@ -146,44 +145,12 @@ def _side(
     side: int,
 ) -> TcpSide:
     """What one side sent."""
-    mss = peer.mss if peer is not None else None
-    over = 0
-    if mss and count.max_segment > mss:
-        over = sum([1 for who, size in zip(rows.sender, rows.load_len, strict=True) if size > mss and who == side])
     counted: dict[str, int] = {}
     for mark, times in Counter([mark for mark, who in zip(marks, rows.sender, strict=True) if who == side]).items():
         for bit, name in _NAMES.items() if mark else ():
             if mark & bit:
                 counted[name] = counted.get(name, 0) + times
-    window = count.window
-    if window is not None and own is not None and own.wscale and peer is not None and peer.wscale is not None:
-        window <<= min(own.wscale, 14)  # RFC 7323 2.3
-
-    def later(_: str) -> Any:
-        return _rtt(rows, side, marks)
-
-    told = TcpSide(
-        count.packets,
-        count.wire_bytes,
-        count.payload,
-        unique,
-        count.fins,
-        count.fin_packet,
-        count.rsts,
-        count.rst_packet,
-        own,
-        count.syns,
-        counted,
-        count.max_segment,
-        over,
-        window,
-        count.first_payload_packet,
-        count.last_payload_packet,
-        None,
-        later,
-    )
-    leave(told, "rtt")
-    return told
+    return side_facts(rows, side, count, own, peer, unique, counted, lambda _: _rtt(rows, side, marks))
 
 
 def _rtt(rows: Rows, side: int, marks: list[int]) -> tuple[int, int, int] | None:

@@ -1,9 +1,13 @@
-"""Facts of a connection that need no marks: what a SYN said, how it closed, what of it was captured."""
+"""Facts of a connection that need no walk: what a SYN said, what a side sent, how it closed, what was captured."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from synfin.observe.flows_digest import SideCounts
 from synfin.observe.rows import Rows
-from synfin.observe.story_tcp import SynFacts, TcpSide
+from synfin.observe.story_tcp import SynFacts, TcpSide, leave
 from synfin.observe.tcpwatch_options import options
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
@@ -29,6 +33,48 @@ def syn_facts(rows: Rows, i: int) -> SynFacts:
             rows.ttl[i],
         ),
     )
+
+
+def side_facts(
+    rows: Rows,
+    side: int,
+    count: SideCounts,
+    own: SynFacts | None,
+    peer: SynFacts | None,
+    unique: int,
+    marks: dict[str, int],
+    later: Callable[[str], Any],
+) -> TcpSide:
+    """What ``side`` sent: ``unique`` octets of payload without repetitions; ``later`` measures round trips if asked."""
+    mss = peer.mss if peer is not None else None
+    over = 0
+    if mss and count.max_segment > mss:
+        over = sum([1 for who, size in zip(rows.sender, rows.load_len, strict=True) if size > mss and who == side])
+    window = count.window
+    if window is not None and own is not None and own.wscale and peer is not None and peer.wscale is not None:
+        window <<= min(own.wscale, 14)  # RFC 7323 2.3
+    told = TcpSide(
+        count.packets,
+        count.wire_bytes,
+        count.payload,
+        unique,
+        count.fins,
+        count.fin_packet,
+        count.rsts,
+        count.rst_packet,
+        own,
+        count.syns,
+        marks,
+        count.max_segment,
+        over,
+        window,
+        count.first_payload_packet,
+        count.last_payload_packet,
+        None,
+        later,
+    )
+    leave(told, "rtt")
+    return told
 
 
 def close(sides: tuple[TcpSide, TcpSide]) -> tuple[str, bool, int | None, int | None]:

@@ -14,13 +14,12 @@ from statistics import median_low
 from typing import Any
 
 from synfin.observe.flows import FlowRows
-from synfin.observe.flows_digest import SideCounts
-from synfin.observe.reassemble import RowStream, in_order
+from synfin.observe.reassemble import in_order
 from synfin.observe.rows import Rows
-from synfin.observe.story_tcp import IcmpError, Mark, SynFacts, TcpSide, TcpStory, leave
+from synfin.observe.story_tcp import IcmpError, Mark, TcpStory, leave
 from synfin.observe.stream import ByteStream
 from synfin.observe.tcpstates import follow
-from synfin.observe.tcpwatch_facts import close, completeness, cookie_look, syn_facts
+from synfin.observe.tcpwatch_facts import close, completeness, cookie_look, side_facts, syn_facts
 from synfin.wire.tcpflags import ACK, RST, SYN
 
 _M = 0xFFFFFFFF
@@ -45,8 +44,8 @@ def watch_plain(
     streams = in_order(rows, 0), in_order(rows, 1)
     marks = {"reused_ports": 1} if flow.reused else {}
     sides = (
-        _side(rows, flow.counts[0], one, two, streams[0], marks, 0),
-        _side(rows, flow.counts[1], two, one, streams[1], {}, 1),
+        side_facts(rows, 0, flow.counts[0], one, two, streams[0].end, marks, lambda _: _rtt(rows, 0)),
+        side_facts(rows, 1, flow.counts[1], two, one, streams[1].end, {}, lambda _: _rtt(rows, 1)),
     )
     how, rst_after_fin, rst_by, fin_by = close(sides)
 
@@ -85,51 +84,6 @@ def watch_plain(
 
 
 _UNASKED: Any = None
-
-
-def _side(
-    rows: Rows,
-    count: SideCounts,
-    own: SynFacts,
-    peer: SynFacts,
-    stream: RowStream,
-    marks: dict[str, int],
-    side: int,
-) -> TcpSide:
-    """What one side sent."""
-    over = 0
-    if peer.mss and count.max_segment > peer.mss:
-        mss = peer.mss
-        over = sum([1 for who, size in zip(rows.sender, rows.load_len, strict=True) if size > mss and who == side])
-    window = count.window
-    if window is not None and own.wscale and peer.wscale is not None:
-        window <<= min(own.wscale, 14)  # RFC 7323 2.3
-
-    def later(_: str) -> Any:
-        return _rtt(rows, side)
-
-    told = TcpSide(
-        count.packets,
-        count.wire_bytes,
-        count.payload,
-        stream.end,
-        count.fins,
-        count.fin_packet,
-        count.rsts,
-        count.rst_packet,
-        own,
-        count.syns,
-        marks,
-        count.max_segment,
-        over,
-        window,
-        count.first_payload_packet,
-        count.last_payload_packet,
-        None,
-        later,
-    )
-    leave(told, "rtt")
-    return told
 
 
 def _rtt(rows: Rows, side: int) -> tuple[int, int, int] | None:

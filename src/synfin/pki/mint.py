@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import cast
 
@@ -146,19 +146,8 @@ def intermediate_order(
     organisation: str = "synfin",
 ) -> Order:
     """A CA below a root; ``permitted`` and ``excluded`` are its ``bounds``."""
-    permitted, excluded = bounds(permitted, excluded)
-    return Order(
-        common,
-        now - SLACK,
-        now + life,
-        organisation,
-        ca=True,
-        path_length=path_length,
-        key_usage=("keyCertSign", "cRLSign", "digitalSignature"),
-        usages=(SERVER, CLIENT),
-        permitted=permitted,
-        excluded=excluded,
-    )
+    order = root_order(common, now, life=life, organisation=organisation, permitted=permitted, excluded=excluded)
+    return replace(order, path_length=path_length, usages=(SERVER, CLIENT))
 
 
 def bounds(permitted: tuple[str, ...], excluded: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

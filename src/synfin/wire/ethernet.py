@@ -59,7 +59,11 @@ def ethernet(walk: Walk) -> Next:
     r = walk.enter("Ethernet", "ethernet", "IEEE 802.3 3.1")
     r.take(6, "dst")
     r.take(6, "src")
-    number = r.u16("type")
+    return _type_or_length(walk, r.u16("type"))
+
+
+def _type_or_length(walk: Walk, number: int) -> Next:
+    """Up to 1500 it is a length, and LLC follows (IEEE 802.3 3.2.6)."""
     if number > 1500:
         return "ethertype", number
     walk.limit(number)
@@ -74,11 +78,7 @@ def vlan(walk: Walk) -> Next:
     walk.bits(start, r.pos, "priority", tci >> 13)
     walk.bits(start, r.pos, "id", tci & 0xFFF)
     walk.found.vlans.append(tci & 0xFFF)
-    number = r.u16("type")
-    if number > 1500:
-        return "ethertype", number
-    walk.limit(number)
-    return "llc", 0
+    return _type_or_length(walk, r.u16("type"))
 
 
 def backbone(walk: Walk) -> Next:
