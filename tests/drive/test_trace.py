@@ -45,15 +45,19 @@ from synfin.pki.faultkit import Bench
         ("https://bücher.example/", Url("https", "xn--bcher-kva.example", 443, "/")),
         ("https://me:p%40ss@example.org/", Url("https", "example.org", 443, "/", "me:p@ss")),
         ("http://example.org/ü", Url("http", "example.org", 80, "/%C3%BC")),
+        ("http://[fe80::1%25eth0]/", Url("http", "fe80::1%eth0", 80, "/")),
+        ("fe80.example", Url("http", "fe80.example", 80, "/")),
+        ("http:8080/x", Url("http", "http", 8080, "/x")),
     ],
-    ids=["bare", "case", "port", "query", "v6", "idn", "user", "utf8"],
+    ids=["bare", "case", "port", "query", "v6", "idn", "user", "utf8", "link", "no link", "odd name"],
 )
 def test_urls(text: str, url: Url) -> None:
     assert parse_url(text) == url
 
 
 @pytest.mark.parametrize(
-    "text", ["ftp://a/", "http://", "http://a b/", "http://a:99999/", "http://[::1/", "http://..a/"]
+    "text",
+    ["ftp://a/", "http://", "http://a b/", "http://a:99999/", "http://[::1/", "http://..a/", "https:/a/", "[fe80::1]"],
 )
 def test_what_is_no_url(text: str) -> None:
     with pytest.raises(UsageError):

@@ -7,6 +7,7 @@ capture shows (time that was up, redirects, a name without address) is told from
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,6 +129,12 @@ def refused_lines(status: int, page: Page) -> Iterator[str]:
     yield from say.hanging(f"error: {words}", page.room, page.paint, "bad")
 
 
+def _filtered(hop: t.Hop) -> bool:
+    """Whether an attempt went as it does where our own packets are dropped: in silence, or not permitted."""
+    attempts = [step.attempt for step in hop.steps if isinstance(step, t.Attempted)]
+    return any(one.fate == "timed out" or one.number == errno.EPERM for one in attempts)
+
+
 def _captured(done: Done, write: Path | None) -> str:
     sealed = any(isinstance(step, t.Shook) for hop in done.hops for step in hop.steps)
     secrets = " with the TLS secrets" if sealed else ""
@@ -136,7 +143,8 @@ def _captured(done: Done, write: Path | None) -> str:
     broken = f"; it is not complete ({done.broken})" if done.broken else ""
     if done.kind == "packets":
         if not done.packets and any(hop.tried for hop in done.hops):
-            return f"no packet left this machine: a packet filter of its own drops them{kept}{broken}"
+            why = ": a packet filter of its own drops them" if any(map(_filtered, done.hops)) else ""
+            return f"no packet left this machine{why}{kept}{broken}"
         return f"{count(done.packets, 'packet')}{lost}{kept}{broken}"
     return (
         f"{count(done.packets, 'record')} of the streams, no packets, so TCP is not judged: capturing packets here "

@@ -124,9 +124,9 @@ class Teller:
                     told = f"{attempt.fate}{why} after {took}"
                     if attempt.fate == "given up":
                         told = f"had not answered after {took}, when another address did"
-                    yield from self._put("TCP", [f"{where} {told}"])
+                    yield from self._more("TCP", [f"{where} {told}"])
             case t.Connected():
-                yield from self._put("TCP", [self._connected(step)])
+                yield from self._more("TCP", [self._connected(step)])
             case t.Shook():
                 facts = step.facts
                 line = say.shook(

@@ -20,6 +20,8 @@ from synfin.tls.config import GROUPS, SUITES_12, SUITES_13, TLS12, TLS13
 
 #: Names that are looked up and sent in TLS; the underscore is no host's, yet some have it.
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
+#: Addresses of fe80::/10 (RFC 4291 2.5.6).
+_LINK_LOCAL = ("fe8", "fe9", "fea", "feb")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -57,6 +59,8 @@ def parse_url(text: str) -> Url:
     text = text.strip()
     if any(char.isspace() or ord(char) < 32 for char in text):
         raise UsageError(f"{text!r} is not a URL: it has blanks in it; write them as %20")
+    if re.match(r"https?:(?!//)/?(?!\d*(?:[/?#]|$))", text, re.IGNORECASE):
+        raise UsageError(f"{text!r} is not a URL: two slashes follow {text.partition(':')[0].lower()}:")
     if "://" not in text:
         text = f"http://{text}"
     try:
@@ -74,6 +78,9 @@ def parse_url(text: str) -> Url:
     target = quote(parts.path or "/", safe="/%!$&'()*+,;=:@-._~") or "/"
     if parts.query:
         target += "?" + quote(parts.query, safe="/?%!$&'()*+,;=:@-._~[]{}|\\^`\"<>")
+    host = host.replace("%25", "%", 1) if ":" in host else host  # RFC 6874
+    if ":" in host and host.lower().startswith(_LINK_LOCAL) and "%" not in host:
+        raise UsageError(f"{host} is of one link only: name its interface too, as in http://[{host}%25eth0]/")
     user = "" if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
     return Url(scheme, ascii_host(host), _DEFAULT_PORTS[scheme] if port is None else port, target, user)
 

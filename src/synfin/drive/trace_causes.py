@@ -25,6 +25,8 @@ def no_address(answers: list[Lookup]) -> str:
     return "; ".join(reasons) or "no address"
 
 
+#: Seconds after which "no route to host" is no route that is missing but a neighbour that does not answer.
+_ASKED_ARP = 0.9
 _SILENT = "see whether a firewall drops the SYN, and whether address and port are right"
 
 
@@ -41,6 +43,11 @@ def unreached(attempts: list[Attempt]) -> Cause:
         remedy = "wait until connections in TIME_WAIT are gone, or widen net.ipv4.ip_local_port_range"
         return Cause("tcp", f"{where}: no port of this machine is free for it ({told.why.lower()})", remedy=remedy)
     remedy = "see the routes of this machine (ip route get ADDRESS); -4 and -6 choose the family"
+    if told.number == errno.EHOSTUNREACH and told.seconds > _ASKED_ARP:
+        remedy = (
+            "see whether that machine is up: nobody on the link answered ARP or neighbour discovery for it, or for "
+        )
+        remedy += "the router to it (ip neigh)"
     return Cause(
         "tcp", f"{where}: {told.why.lower() or told.fate}", remedy=remedy if told.fate == "unreachable" else ""
     )

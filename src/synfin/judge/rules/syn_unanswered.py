@@ -50,7 +50,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     if not tries:
         return None
     first, last = rows.time[tries[0]], rows.time[tries[-1]]
-    listened = context.waited(connection, last) >= SECOND
+    rest = context.waited(connection, last)
+    listened = rest >= SECOND
     repeated = last - first > SECOND // 2 and (len(tries) > 2 or (len(tries) > 1 and listened))
     near = context.neighbours
     alone = not repeated and len(tries) < 2 and context.waited(connection, last) < LISTENED
@@ -88,8 +89,9 @@ def check(connection: Connection, context: Context) -> Finding | None:
         + (f" ({len(tries)} times in {span(last - first)})" if repeated else ""),
         f"{end(connection, A)} sent SYN ({numbers([rows.number[i] for i in tries])}"
         + (f", repeated after {gaps}" if gaps else "")
-        + f"); no SYN,ACK, no RST and no ICMP error came until {span(context.waited(connection, last))} after the "
-        f"last. {guess}{aside}",
+        + "); no SYN,ACK, no RST and no ICMP error came"
+        + (f" until {span(rest)} after the last" if rest else "")
+        + f". {guess}{aside}",
         (
             f"Server's operator: look at the accept queue of port {connection.b.port} (`ss -ltn`, "
             "TcpExtListenOverflows) and at why the program does not accept."

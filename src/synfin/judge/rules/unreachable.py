@@ -7,7 +7,8 @@ Why it matters.  The message names who gave up and why: no route, host down, or 
 route to host", EHOSTUNREACH, curl exit 7, ERR_ADDRESS_UNREACHABLE.
 
 How to fix.  Look at the sender of the ICMP message: a router that has no route, the last router whose neighbour does
-not answer ARP, or a packet filter ("administratively prohibited").  The remedy is there.
+not answer ARP, or a packet filter ("administratively prohibited", and for TCP "port unreachable" too: a host where
+nobody listens answers RST).  The remedy is there.
 
 Confused with.  ICMP errors are soft while a connection works (RFC 5461): this rule is silent when the handshake
 was completed.  Fragmentation needed (code 4) is about size and belongs to TCP301.
@@ -25,8 +26,9 @@ from synfin.observe.story_tcp import IcmpError
 
 CODE = "TCP105"
 
-#: ICMP codes that say a rule forbade the packet: IPv4 9, 10, 13 and IPv6 1, 5, 6.
-_PROHIBITED = {4: (9, 10, 13), 6: (1, 5, 6)}
+#: ICMP codes that say a rule forbade the packet: IPv4 9, 10, 13 and IPv6 1, 5, 6; and for TCP the unreachable port,
+#: as packet filters reject unless told otherwise, while TCP itself answers RST (RFC 9293 3.10.7.1).
+_PROHIBITED = {4: (3, 9, 10, 13), 6: (1, 4, 5, 6)}
 
 _WORDS = {
     (4, 0): "network unreachable",
