@@ -222,6 +222,36 @@ def test_the_last_alert_is_not_lost_to_a_reset() -> None:
     assert asyncio.run(run())[:1] == b"\x15"
 
 
+def test_a_pipe_is_overheard_only_while_somebody_waits_to_send() -> None:
+    async def run() -> None:
+        one, other = socket.socketpair()
+        pipe = SocketPipe(one, ("", 0))
+        heard: list[bytes | None] = []
+
+        def told() -> bool:
+            heard.append(pipe.take())
+            return False
+
+        pipe.overhear(told)
+        with other:
+            async with asyncio.timeout(5):
+                other.send(b"nobody waits")
+                while (came := pipe.take()) is None:
+                    await asyncio.sleep(0.001)
+                assert came == b"nobody waits" and heard == []
+                sending = asyncio.create_task(pipe.send(bytes(1 << 22)))
+                await asyncio.sleep(0)
+                other.send(b"somebody waits")
+                while not heard:
+                    await asyncio.sleep(0.001)
+            assert heard == [b"somebody waits"]
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            pipe.abort()
+
+    asyncio.run(run())
+
+
 def test_tcp_info_of_the_kernel() -> None:
     async def run() -> None:
         async with pair() as (client, _):

@@ -13,6 +13,10 @@ class Waiters:
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
 
+    def __bool__(self) -> bool:
+        """Whether somebody waits."""
+        return bool(self._waiting)
+
     async def wait(self) -> None:
         """Wait until ``wake``."""
         waiter = asyncio.get_running_loop().create_future()
