@@ -277,12 +277,15 @@ SCRIPTS = """
     < URG,ACK 11 1 len=1 urg=65535
     > ACK 1 12
 
--- a pointer without URG, or URG with nothing: nobody minds
+-- a pointer without URG is nobody's business; URG with nothing more counts while "in advance of the data consumed"
     @ESTABLISHED
     ! connected
     < ACK 1 1 len=5 urg=4
     > ACK 1 6
     ! readable
+    < URG,ACK 6 1 urg=0
+    ! urgent
+    recv 5
     < URG,ACK 6 1 urg=0
     ! -
 

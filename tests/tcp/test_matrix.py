@@ -269,7 +269,7 @@ cells(
 )
 cells("CLOSE_WAIT", "FIN-ACK; FIN-ACK, nothing new", "ACK n r", SAME, "Remain in the CLOSE-WAIT state.")
 cells("CLOSING", "FIN-ACK", "ACK n r", "TIME_WAIT", "If the ACK acknowledges our FIN, then enter the TIME-WAIT state.")
-cells("CLOSING", "FIN-ACK, nothing new", "ACK n r", SAME, "Remain in the CLOSING state.")
+cells("CLOSING", "FIN-ACK, nothing new", "", SAME, "If the ACK acknowledges our FIN, ...; otherwise, ignore it.")
 cells("LAST_ACK", "FIN-ACK", "", "CLOSED", "If our FIN is now acknowledged, delete the TCB, enter the CLOSED state.")
 cells("LAST_ACK", "FIN-ACK, nothing new", "ACK n r", SAME, "Remain in the LAST-ACK state.")
 cells(

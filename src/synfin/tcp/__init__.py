@@ -20,8 +20,8 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
 * A SYN in the window sends a passive opener in SYN_RECEIVED back to LISTEN (3.10.7.4, fourth), others challenge it.
 * In a simultaneous open the SYN-ACK that brings the peer's SYN a second time opens the connection (figure 7), though
   the letter of the first step finds its number outside of the window.
-* Octets and FIN that come with a SYN are neither kept nor acknowledged; the peer sends them again.  With a SYN-ACK
-  they are taken.
+* Octets and FIN that come with a SYN, a segment of them at most, are kept until the connection stands, and not
+  acknowledged before (3.10.7.2).  A cookie keeps nothing: the peer sends them again.
 * A SYN that comes again with octets or FIN in SYN_RECEIVED loses the SYN to the window's edge (3.10.7.4, first); the
   rest counts if it has an ACK.
 * An active OPEN in LISTEN makes the listening socket connect from its port (3.10.1).
@@ -32,8 +32,10 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
 * CLOSE in SYN_RECEIVED sends the FIN at once when nothing waits to be sent (3.10.4).
 * ABORT sends <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK>: ACK is set as in every segment of a standing connection (3.1).
 * A RST ends TIME_WAIT, as 3.10.7.4 says; RFC 1337 would ignore it.
-* A SYN in TIME_WAIT that is surely new begins a new connection (RFC 6191); others are challenged, not dropped.
-* A segment without timestamps on a connection that uses them is dropped in silence (RFC 7323 3.2), unless it is a RST.
+* A SYN in TIME_WAIT that is surely new begins a new connection (RFC 6191); others are challenged, not dropped.  If
+  its handshake fails, TIME_WAIT goes on (3.6.1).
+* A segment without timestamps on a connection that uses them is dropped in silence (RFC 7323 3.2), unless it is a RST,
+  or a SYN, which is challenged (3.10.7.4).
 * The retransmission timeout starts at 1 s and never is less (RFC 6298 2.4); 3 s after a SYN that was sent again (5.7).
 * MSL is two minutes (3.4.2).  The user timeout is five minutes (3.9.1), for a SYN three (3.8.3) if not less.  It
   sends no RST.

@@ -4,8 +4,8 @@
 steps of 3.10.7.4, each of which says whether the next is to be taken.  RFC 5961's checks are on; PAWS (RFC 7323 5) is
 part of the first step.  What an acknowledgment means for sending is ``recovery``'s.
 
-Octets that come with a SYN are not kept (3.10.7.2 would queue them): they are not acknowledged either, so the peer
-sends them again once the connection stands.
+Octets that come with a SYN are queued (3.10.7.2), neither acknowledged nor shown to the user before the connection
+stands.
 """
 
 from __future__ import annotations
@@ -95,10 +95,27 @@ def listen(c: Connection, packet: Packet, now: int) -> None:
     c.remote = c.remote._replace(address=packet.src, port=packet.sport)
     c.local = c.local._replace(address=packet.dst)
     learn(c, packet, options.read(packet.options), now)
+    _keep_text(c, packet)
     c.move(Cause.SYN, now)
     c.due_syn = True
     c.progress_at = now
     c.timers[Timer.USER] = now + c.patience
+
+
+def _keep_text(c: Connection, packet: Packet) -> None:
+    """What a SYN brings besides itself waits until the connection stands, a segment of it at most."""
+    if packet.payload or packet.flags & (FIN | URG):
+        room = min(c.config.announced_mss(c.local.address), c.config.receive_buffer)
+        flags = packet.flags if len(packet.payload) <= room else packet.flags & ~FIN
+        c.with_syn = packet._replace(flags=flags & ~SYN, payload=bytes(packet.payload[:room]))
+
+
+def _text_of_syn(c: Connection, packet: Packet, now: int) -> bool:
+    c.with_syn = None
+    seg = Arrival(c, packet)
+    seg.seq = c.irs + 1
+    c.ack_now = True
+    return all(step(c, seg, now) for step in _STEPS[4:])
 
 
 def learn(c: Connection, packet: Packet, opts: options.Options, now: int) -> None:
@@ -157,6 +174,7 @@ def syn_sent(c: Connection, packet: Packet, now: int) -> None:
     learn(c, packet, opts, now)
     if not acked:
         # Simultaneous open: our SYN goes out again, as SYN-ACK.
+        _keep_text(c, packet)
         c.move(Cause.SYN, now)
         c.due_syn = True
         if len(c.board):
@@ -194,8 +212,8 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
     ts = seg.opts.ts if c.ts_on else None
     old = ts is not None and -_HALF < distance(c.ts_recent, ts[0]) < 0 and now - c.ts_recent_at <= _TS_STALE
     if c.ts_on and not flags & RST:
-        if ts is None:
-            return False  # RFC 7323 3.2
+        if ts is None and flags & (SYN | ACK) != SYN:
+            return False  # RFC 7323 3.2; a SYN may be of a peer that began anew, and finds out by our answer
         if old:  # PAWS, RFC 7323 5.3 R1
             _answer_invalid(c, seg, now)
             return False
@@ -209,7 +227,7 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
             b""  # SHLD-2: it may say why, in words we do not need; it counts though no window is open (MUST-66)
         )
     size = len(seg.payload)
-    length = size + (flags & FIN) + (flags >> 1 & 1)
+    length = 0 if flags & RST else size + (flags & FIN) + (flags >> 1 & 1)
     window = c.rcv_wnd
     if not acceptable(seg.seq & MASK, length, c.rcv_nxt & MASK, window):
         if window == 0 and seg.seq == c.rcv_nxt and not flags & (RST | SYN):
@@ -309,11 +327,13 @@ def ack_field(c: Connection, seg: Arrival, now: int) -> bool:
         c.max_snd_wnd = max(c.max_snd_wnd, seg.window)
         c.snd_wl1, c.snd_wl2 = seg.seq, seg.ack
         established(c, now)
+        if c.with_syn is not None and not _text_of_syn(c, c.with_syn, now):
+            return False
     if not recovery.acknowledged(c, seg, now):
         return False
     if c.fin_wanted and c.snd_una > c.fin_seq:
         return _fin_acknowledged(c, now)
-    return True
+    return c.state is not State.CLOSING  # "otherwise, ignore the segment"
 
 
 def _fin_acknowledged(c: Connection, now: int) -> bool:
@@ -330,9 +350,10 @@ def urg_bit(c: Connection, seg: Arrival, now: int) -> bool:
     """Sixth: move RCV.UP, and tell the user when there is urgent data ahead (RFC 6093: it stays in line)."""
     if seg.flags & URG and c.state in _TEXT_STATES:
         up = seg.seq + seg.packet.urgent
-        if up > c.rcv_up and up > c.rcv_nxt:
+        if up > c.rcv_up:
             c.rcv_up = up
-            c.tell(Kind.URGENT)
+            if c.urgent:
+                c.tell(Kind.URGENT)
     return True
 
 
@@ -354,6 +375,7 @@ def segment_text(c: Connection, seg: Arrival, now: int) -> bool:
     if c.fin_at is not None and seg.seq + len(payload) > c.fin_at:
         payload = memoryview(payload)[: max(c.fin_at - seg.seq, 0)]
         if not len(payload):
+            c.ack_now = True
             return True
     queue = c.received
     held = bool(queue)
@@ -365,7 +387,7 @@ def segment_text(c: Connection, seg: Arrival, now: int) -> bool:
     if c.rcv_nxt > before:
         c.tell(Kind.READABLE)
     c.ack_pending += c.rcv_nxt - before
-    if held or queue or again is not None or c.ack_pending >= 2 * c.mss or not c.config.delayed_ack:
+    if held or queue or again is not None or c.ack_pending >= c.ack_after or not c.config.delayed_ack:
         c.ack_now = True
     elif c.timers[Timer.DELAYED_ACK] == NEVER:
         c.timers[Timer.DELAYED_ACK] = now + c.config.delayed_ack
@@ -381,6 +403,8 @@ def fin_bit(c: Connection, seg: Arrival, now: int) -> bool:
             c.ack_now = True
     elif seg.flags & FIN:
         c.ack_now = True
+        if c.state is State.TIME_WAIT:
+            c.timers[Timer.TIME_WAIT] = now + 2 * c.config.msl
     if c.fin_at is not None and c.rcv_nxt == c.fin_at and c.state in _TEXT_STATES:
         c.rcv_nxt += 1
         c.ack_now = True

@@ -49,16 +49,16 @@ class Connection:
     """
 
     __slots__ = (
-        "__weakref__",
-        "ack_now", "ack_pending", "active", "again_end", "again_left", "again_start", "again_ts", "board", "challenges",
-        "challenges_at", "config", "congestion", "cwr_due", "dsack", "due_syn", "ece_due", "ecn_on", "ecn_recover",
-        "error", "events", "fin_at", "fin_wanted", "frto", "heard_at", "history", "icmp_error", "irs", "iss",
-        "last_ack_sent", "limited", "local", "max_snd_wnd", "mss", "mtu", "mtu_probe", "mtu_range", "must_resend",
-        "orphan", "out", "peer_mss", "persists", "probes", "progress_at", "prr_base", "prr_delivered", "prr_out",
-        "queue", "rcv_adv", "rcv_nxt", "rcv_up", "rcv_wscale", "received", "recover", "recovering", "remote",
-        "retries", "rtt", "sack_on", "saved", "sent_at", "snd_nxt", "snd_una", "snd_up", "snd_wl1", "snd_wl2",
-        "snd_wnd", "snd_wscale", "state", "timeout_due", "timeout_fixed", "timers", "tlp_again", "tlp_end",
-        "ts_offset", "ts_on", "ts_recent", "ts_recent_at", "user_timeout", "wait_room", "wscale_on",
+        "__weakref__", "ack_after", "ack_now", "ack_pending", "active", "again_end", "again_left", "again_start",
+        "again_ts", "board", "challenges", "challenges_at", "config", "congestion", "cwr_due", "dsack", "due_syn",
+        "ece_due", "ecn_on", "ecn_recover", "error", "events", "fin_at", "fin_wanted", "frto", "heard_at", "history",
+        "icmp_error", "irs", "iss", "last_ack_sent", "limited", "local", "max_snd_wnd", "mss", "mtu", "mtu_probe",
+        "mtu_range", "must_resend", "orphan", "out", "peer_mss", "persists", "probes", "progress_at", "prr_base",
+        "prr_delivered", "prr_out", "queue", "rcv_adv", "rcv_nxt", "rcv_up", "rcv_wscale", "received", "recover",
+        "recovering", "remote", "retries", "rtt", "sack_on", "saved", "sent_at", "snd_nxt", "snd_una", "snd_up",
+        "snd_wl1", "snd_wl2", "snd_wnd", "snd_wscale", "state", "timeout_due", "timeout_fixed", "timers", "tlp_again",
+        "tlp_end", "ts_offset", "ts_on", "ts_recent", "ts_recent_at", "user_timeout", "wait_room", "with_syn",
+        "wscale_on",
     )  # fmt: skip
 
     def __init__(self, config: Config, local: Place, remote: Place, iss: int, *, clock_offset: int = 0) -> None:
@@ -91,9 +91,11 @@ class Connection:
         self.rcv_wscale = 0
         self.received = ReceiveQueue(0)
         self.fin_at: int | None = None
+        self.with_syn: Packet | None = None  # what came with the peer's SYN, until the connection stands
         self.last_ack_sent = 0
         self.ack_now = False
         self.ack_pending = 0
+        self.ack_after = 0  # octets that are not left without an acknowledgment, 2*RMSS of RFC 5681 4.2
         self.dsack: tuple[int, int] | None = None
         # options
         self.mtu = config.mtu
@@ -358,5 +360,7 @@ class Connection:
 
     def size_segments(self) -> None:
         """Set ``mss``, the payload of a full segment, from what peer and path allow."""
-        self.mss = max(min(self.peer_mss, self.path_mss()) - (TS_SIZE if self.ts_on else 0), 8)
+        option = TS_SIZE if self.ts_on else 0
+        self.mss = max(min(self.peer_mss, self.path_mss()) - option, 8)
         self.congestion.mss = self.mss
+        self.ack_after = 2 * min(self.mss, max(self.config.announced_mss(self.local.address) - option, 1))

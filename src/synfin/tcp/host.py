@@ -22,7 +22,7 @@ from synfin.tcp.fragments import Fragments
 from synfin.tcp.listeners import Key, Listener, cookie, cookie_back
 from synfin.tcp.names import ONCE, Kind, Place, address, nobody
 from synfin.tcp.packet import Icmp, Packet, parse
-from synfin.tcp.rest import Resting
+from synfin.tcp.rest import Rest, Resting
 from synfin.tcp.schedule import Schedule
 from synfin.wire.codec import Buffer
 from synfin.wire.tcpflags import ACK, RST, SYN
@@ -50,6 +50,7 @@ class Host:
         self.resting = Resting()  # what is in TIME_WAIT
         self._listeners: dict[tuple[bytes, int], Listener] = {}
         self._parents: dict[Connection, tuple[Listener, Key]] = {}
+        self._before: dict[Connection, Rest] = {}  # what was in TIME_WAIT where a half-open connection is now
         self._busy: dict[Connection, None] = {}
         self._schedule = Schedule()
         self._out: list[Packet] = []
@@ -80,14 +81,15 @@ class Host:
             if rest is None:
                 self._incoming(packet, key, now)
                 return
-            if self._listener(packet.dst, packet.dport) is not None and rest.gives_way(packet):
+            listener = self._listener(packet.dst, packet.dport)
+            if listener is not None and len(listener.half_open) < listener.backlog and rest.gives_way(packet):
                 self.resting.drop(key)
                 held = rest.held()
                 if held is not None:
                     held.move(Cause.TIMEOUT_2MSL, now)
                     held.finish()
                     self._touched(key, held, now)
-                self._incoming(packet, key, now, after=rest.snd_nxt)
+                self._incoming(packet, key, now, before_it=rest)
                 return
             connection = rest.connection(key)
             connection.receive(packet, now)
@@ -286,7 +288,7 @@ class Host:
     def _listener(self, where: bytes, port: int) -> Listener | None:
         return self._listeners.get((where, port)) or self._listeners.get((b"", port))
 
-    def _incoming(self, packet: Packet, key: Key, now: int, after: int | None = None) -> None:
+    def _incoming(self, packet: Packet, key: Key, now: int, before_it: Rest | None = None) -> None:
         """A segment that belongs to no connection."""
         listener = self._listener(packet.dst, packet.dport)
         flags = packet.flags
@@ -309,11 +311,13 @@ class Host:
             return
         local, remote = Place(packet.dst, packet.dport), Place(packet.src, packet.sport)
         iss = None
-        if after is not None:  # RFC 6528 makes it larger by itself; RFC 9293 3.4.1 wants to be sure
+        if before_it is not None:  # RFC 6528 makes it larger by itself; RFC 9293 3.6.1 wants to be sure
             iss = self.chance.isn(local, remote, now)
-            if not before(after & MASK, iss):
-                iss = after + 65536 & MASK
+            if not before(before_it.snd_nxt & MASK, iss):
+                iss = before_it.snd_nxt + 65536 & MASK
         connection = self._make(local, remote, listener.config, now, iss=iss)
+        if before_it is not None:
+            self._before[connection] = before_it
         connection.listen(now)
         self.connections[key] = connection
         listener.half_open[key] = connection
@@ -359,8 +363,11 @@ class Host:
             return
         del self._parents[connection]
         listener.half_open.pop(key, None)
+        rest = self._before.pop(connection, None)
         if connection.state == State.CLOSED:
             connection.events.clear()
+            if rest is not None:
+                self.resting.again(key, rest)  # 3.6.1: the SYN turned out to be an old duplicate
         else:
             listener.queue.append(connection)
 

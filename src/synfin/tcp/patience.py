@@ -62,7 +62,7 @@ def persist_timeout(c: Connection, now: int) -> None:
         start = c.snd_nxt
         c.board.sent(start, start + size, now)
         c.snd_nxt = start + size
-        segments.data(c, start, start + size, now)
+        segments.data(c, start, start + size, now, probe=room <= 0)
     elif c.fin_wanted and not c.fin_sent:
         start = c.snd_nxt
         c.board.sent(start, start + 1, now)

@@ -67,7 +67,7 @@ def in_order(c: Connection, packet: Packet, now: int) -> bool:
     c.rcv_nxt = nxt + size
     c.tell(Kind.READABLE)
     c.ack_pending += size
-    if c.ack_pending >= 2 * c.mss or not c.config.delayed_ack:
+    if c.ack_pending >= c.ack_after or not c.config.delayed_ack:
         c.ack_now = True
     elif c.timers[_DELAYED_ACK] == NEVER:
         c.timers[_DELAYED_ACK] = now + c.config.delayed_ack

@@ -47,7 +47,7 @@ def opened(c: Connection, ack: int, opts: Options, now: int) -> None:
 def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
     """ESTABLISHED's part of the fifth step of 3.10.7.4; False when the segment is to be dropped."""
     ack = seg.ack
-    if ack > c.snd_nxt or ack < c.snd_una - max(c.max_snd_wnd, 1):
+    if ack > c.snd_nxt or ack < c.snd_una - c.max_snd_wnd:
         segments.challenge(c, now)  # RFC 5961 5
         return False
     progress = ack > c.snd_una

@@ -8,6 +8,7 @@ the record then speaks through it, so that the user sees it close.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from weakref import ref
 
 from synfin.spec.tcp_segments import MASK, before, distance
@@ -31,7 +32,7 @@ class Rest:
     )  # fmt: skip
 
     def __init__(self, c: Connection) -> None:
-        self.held = ref(c)
+        self.held: Callable[[], Connection | None] = ref(c)
         self.config: Config = c.config
         self.until = c.timers[Timer.TIME_WAIT]
         self.snd_nxt, self.snd_wscale = c.snd_nxt, c.snd_wscale
@@ -74,6 +75,10 @@ class Rest:
         return ahead > 0 or (ahead == 0 and newer)
 
 
+def _nobody() -> None:
+    """Its user was told that it is over."""
+
+
 class Resting:
     """The records of a host, and when the next is over."""
 
@@ -90,6 +95,12 @@ class Resting:
         rest = self.records[key] = Rest(connection)
         if known is None or rest.until < known.until:
             self._push(rest.until, key)
+
+    def again(self, key: Key, rest: Rest) -> None:
+        """What was taken from its place comes back to it, until the time it had."""
+        rest.held = _nobody
+        self.records[key] = rest
+        self._push(rest.until, key)
 
     def drop(self, key: Key) -> None:
         """It is over, or a new connection takes its place."""

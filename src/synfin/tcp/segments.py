@@ -98,8 +98,8 @@ def reset(c: Connection, now: int) -> None:
     _put(c, RST | ACK, c.snd_nxt, c.rcv_nxt & MASK, 0, raw, b"")
 
 
-def data(c: Connection, start: int, end: int, now: int, *, again: bool = False) -> None:
-    """The segment of a flight: its octets, and FIN where the flight ends behind them."""
+def data(c: Connection, start: int, end: int, now: int, *, again: bool = False, probe: bool = False) -> None:
+    """The segment of a flight: its octets, and FIN where the flight ends behind them; ``probe``: of a closed window."""
     if start == c.iss:  # closed before the SYN-ACK was answered
         syn_ack(c, now, again)
         return
@@ -113,7 +113,7 @@ def data(c: Connection, start: int, end: int, now: int, *, again: bool = False) 
         flags |= URG
         urgent = min(c.snd_up - start, 65535)
     ecn = 0
-    if c.ecn_on and not again and len(payload):
+    if c.ecn_on and not again and not probe and len(payload):  # RFC 3168 6.1.5, 6.1.6
         ecn = _ECT0
         if c.cwr_due:
             flags |= CWR
