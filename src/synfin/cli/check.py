@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synfin.cli.options import Color, Files, Keylog, RsaKey, Width
+from synfin.errors import UsageError
 
 if TYPE_CHECKING:
     from synfin.judge.engine import Context
@@ -53,7 +54,6 @@ def check(
     """
     from synfin.cli import inputs, terminal
     from synfin.cli.files import write
-    from synfin.errors import UsageError
     from synfin.judge import baseline as known
     from synfin.judge.engine import Context
     from synfin.judge.model import Severity as Level
@@ -175,7 +175,6 @@ def _finding_object(item: Placed) -> dict[str, object]:
 
 
 def _severity(word: str) -> Severity:
-    from synfin.errors import UsageError
     from synfin.judge.model import Severity
 
     try:
@@ -186,7 +185,6 @@ def _severity(word: str) -> Severity:
 
 def _codes(text: str, option: str) -> tuple[str, ...]:
     """Prefixes of codes; UsageError for one that begins no code."""
-    from synfin.errors import UsageError
     from synfin.judge.codes import CODES
 
     wanted = tuple(part.strip().upper() for part in text.split(",") if part.strip())
@@ -198,7 +196,6 @@ def _codes(text: str, option: str) -> tuple[str, ...]:
 
 def _read_baseline(path: Path | None) -> frozenset[str]:
     from synfin.cli.files import read
-    from synfin.errors import UsageError
     from synfin.judge.baseline import read_baseline
 
     if path is None:

@@ -15,6 +15,7 @@ import typer
 
 from synfin.cli import files
 from synfin.cli.options import Color, Width
+from synfin.errors import UsageError
 
 if TYPE_CHECKING:
     from synfin.judge.model import Finding
@@ -50,7 +51,6 @@ def demo(
     impostor, over HTTPS and over HTTP.  No privileges, no network; the same seed gives the same octets.
     """
     from synfin.cli import lessons, terminal
-    from synfin.errors import UsageError
     from synfin.views.json import SCHEMA, dumps
     from synfin.views.paint import Paint
 
@@ -81,8 +81,6 @@ def demo(
 
 
 def _write(path: Path, data: bytes) -> None:
-    from synfin.errors import UsageError
-
     if str(path) == "-":
         raise UsageError("-w -: standard output is for the story; give a file")
     files.write(path, data, "-w")

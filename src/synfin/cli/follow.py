@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synfin.cli.options import Color, Keylog, RsaKey, Width
+from synfin.errors import UsageError
 
 if TYPE_CHECKING:
     from synfin.observe.story import Connection
@@ -44,7 +45,6 @@ def follow(
     import sys
 
     from synfin.cli import inputs, terminal
-    from synfin.errors import UsageError
     from synfin.views.follow import conversation, turns
     from synfin.views.paint import Paint
 
@@ -88,8 +88,6 @@ def follow(
 
 def _must_be_open(connection: Connection, file: str) -> None:
     """UsageError when ``connection`` has nothing decrypted to show."""
-    from synfin.errors import UsageError
-
     tls = connection.tls
     if tls is None:
         raise UsageError(f"{file}: connection {connection.id} is not TLS; leave --decrypted out")

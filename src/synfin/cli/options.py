@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synfin.errors import UsageError
+
 if TYPE_CHECKING:
     from synfin.drive.own_setup import OwnPlace
 
@@ -40,8 +42,6 @@ OwnAddress = Annotated[
 
 def own_stack(stack: str, addresses: list[str], tun_name: str) -> OwnPlace | None:
     """What ``--stack``, ``--address`` and ``--tun-name`` say; None: the kernel's TCP."""
-    from synfin.errors import UsageError
-
     if stack not in ("kernel", "own"):
         raise UsageError(f"--stack {stack}: choose kernel or own")
     if stack == "kernel":

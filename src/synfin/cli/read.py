@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synfin.cli.options import Color, Files, Keylog, RsaKey, Width
+from synfin.errors import UsageError
 
 if TYPE_CHECKING:
     from synfin.cli.inputs import Filter, Secrets
@@ -54,7 +55,6 @@ def read(
     A table of all connections of the captures, or with -c ID the whole story of one from SYN to FIN.
     """
     from synfin.cli import inputs, terminal
-    from synfin.errors import UsageError
     from synfin.views.paint import Paint
 
     if brief and connection is None:
@@ -158,7 +158,6 @@ def _quick(seen: Observation, filter_: Filter, page: Page) -> None:
 def _one(seen: Observation, file: str, wanted: int, page: Page, *, json: bool) -> int:
     """Print the story of connection ``wanted``; the worst severity.  UsageError when there is no such connection."""
     from synfin.cli import inputs, terminal
-    from synfin.errors import UsageError
     from synfin.observe.tcpstates import States, follow
     from synfin.views.connection import story
     from synfin.views.json import connection_json, dumps
@@ -216,7 +215,6 @@ def _bytes(seen: Observation, secrets: Secrets, file: str, number: int, page: Pa
     The file is read once for the frame and once for the connection it belongs to.
     """
     from synfin.cli import inputs
-    from synfin.errors import UsageError
     from synfin.views.octets import Frame, explain
 
     if file == "-":

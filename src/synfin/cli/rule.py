@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from synfin.errors import UsageError
+
 #: Where a rule's title begins in the list.
 _TITLE = len("TLS110  warning  ")
 #: Lines longer than this are hard to read, however wide the terminal.
@@ -23,7 +25,6 @@ def rule(
     What it sees, why it matters, how to fix it, and what it can be confused with.
     """
     from synfin.cli import terminal
-    from synfin.errors import UsageError
     from synfin.judge.codes import CODES, TABLE
     from synfin.judge.reference import overview, page, reference
 

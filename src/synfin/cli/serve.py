@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from synfin.cli.options import KeylogTo, OwnAddress, Stack, TunName
+from synfin.errors import UsageError
 
 
 def serve(
@@ -133,7 +134,6 @@ def serve(
     from synfin.cli.serve_run import Plan, run
     from synfin.cli.serve_tls import Wanted
     from synfin.drive.server import Bounds, Patience
-    from synfin.errors import UsageError
 
     if bind and stack == "own":
         raise UsageError("--bind is for the kernel's TCP; with --stack own choose our address with --address")

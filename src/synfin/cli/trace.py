@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from synfin.cli.options import Color, KeylogTo, OwnAddress, Stack, TunName, Width
+from synfin.errors import UsageError
 
 
 def trace(
@@ -117,7 +118,6 @@ def trace(
     from synfin.cli.trace_request import Wish, ask_of, credential_of, trust_of
     from synfin.cli.trace_run import compared, traced
     from synfin.cli.trace_tell import Page
-    from synfin.errors import UsageError
 
     given = {"-X": method, "--sni": sni, "--tls-max": tls_max, "--ciphers": ciphers, "--groups": groups, "-o": output}
     for option, text in given.items():

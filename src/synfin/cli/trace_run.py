@@ -58,10 +58,10 @@ def traced(
     if cause is not None and cause.step == "dns":
         return terminal.complain(cause.words)
     worst = max((j.worst for _, j, _ in done.told if j.worst is not None), default=Severity.INFO)
-    status = fail and head is not None and head.status >= 400
-    if status and head is not None and not page.json:
-        page.say(refused_lines(head.status, page))
-    return 1 if cause is not None or status or worst >= Severity.WARNING else 0
+    refused = head.status if fail and head is not None and head.status >= 400 else 0
+    if refused and not page.json:
+        page.say(refused_lines(refused, page))
+    return 1 if cause is not None or refused or worst >= Severity.WARNING else 0
 
 
 def compared(
@@ -76,27 +76,25 @@ def compared(
     own: OwnPlace | None = None,
 ) -> int:
     """http and https side by side; the exit code."""
-    from synfin.cli.trace_compare import both_urls, comparison
+    from synfin.cli.trace_compare import both_json, both_urls, comparison, side_by_side
 
     if keylog is not None or page.body:
         raise UsageError("--compare keeps its captures only: leave out --keylog and -o")
     plain, secure = both_urls(ask.url, parse_url(http_url) if http_url else None)
     quiet = replace(page, silent=True)
-    sides = []
+    sides, names = [], []
     for url in (plain, secure):
         page.say(() if page.json else [f"{clean(str(url))} ..."])
         with tempfile.TemporaryDirectory(prefix="synfin-trace-") as folder:
             kept = Path(folder) / "side.pcapng"
             if write is not None:
                 kept = write.with_name(f"{write.stem}-{url.scheme}{write.suffix}")
+                names.append(clean(str(kept)))
             done = run(replace(ask, url=url, follow=0), quiet, trust, credentials, write=kept, keylog=None, own=own)
             sides.append(comparison(url, done, kept))
-    from synfin.cli.trace_compare import both_json, side_by_side
-
     page.say([both_json(sides)] if page.json else side_by_side(sides, page.room, page.paint))
-    if write is not None and not page.json:
-        names = [str(write.with_name(f"{write.stem}-{side.url.scheme}{write.suffix}")) for side in sides]
-        page.say(["", f"kept in {clean(names[0])} and, with the TLS secrets, {clean(names[1])}"])
+    if names and not page.json:
+        page.say(["", f"kept in {names[0]} and, with the TLS secrets, {names[1]}"])
     return 1 if any(side.cause for side in sides) else 0
 
 

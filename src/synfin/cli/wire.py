@@ -7,11 +7,12 @@ is the client's; 2 also stands for what cannot be done, with one line that begin
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from synfin.errors import UsageError
 
 if TYPE_CHECKING:
     from synfin.drive.wire import Outcome
@@ -106,15 +107,24 @@ def wire(
 
     from synfin.drive.wire import Plan, Wire
     from synfin.drive.wire_link import Aimed, Link
-    from synfin.errors import UsageError
 
     if at not in ("client", "server", "both"):
         raise UsageError(f"--at {at}: choose client, server or both")
     if not server:
         raise UsageError("nothing runs at the far end: add --server 'COMMAND'")
-    up, down = _conditions(
-        _Words(delay, jitter, loss, reorder, reorder_by, duplicate, corrupt, rate, queue, mtu), black_hole
-    )
+    words = {
+        "--delay": delay,
+        "--jitter": jitter,
+        "--loss": loss,
+        "--reorder": reorder,
+        "--reorder-by": reorder_by,
+        "--duplicate": duplicate,
+        "--corrupt": corrupt,
+        "--rate": rate,
+        "--queue": queue,
+        "--mtu": mtu,
+    }
+    up, down = (_conditions(words, way, black_hole) for way in (0, 1))
     aimed = Aimed(
         reset_at=_octet("--rst-at", rst_at),
         cut_at=_octet("--cut-at", cut_at),
@@ -134,50 +144,36 @@ def wire(
     return outcome.code
 
 
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """The options that say a direction's conditions, as they were written."""
-
-    delay: str
-    jitter: str
-    loss: str
-    reorder: str
-    reorder_by: str
-    duplicate: str
-    corrupt: str
-    rate: str
-    queue: str
-    mtu: str
-
-
-def _conditions(words: _Words, black_hole: bool) -> tuple[Conditions, Conditions]:
-    """The conditions towards the server and back."""
+def _conditions(words: dict[str, str], way: int, black_hole: bool) -> Conditions:
+    """One direction's conditions, 0 towards the server and 1 back; ``words`` are the options as they were written."""
     from synfin.sim import Conditions
 
-    made = []
-    for way in (0, 1):
-        made.append(
-            Conditions(
-                delay=_time("--delay", _side("--delay", words.delay, way)),
-                jitter=_time("--jitter", _side("--jitter", words.jitter, way)),
-                loss=_share("--loss", _side("--loss", words.loss, way)),
-                reorder=_share("--reorder", _side("--reorder", words.reorder, way)),
-                reorder_by=_time("--reorder-by", _side("--reorder-by", words.reorder_by, way)),
-                duplicate=_share("--duplicate", _side("--duplicate", words.duplicate, way)),
-                corrupt=_share("--corrupt", _side("--corrupt", words.corrupt, way)),
-                rate=_amount("--rate", _side("--rate", words.rate, way), _RATES, "10mbit") if words.rate else 0,
-                queue=_amount("--queue", _side("--queue", words.queue, way), _SIZES, "64k"),
-                mtu=_mtu(_side("--mtu", words.mtu, way)),
-                black_hole=black_hole,
-            )
-        )
-    return made[0], made[1]
+    def time(option: str) -> int:
+        return _time(option, _side(option, words[option], way))
+
+    def share(option: str) -> float:
+        return _share(option, _side(option, words[option], way))
+
+    def amount(option: str, units: dict[str, int], example: str) -> int:
+        return _amount(option, _side(option, words[option], way), units, example)
+
+    return Conditions(
+        delay=time("--delay"),
+        jitter=time("--jitter"),
+        loss=share("--loss"),
+        reorder=share("--reorder"),
+        reorder_by=time("--reorder-by"),
+        duplicate=share("--duplicate"),
+        corrupt=share("--corrupt"),
+        rate=amount("--rate", _RATES, "10mbit") if words["--rate"] else 0,
+        queue=amount("--queue", _SIZES, "64k"),
+        mtu=_mtu(_side("--mtu", words["--mtu"], way)),
+        black_hole=black_hole,
+    )
 
 
 def _side(option: str, text: str, way: int) -> str:
     """The part of UP:DOWN for one direction."""
-    from synfin.errors import UsageError
-
     parts = text.split(":")
     if len(parts) > 2 or not all(parts):
         raise UsageError(f"{option} {text}: write one value, or UP:DOWN")
@@ -185,8 +181,6 @@ def _side(option: str, text: str, way: int) -> str:
 
 
 def _amount(option: str, text: str, units: dict[str, int], example: str) -> int:
-    from synfin.errors import UsageError
-
     found = _NUMBER.match(text)
     unit = found[2].lower() if found else ""
     if found is None or unit not in units:
@@ -201,8 +195,6 @@ def _time(option: str, text: str) -> int:
 
 def _share(option: str, text: str) -> float:
     """A probability, from a percentage or a number up to 1."""
-    from synfin.errors import UsageError
-
     found = _NUMBER.match(text)
     value = float(found[1]) / (100 if found[2] == "%" else 1) if found and found[2] in ("", "%") else 2.0
     if not 0 <= value <= 1:
@@ -211,8 +203,6 @@ def _share(option: str, text: str) -> float:
 
 
 def _mtu(text: str) -> int:
-    from synfin.errors import UsageError
-
     if not text.isdigit() or not 68 <= int(text) <= 1500:
         raise UsageError(f"--mtu {text}: a number from 68 to 1500")
     return int(text)
@@ -223,8 +213,6 @@ def _octet(option: str, text: str) -> tuple[bool, int] | None:
     if not text:
         return None
     side, _, number = text.rpartition(":")
-    from synfin.errors import UsageError
-
     if side not in ("", "up", "down"):
         raise UsageError(f"{option} {text}: write a byte, or up:BYTE for what the client sends")
     return side == "up", _amount(option, number, _SIZES, "5000 or 64k")

@@ -230,7 +230,7 @@ def _read_head(head: bytes) -> tuple[Request, int, bool] | Refusal:
         return Refusal(400, "http_bad_start_line", "no request")
     version = event.http_version.decode()
     if version not in ("1.0", "1.1"):
-        return Refusal(505 if version[:1] not in "1" else 400, "http_bad_start_line", f"HTTP/{version}")
+        return Refusal(505 if not version.startswith("1.") else 400, "http_bad_start_line", f"HTTP/{version}")
     headers = tuple([(name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers])
     names = [name for name, _ in headers]
     if "transfer-encoding" in names and "content-length" in names:
@@ -249,8 +249,7 @@ def _read_head(head: bytes) -> tuple[Request, int, bool] | Refusal:
     words = {word.strip().lower() for word in request.header("connection").split(",")}
     keep = "close" not in words and (version == "1.1" or "keep-alive" in words)
     length = int(request.header("content-length") or 0)
-    done = Request(request.method, target, path, query, version, headers, b"", keep)
-    return done, length, "transfer-encoding" in names
+    return replace(request, keep=keep), length, "transfer-encoding" in names
 
 
 _remembered = lru_cache(maxsize=512)(_read_head)
