@@ -151,7 +151,8 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
         cases = {
             ("--port", str(taken.getsockname()[1])): "Address already in use",
             ("--port", "70000"): "ports are 0 to 65535",
-            ("--bind", "192.0.2.1"): "Cannot assign requested address",
+            ("--bind", "192.0.2.1"): "--bind 192.0.2.1: Cannot assign requested address",
+            ("-w", "-"): "a capture goes to a file",
             (str(tmp_path / "no"),): "no such folder",
             (str(tmp_path), "--echo"): "choose one of",
             ("--cert", str(tmp_path / "no")): "No such file",

@@ -62,6 +62,7 @@ def test_who_keeps_the_connection() -> None:
     [
         (b"GET / HTTP/1.1\r\n\r\n", 400, "http_missing_host"),
         (b"\x16\x03\x01\x02\x00\x01\x00", 400, "http_bad_start_line"),
+        (b"\x16\x03\x01\x02\x00\n\r\n\x00", 400, "http_bad_start_line"),
         (b"hello\r\n\r\n", 400, "http_bad_start_line"),
         (b"GET / HTTP/1.1\r\nHost: x\r\nA b\r\n\r\n", 400, "http_bad_field"),
         (b"GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505, "http_bad_start_line"),
@@ -80,6 +81,7 @@ def test_refusals_are_named_and_final(data: bytes, status: int, violation: str) 
     found = ask(data)
     assert [(item.status, item.violation) for item in found if isinstance(item, Refusal)] == [(status, violation)]
     assert isinstance(found[-1], Refusal)
+    assert "bytearray" not in found[-1].why and (data[0] != 0x16 or found[-1].why == "TLS, and no HTTP")
     after = Http1()
     after.receive(data)
     after.receive_eof()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import resource
@@ -173,6 +174,8 @@ async def _listening(hosts: tuple[str, ...], port: int, option: str, own: OwnSta
     except OSError as error:
         told = os.strerror(error.errno or 0)
         where = ", ".join(hosts)
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(f"--bind {where}: {told}; it has to be an address of this machine") from error
         raise UsageError(f"{option} {port} on {where}: {told}; choose another, or 0 for any free one") from error
 
 
@@ -201,6 +204,8 @@ def _all(sinks: list[Callable[[str], None]]) -> Callable[[str], None] | None:
 def _capture(plan: Plan, stack: ExitStack) -> LiveCapture | PduCapture | None:
     if plan.write is None:
         return None
+    if str(plan.write) == "-":
+        raise UsageError("-w -: a capture goes to a file")
     file = private_file(plan.write, "-w ")
     capture = PduCapture(file) if may_capture() else LiveCapture(file)
     stack.callback(capture.close)
@@ -338,4 +343,5 @@ def _farewell(plan: Plan, log: AccessLog, capture: LiveCapture | PduCapture | No
         lost = f", {count(capture.dropped, 'packet')} lost by the kernel" if capture.dropped else ""
         broken = f", not complete ({capture.sink.broken})" if capture.sink.broken else ""
         what = count(capture.packets, "packet" if isinstance(capture, LiveCapture) else "PDU")
-        _write(f"{plan.write}: {what}{lost}{broken}; `synfin read {plan.write}` tells the story\n")
+        story = f"; `synfin read {plan.write}` tells the story" if capture.packets else ""
+        _write(f"{plan.write}: {what}{lost}{broken}{story}\n")

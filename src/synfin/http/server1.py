@@ -21,6 +21,8 @@ from synfin.http.faults import h11_words
 from synfin.wire.http2 import PREFACE
 
 _BLANK = re.compile(rb"\n\r?\n")
+#: The first octet of a TLS handshake record (RFC 8446 5.1).
+_HANDSHAKE = 0x16
 #: Host (RFC 9110 7.2, RFC 3986 3.2.2) and the beginning of a target that is a URI.
 _HOST = re.compile(r"[-A-Za-z0-9._~%!$&'()*+,;=:\[\]]*")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/]")
@@ -124,13 +126,13 @@ class Http1:
                 return Refusal(400, "http_bad_start_line", "empty lines without end")
         if not held:
             return None
+        if held[0] < 0x21 or held[0] > 0x7E:
+            return Refusal(400, "http_bad_start_line", "no HTTP" if held[0] != _HANDSHAKE else "TLS, and no HTTP")
         end = _BLANK.search(held, self._looked, self.max_head + 4)
         if end is None:
             self._looked = max(0, len(held) - 3)
             if len(held) > self.max_head:
                 return Refusal(431, "", f"a head of more than {self.max_head} octets")
-            if held[0] < 0x21 or held[0] > 0x7E:
-                return Refusal(400, "http_bad_start_line", "no HTTP")
             if self._eof:
                 return Refusal(400, "http_bad_start_line", "the end inside a request's head")
             return None
