@@ -75,6 +75,7 @@ class CertificateFacts:
     excluded: tuple[Subtree, ...] = ()
     must_staple: bool = False  # TLS feature status_request (RFC 7633)
     scts: int = 0  # embedded signed certificate timestamps (RFC 6962)
+    trailing: int = 0  # octets after its end
 
     @property
     def why(self) -> str:
@@ -178,6 +179,7 @@ def _certificate(der: bytes, fields: dict[str, Any], problems: list[str]) -> Non
     """Certificate (RFC 5280 4.1): fills ``fields`` as far as it gets; WireError where the walk must stop."""
     start, stop = d.expect(der, 0, len(der), d.SEQUENCE, "certificate")
     if stop != len(der):
+        fields["trailing"] = len(der) - stop
         problems.append(f"{len(der) - stop} octets after the certificate")
     tbs_start, tbs_stop = d.expect(der, start, stop, d.SEQUENCE, "tbsCertificate")
     fields["tbs"] = der[start:tbs_stop]

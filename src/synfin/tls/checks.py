@@ -78,8 +78,11 @@ def _decode(number: int, body: bytes, context: str) -> Decoded:
         raise PeerError("empty_list", extension_name(number), "no timestamps")
     elif isinstance(found, b.StatusRequest) and not all(found.responders):
         raise PeerError("empty_list", extension_name(number), "an empty responder id")
-    elif isinstance(found, b.StatusResponse) and not found.response:
-        raise PeerError("empty_list", extension_name(number), "an empty response")
+    elif isinstance(found, b.StatusResponse):
+        if found.status_type != 1:  # as RFC 8446 4.4.2.1 has it; another type has a syntax of its own
+            raise PeerError("decode_error", "an OCSP response", f"type {found.status_type}")
+        if not found.response:
+            raise PeerError("empty_list", extension_name(number), "an empty response")
     return found
 
 

@@ -24,6 +24,8 @@ from synfin.tls.session import Session
 from synfin.wire.tls.messages import ServerHello
 
 SENTINELS = (b"DOWNGRD\1", b"DOWNGRD\0")
+#: What a ServerHello has that takes our pre-shared key, and with it, maybe, early data.
+_TAKES_KEY = frozenset({checks.VERSIONS, checks.PSK})
 
 
 class Client(Endpoint):
@@ -199,6 +201,8 @@ class WaitServerHello:
         made = self.offer
         if len(hello.session_id) > 32:
             raise PeerError("decode_error", "a session id of at most 32 octets", str(len(hello.session_id)))
+        if made.early and (hello.is_hello_retry_request or not _TAKES_KEY.issubset(dict(hello.extensions or ()))):
+            end.write_keys(None)  # refused: whatever comes under these keys is thrown away (RFC 8446 4.2.10)
         version = selected(end.config, hello, self.retry is not None)
         if hello.compression_method:
             raise PeerError("compression_chosen", "0", str(hello.compression_method))
@@ -217,8 +221,7 @@ class WaitServerHello:
             return client13.server_hello(end, made, hello, raw, self.retry)
         if end.config.suites_13 and hello.random[24:] in SENTINELS:
             raise PeerError("downgrade", "no sentinel", hello.random[24:31].decode())
-        if made.early:  # RFC 8446 D.3; such a server reads nothing but what is in clear
-            end.write_keys(None)
+        if made.early:  # RFC 8446 D.3
             raise PeerError("no_common_version", "TLS 1.3, which early data is for", "TLS 1.2")
         if end._ccs_early:
             raise PeerError("bad_change_cipher_spec", "a ServerHello first", "one before it")

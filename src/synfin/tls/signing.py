@@ -139,6 +139,8 @@ def peer_key(der: bytes) -> PeerKey:
     public = load_public_key(facts.spki) if facts.parsed else None
     if public is None:
         raise PeerError("certificate_unparsable", "a certificate", facts.why)
+    if facts.trailing:
+        raise PeerError("certificate_unparsable", "the end", f"{facts.trailing} octets after the certificate")
     return _describe(public, facts.spki)
 
 

@@ -97,7 +97,8 @@ class StatusRequestV2(Body):
 class Sct(NamedTuple):
     """A signed certificate timestamp (RFC 6962 3.2); ``timestamp`` in ms since 1970.
 
-    ``rest`` is what follows the signature.  A version other than 0 has no known layout: all its octets are there.
+    ``rest`` is what follows the signature.  Where the layout is not known, as in versions other than 0, all octets are
+    there and ``log_id`` is empty: each SCT is opaque to TLS (3.3), so that one nobody can read harms no connection.
     """
 
     version: int
@@ -107,6 +108,15 @@ class Sct(NamedTuple):
     scheme: int
     signature: bytes
     rest: bytes
+
+
+def _of_version_0(octets: bytes) -> bool:
+    """Whether an SCT has the layout of RFC 6962 3.2."""
+    at = 41  # version, log and time
+    if not octets or octets[0] or len(octets) < at + 2:
+        return False
+    at += 2 + int.from_bytes(octets[at : at + 2], "big") + 2  # extensions, algorithm
+    return len(octets) >= at + 2 and len(octets) >= at + 2 + int.from_bytes(octets[at : at + 2], "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +132,9 @@ class SctList(Body):
         scts: list[Sct] = []
         while outer.left:
             one = outer.sub(2, f"[{len(scts)}]")
+            readable = _of_version_0(bytes(one.data[one.pos : one.end]))
             version = one.u8("version")
-            if version:
+            if not readable:
                 scts.append(Sct(version, b"", 0, b"", 0, b"", one.rest("rest")))
                 continue
             scts.append(
@@ -146,7 +157,7 @@ class SctList(Body):
             for sct in self.scts:
                 with writer.block(2):
                     writer.u8(sct.version)
-                    if not sct.version:
+                    if sct.log_id:
                         writer.raw(sct.log_id)
                         writer.uint(8, sct.timestamp)
                         writer.vec(2, sct.extensions)
