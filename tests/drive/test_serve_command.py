@@ -22,6 +22,8 @@ from synfin import tls
 from synfin.cli.main import main
 from synfin.cli.tls_names import suites
 from synfin.drive.blocking import connect_tls
+from synfin.drive.server_log import explain
+from synfin.errors import PeerError
 from synfin.pki import mint
 from synfin.pki.keys import key_pem, make_key
 from synfin.spec.certroots import pem_certificates
@@ -252,3 +254,12 @@ def test_the_environment_gets_no_secrets(tmp_path: Path) -> None:
 )
 def test_suites_by_the_names_of_iana_and_of_openssl(written: str, codes: tuple[int, ...]) -> None:
     assert suites(written, "--ciphers") == codes
+
+
+def test_a_clients_certificate_is_refused_in_one_sentence() -> None:
+    why = PeerError("certificate_wrong_usage", "a certificate that holds", "The client certificate x is for serverAuth")
+    told, name = explain(why)
+    assert told.startswith("the client certificate x is for serverAuth [certificate_wrong_usage; alert ")
+    assert name == "certificate_wrong_usage"
+    told, _ = explain(PeerError("certificate_wrong_usage"))
+    assert told.startswith("the client's certificate is for another use [")

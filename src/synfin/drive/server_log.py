@@ -116,7 +116,9 @@ def explain(error: BaseException | str) -> tuple[str, str]:
     if isinstance(error, PeerError):
         violation = VIOLATIONS.get(error.violation)
         told = str(error) if violation is None else _sentence(violation.sentence)
-        if error.expected and error.got:
+        if error.got.startswith("The client certificate "):  # a finding about the chain is a sentence of its own
+            told = f"the {clean(error.got[4:])}"
+        elif error.expected and error.got:
             told += f" (expected {clean(error.expected)}, got {clean(error.got)})"
         elif error.expected or error.got:
             told += f" ({clean(error.got or error.expected)})"
