@@ -11,7 +11,9 @@ import json
 import os
 import re
 import shutil
+import socket
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,16 +103,13 @@ def _curl(look: Look) -> Patient:
         said = look.ask("-sv", "--max-time", "5", "--noproxy", "*", _deaf())
         for kind, where in re.findall(r"CA(file|path): (/\S+)", said):
             stores.append((look.file if kind == "file" else look.directory)(where, "compiled in"))
-        stores = stores or [*look.system("the system's")]
+        stores = stores or list(look.system("the system's"))
     fetch = (look.path, "-sS", "--max-time", "15", "--noproxy", "*", "{url}")
     return Patient(look.path, short or version, tuple(stores), fetch)
 
 
 def _deaf() -> str:
     """A loopback address where somebody accepts and hangs up: curl names its store before it shakes hands."""
-    import socket
-    import threading
-
     server = socket.create_server(("127.0.0.1", 0))
     server.settimeout(5)
 

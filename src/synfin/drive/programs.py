@@ -204,7 +204,7 @@ def run_program(command: Sequence[str], environment: Mapping[str, str]) -> int:
             child = subprocess.Popen(
                 list(command),
                 env=dict(environment),
-                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before) and None,
+                preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before),
             )
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             why = "no such program" if isinstance(error, FileNotFoundError) else getattr(error, "strerror", "") or error

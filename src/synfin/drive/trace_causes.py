@@ -46,8 +46,8 @@ def unreached(attempts: list[Attempt]) -> Cause:
     if told.number == errno.EHOSTUNREACH and told.seconds > _ASKED_ARP:
         remedy = (
             "see whether that machine is up: nobody on the link answered ARP or neighbour discovery for it, or for "
+            "the router to it (ip neigh)"
         )
-        remedy += "the router to it (ip neigh)"
     return Cause(
         "tcp", f"{where}: {told.why.lower() or told.fate}", remedy=remedy if told.fate == "unreachable" else ""
     )

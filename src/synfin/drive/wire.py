@@ -21,7 +21,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -208,11 +209,10 @@ class Relay:
         """Until the client ends, and what it sent last has arrived."""
         keeper, plan, outcome = self.keeper, self.plan, self.outcome
         ns.exact_timers()
-        wake, old = _signals()
         asked = time.monotonic() + plan.wait
         look = 0.0
         started = None
-        try:
+        with _signals() as wake:
             while True:
                 now = time.monotonic()
                 if started is None and now >= look:
@@ -235,8 +235,6 @@ class Relay:
                     break
             outcome.seconds = time.monotonic() - started if started is not None else 0.0
             self._settle()
-        finally:
-            _restore(wake, old)
 
     def _heard(self, started: bool) -> bool:
         """What the keeper says; True: the client has ended."""
@@ -322,22 +320,19 @@ class Relay:
 
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_Old = tuple[int, dict[int, object]]
 
 
-def _signals() -> tuple[int, _Old]:
-    """A descriptor that says which signals came, and what was there before."""
+@contextmanager
+def _signals() -> Iterator[int]:
+    """A descriptor that says which signals came; afterwards they do again what they did before."""
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    old: dict[int, object] = {number: signal.signal(number, lambda *_: None) for number in _STOPS}
+    old = {number: signal.signal(number, lambda *_: None) for number in _STOPS}
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    return reader, (writer, {**old, -1: before})
-
-
-def _restore(reader: int, kept: _Old) -> None:
-    writer, old = kept
-    before = old.pop(-1)
-    signal.set_wakeup_fd(before if isinstance(before, int) else -1)
-    for number, handler in old.items():
-        signal.signal(number, handler)  # type: ignore[arg-type]
-    os.close(reader)
-    os.close(writer)
+    try:
+        yield reader
+    finally:
+        signal.set_wakeup_fd(before)
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        os.close(reader)
+        os.close(writer)

@@ -212,9 +212,8 @@ class _Run:
         config = Config(nodelay=True)  # as browsers and servers have it
         self.alice = self.network.host("alice", ALICE, config=config)
         self.bob = self.network.host("bob", BOB, config=config)
-        self.mallory = self.network.host(
-            "mallory", BOB, config=config
-        )  # the cafe's router decides who has that address
+        # The cafe's router decides who has that address.
+        self.mallory = self.network.host("mallory", BOB, config=config)
         self.epoch = int(DAY.timestamp()) * SECOND
         self.reel, self.heard = Reel(), Reel()
         self.alice.tap(Tap(BytesIO(), writer=self.reel, epoch=self.epoch))

@@ -56,8 +56,8 @@ def forge(
     """A certificate signed by hand with ``digest`` (SHA-256 unless told).
 
     ``change`` may alter the list of tbsCertificate's elements: version, serialNumber, signature, issuer, validity,
-    subject, subjectPublicKeyInfo, extensions.  With ``outer`` the
-    certificate is signed with that, and ``digest`` stands inside only.
+    subject, subjectPublicKeyInfo, extensions.  With ``outer`` the certificate is signed with that, and ``digest``
+    stands inside only.
     """
     digest = digest or hashes.SHA256()
     fields = tbs_fields(mint(order, public_of(key), issuer.key, issuer.der))

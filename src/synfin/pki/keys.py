@@ -7,6 +7,8 @@ no signature of an honest certificate is built here.  RSA signs with PKCS#1 v1.5
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
@@ -41,9 +43,16 @@ SigningHash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
 
 _CURVES: dict[str, ec.EllipticCurve] = {"p256": ec.SECP256R1(), "p384": ec.SECP384R1(), "p521": ec.SECP521R1()}
 _RSA = {"rsa2048": 2048, "rsa3072": 3072, "rsa4096": 4096}
+_OTHERS: dict[str, Callable[[], PrivateKey]] = {
+    "ed25519": ed25519.Ed25519PrivateKey.generate,
+    "ed448": ed448.Ed448PrivateKey.generate,
+    "ml-dsa-44": mldsa.MLDSA44PrivateKey.generate,
+    "ml-dsa-65": mldsa.MLDSA65PrivateKey.generate,
+    "ml-dsa-87": mldsa.MLDSA87PrivateKey.generate,
+}
 
 #: What people may ask for.
-KINDS = (*_CURVES, *_RSA, "ed25519", "ed448", "ml-dsa-44", "ml-dsa-65", "ml-dsa-87")
+KINDS = (*_CURVES, *_RSA, *_OTHERS)
 
 
 def make_key(kind: str) -> PrivateKey:
@@ -53,16 +62,8 @@ def make_key(kind: str) -> PrivateKey:
             return ec.generate_private_key(_CURVES[kind])
         if kind in _RSA:
             return rsa.generate_private_key(65537, _RSA[kind])
-        if kind == "ed25519":
-            return ed25519.Ed25519PrivateKey.generate()
-        if kind == "ed448":
-            return ed448.Ed448PrivateKey.generate()
-        if kind == "ml-dsa-44":
-            return mldsa.MLDSA44PrivateKey.generate()
-        if kind == "ml-dsa-65":
-            return mldsa.MLDSA65PrivateKey.generate()
-        if kind == "ml-dsa-87":
-            return mldsa.MLDSA87PrivateKey.generate()
+        if kind in _OTHERS:
+            return _OTHERS[kind]()
     except UnsupportedAlgorithm as error:
         raise UsageError(f"the installed cryptography cannot make a key of kind {kind}: {error}") from error
     raise UsageError(f"no key of kind {kind!r}; there are {', '.join(KINDS)}")

@@ -7,7 +7,7 @@ from typing import IO
 
 from synfin.capture.writer import PcapngWriter
 from synfin.sim.chance import Stream
-from synfin.sim.tap import EPOCH, RAW, Tap
+from synfin.sim.tap import RAW, Tap
 from synfin.tcp.packet import Icmp, Packet
 
 
@@ -53,7 +53,7 @@ class DirtyTap(Tap):
         if dirt.checksums_by and data[9] == 6 and data[12:16] == dirt.checksums_by:
             data = data[:36] + b"\x12\x34" + data[38:]  # the sum of the pseudo-header, say
         when, by = dirt.step
-        time = EPOCH + now + (by if when and now >= when else 0)
+        time = self.epoch + now + (by if when and now >= when else 0)
         times = 2 if self._double.happens(dirt.doubled) else 1
         self.doubled += times - 1
         for _ in range(times):
