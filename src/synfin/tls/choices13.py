@@ -15,7 +15,7 @@ from synfin.tls import checks
 from synfin.tls.config import TLS13, ServerConfig
 from synfin.tls.hello import Hello
 from synfin.tls.schedule import binder, suite_hash
-from synfin.tls.session import TicketState, parse_state
+from synfin.tls.session import WEEK, TicketState, parse_state
 from synfin.wire.tls import bodies as b
 
 if TYPE_CHECKING:
@@ -118,6 +118,8 @@ def resumed_session(end: Server, hello: Hello, name: str, truncated: bytes, retr
             continue
         age = int(end.now * 1000) - state.issued
         if not -60_000 <= age <= config.ticket_lifetime * 1000 or state.server_name != hello.server_name:
+            continue
+        if state.began and int(end.now * 1000) - state.began > WEEK * 1000:  # RFC 8446 4.6.1 asks for a limit
             continue
         if config.client_auth and not state.peer_chain:
             continue

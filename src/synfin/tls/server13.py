@@ -51,6 +51,7 @@ class Progress:
     schedule: Schedule
     facts: Facts
     random: bytes
+    began: int = 0  # when the session began that is resumed, ms since 1970; 0: now
 
 
 def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: int = 0, group: int = 0) -> State:
@@ -127,7 +128,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         end.log("SERVER_TRAFFIC_SECRET_0", message.random, schedule.server_next, sink)
         end.log("EXPORTER_SECRET", message.random, schedule.exporter_secret, sink)
     end.write_keys(schedule.protection(schedule.server_next))
-    progress = Progress(schedule, facts, message.random)
+    progress = Progress(schedule, facts, message.random, psk.state.began or psk.state.issued if psk else 0)
     if early and psk:
         traffic = early_traffic(name, secret, hello_hash)
         end.early_exporter = (name, early_exporter(name, secret, hello_hash))
@@ -352,13 +353,15 @@ class WaitClientFinished:
         end.facts = self.progress.facts
         end.emit(HandshakeDone(end.facts))
         for number in range(end._tickets):
-            _send_ticket(end, schedule, number)
+            _send_ticket(end, schedule, number, self.progress.began)
         return CONNECTED
 
 
-def _send_ticket(end: Server, schedule: Schedule, number: int) -> None:
+def _send_ticket(end: Server, schedule: Schedule, number: int, began: int) -> None:
+    """NewSessionTicket; resumed again and again, a session lives for a week (RFC 8446 4.6.1)."""
     config, facts = end.config, end.facts
-    if config.ticket_keys is None or facts is None:
+    left = WEEK - (int(end.now) - began // 1000 if began else 0)
+    if config.ticket_keys is None or facts is None or left <= 0:
         return
     nonce = (number & 0xFFFF).to_bytes(2, "big")
     chance = end.entropy(16)
@@ -373,12 +376,13 @@ def _send_ticket(end: Server, schedule: Schedule, number: int) -> None:
         facts.server_name or "",
         config.max_early_data,
         peer_chain=facts.peer_chain,
+        began=began,
     )
     ticket = config.ticket_keys.seal(state.write(), end.now, chance[4:])
     if ticket is None or len(ticket) > 0xFFFF:
         return
     early = config.max_early_data
     block = b"\0\x2a\0\4" + early.to_bytes(4, "big") if early else b""
-    head = min(config.ticket_lifetime, WEEK).to_bytes(4, "big") + chance[:4] + b"\2" + nonce
+    head = min(config.ticket_lifetime, WEEK, left).to_bytes(4, "big") + chance[:4] + b"\2" + nonce
     body = head + len(ticket).to_bytes(2, "big") + ticket + len(block).to_bytes(2, "big") + block
     end.say_later(b"\4" + len(body).to_bytes(3, "big") + body)

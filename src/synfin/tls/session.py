@@ -22,7 +22,7 @@ from synfin.spec.keys import hkdf_expand
 from synfin.wire.codec import Reader
 from synfin.wire.frozen import quick
 
-_NUMBERS = Struct(">HHQIIBB")
+_NUMBERS = Struct(">HHQQIIBB")
 
 #: Longest life of a ticket in seconds (RFC 8446 4.6.1).
 WEEK = 604_800
@@ -68,7 +68,10 @@ class Session:
 @quick
 @dataclass(frozen=True, slots=True)
 class TicketState:
-    """What a server needs to resume; it travels inside the sealed ticket.  ``issued`` in ms since 1970."""
+    """What a server needs to resume; it travels inside the sealed ticket.
+
+    ``issued`` in ms since 1970; so is ``began``, when somebody last signed, where it was not the same handshake.
+    """
 
     version: int
     suite: int
@@ -81,6 +84,7 @@ class TicketState:
     extended_master_secret: bool = True
     peer_chain: tuple[bytes, ...] = ()
     fragment: int = 0  # TLS 1.2: max_fragment_length belongs to the session (RFC 6066 4); 0 for none
+    began: int = 0
 
     def write(self) -> bytes:
         """The octets inside a ticket."""
@@ -88,6 +92,7 @@ class TicketState:
             self.version,
             self.suite,
             self.issued,
+            self.began,
             self.age_add,
             self.max_early_data,
             self.extended_master_secret,
@@ -102,7 +107,7 @@ class TicketState:
     def read(cls, data: bytes) -> TicketState:
         """What ``write`` wrote; WireError for anything else."""
         reader = Reader(data, "ticket")
-        version, suite, issued, age_add, early, extended, fragment = _NUMBERS.unpack(
+        version, suite, issued, began, age_add, early, extended, fragment = _NUMBERS.unpack(
             reader.take(_NUMBERS.size, "numbers")
         )
         secret, alpn = reader.vec(1, "secret"), reader.vec(1, "alpn")
@@ -111,7 +116,8 @@ class TicketState:
         chain = []
         while inner.left:
             chain.append(inner.vec(3, "certificate"))
-        return cls(version, suite, secret, issued, age_add, alpn, name, early, extended == 1, tuple(chain), fragment)
+        rest = early, extended == 1, tuple(chain), fragment, began
+        return cls(version, suite, secret, issued, age_add, alpn, name, *rest)
 
 
 class TicketKeys:
