@@ -48,7 +48,7 @@ class Limits:
     certificate_message: int = 1 << 18
     empty_records: int = 32  # in a row
     warnings: int = 8
-    key_updates: int = 64  # between two records of application data
+    key_updates: int = 64  # without application data between them, in either direction
     tickets: int = 64
     requests: int = 64  # for certificates after the handshake
     records_per_key: int = 1 << 23  # after that we change our keys (RFC 8446 5.5)

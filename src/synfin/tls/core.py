@@ -85,6 +85,7 @@ class Endpoint(Records):
         self._deadline = deadline
         self._events: deque[Event] = deque()
         self._warnings = self._updates = 0
+        self._said: tuple[Protection | None, int] = (None, 0)  # records out when the peer's last KeyUpdate came
         self._update_asked = False  # a KeyUpdate that asks for one waits for its answer
         self._between = False  # in the middle of a late answer, where no data may come (RFC 8446 4.6.2)
         self._update_answer: object = None  # the record with our last answer to one
@@ -404,6 +405,11 @@ class Endpoint(Records):
 
     def updated(self, requested: bool) -> None:
         """The peer updated its keys: count and tell."""
+        (before, count), sealer = self._said, self._sealer
+        sent = sealer.sequence if sealer else 0
+        if sent > (count if sealer is before else 0):  # who takes a long answer has no data to send
+            self._updates = 0
+        self._said = (sealer, sent)
         self._updates += 1
         if self._updates > self.limits.key_updates:
             raise PeerError("too_many_key_updates", f"at most {self.limits.key_updates} in a row", "more")
