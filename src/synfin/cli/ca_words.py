@@ -57,7 +57,7 @@ def fingerprint(hexadecimal: str) -> str:
 
 def names_of(facts: CertificateFacts) -> tuple[str, ...]:
     """All names and addresses of a certificate, international ones as people read them beside their A-labels."""
-    found = [*(facts.san_dns or ()), *(facts.san_ip or ()), *(value for _, value in facts.san_other)]
+    found = [*facts.hosts, *(value for _, value in facts.san_other)]
     return tuple(map(_both, found))
 
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
-from synfin import tls
 from synfin.cli.serve_tls import Made, Wanted, configured
 from synfin.cli.terminal import one_line
 from synfin.drive.capture import LiveCapture, PduCapture, may_capture
@@ -33,6 +32,7 @@ from synfin.drive.server_log import AccessLog, address
 from synfin.errors import UsageError
 from synfin.http.app import App
 from synfin.http.app_echo import echo
+from synfin.spec.certificates import certificate_facts
 from synfin.views.words import count
 
 _LOOPBACK = ("127.0.0.1", "::1")
@@ -229,9 +229,23 @@ def _root(made: Made, stack: ExitStack) -> Path | None:
 # ---------------------------------------------------------------- what it says
 
 
-def _write(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
+class _Out:
+    """Standard output; where that is full, the server goes on and says so once."""
+
+    def __init__(self) -> None:
+        self._lost = False
+
+    def __call__(self, text: str) -> None:
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except OSError as error:
+            if not self._lost:
+                sys.stderr.write(f"synfin: warning: standard output: {error.strerror}; lines of the log are lost\n")
+            self._lost = True
+
+
+_write = _Out()
 
 
 def _url(scheme: str, source: Source, plan: Plan, made: Made) -> str:
@@ -239,16 +253,10 @@ def _url(scheme: str, source: Source, plan: Plan, made: Made) -> str:
     if host in _ANY or host in _LOOPBACK:
         host = "localhost"
     if scheme == "https" and plan.wanted.certs and not made.config.credentials[0].names(host):
-        names = [n for n in _certified(made.config) if "*" not in n]
+        named = certificate_facts(made.config.credentials[0].chain[0]).hosts
+        names = [name for name in named if "*" not in name]
         host = names[0] if names else host
     return f"{scheme}://{address((host, port))}/"
-
-
-def _certified(config: tls.ServerConfig) -> list[str]:
-    from synfin.spec.certificates import certificate_facts
-
-    facts = certificate_facts(config.credentials[0].chain[0])
-    return [*(facts.san_dns or ()), *(facts.san_ip or ())]
 
 
 def _curl(plan: Plan, url: str, root: Path | None, source: Source) -> str:

@@ -225,7 +225,7 @@ def _day(nanoseconds: int) -> str:
 def _told(credential: tls.Credential) -> str:
     """What a certificate is for, and how long."""
     facts = certificate_facts(credential.chain[0])
-    names = [*(facts.san_dns or ()), *(facts.san_ip or ())]
+    names = facts.hosts
     shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
     until = "" if facts.not_after is None else f", until {_day(facts.not_after)}"
     return f"{credential.kind.kind} for {shown or 'no name'}{until}"

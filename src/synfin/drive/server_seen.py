@@ -10,7 +10,6 @@ from synfin.drive.pipe import Pipe
 from synfin.drive.streams import PlainStream, TlsStream
 from synfin.errors import WireError
 from synfin.spec.certificates import certificate_facts
-from synfin.spec.distinguished import name_text
 from synfin.wire.tls import registry
 from synfin.wire.tls.fingerprint import ja3, ja4
 from synfin.wire.tls.hello import ClientHello
@@ -81,10 +80,10 @@ def certificate_seen(chain: tuple[bytes, ...]) -> dict[str, Any] | None:
         return None
     leaf = certificate_facts(chain[0])
     return {
-        "subject": name_text(leaf.subject),
-        "issuer": name_text(leaf.issuer),
-        "serial": f"{leaf.serial:X}",
-        "names": [*(leaf.san_dns or ()), *(leaf.san_ip or ()), *(value for _, value in leaf.san_other)],
+        "subject": leaf.subject_text,
+        "issuer": leaf.issuer_text,
+        "serial": leaf.serial_hex,
+        "names": [*leaf.hosts, *(value for _, value in leaf.san_other)],
         "not_before": _time(leaf.not_before),
         "not_after": _time(leaf.not_after),
         "sha256": leaf.sha256,

@@ -373,7 +373,7 @@ def weak_key(facts: CertificateFacts) -> bool:
 
 def names_text(facts: CertificateFacts, most: int = 5) -> str:
     """The names a certificate is for, as text."""
-    names = [*(facts.san_dns or ()), *(facts.san_ip or ())] or ([facts.cn] if facts.cn else [])
+    names = facts.hosts or ((facts.cn,) if facts.cn else ())
     if not names:
         return "nobody"
     return ", ".join(map(printable, names[:most])) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -113,11 +113,16 @@ class CertificateFacts:
         return next((value for kind, value in reversed(self.subject) if kind == oids.COMMON_NAME), None)
 
     @property
+    def hosts(self) -> tuple[str, ...]:
+        """The host names of subjectAltName, then its addresses."""
+        return (*(self.san_dns or ()), *(self.san_ip or ()))
+
+    @property
     def label(self) -> str:
         """The shortest name that tells people which certificate this is; "" where it could not be read that far."""
         if not self.subject_der:
             return ""
-        short = self.cn or next(iter((*(self.san_dns or ()), *(self.san_ip or ()))), "")
+        short = self.cn or next(iter(self.hosts), "")
         return printable(short) or self.subject_text or f"serial {self.serial_hex}"
 
     @property

@@ -16,9 +16,8 @@ def certificate_lines(chain: ChainFact) -> Iterator[str]:
             yield f"{place}. cannot be read: {clean(facts.why)}"
             continue
         yield f"{place}. {clean(facts.subject_text) or '(no subject)'}"
-        names = [clean(name) for name in (*(facts.san_dns or ()), *(facts.san_ip or ()))]
-        if names:
-            yield f"   for {listing(names, 8)}"
+        if facts.hosts:
+            yield f"   for {listing(map(clean, facts.hosts), 8)}"
         issuer = "itself" if facts.self_issued else clean(facts.issuer_text)
         yield f"   {facts.key_text}; {facts.not_before_text} to {facts.not_after_text}{_age(facts, chain.time)}"
         yield f"   signed {facts.sig_name} by {issuer}"

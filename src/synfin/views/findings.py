@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from synfin.judge.model import Finding, NotJudged, Severity
 from synfin.observe.story import Connection
 from synfin.views.paint import SEVERITY, Paint
-from synfin.views.words import clean, count, listing, ranges, wrap
+from synfin.views.words import clean, count, listing, packets, wrap
 
 
 def finding_lines(finding: Finding, width: int, paint: Paint, indent: str = "") -> Iterator[str]:
@@ -25,10 +25,9 @@ def finding_lines(finding: Finding, width: int, paint: Paint, indent: str = "") 
     first, *rest = wrap(f"{inner}To do ({finding.actor}): {clean(finding.remedy)}", width)
     yield first.replace("To do", paint("bold", "To do"), 1)
     yield from rest
-    packets = sorted({packet for item in finding.evidence for packet in item.packets})
-    if packets:
-        proof = f"{'packet' if len(packets) == 1 else 'packets'} {ranges(packets)}"
-        yield from wrap(f"{inner}Proof: {proof}; {finding.confidence}: {_sentence(finding.reason)}", width)
+    proof = {packet for item in finding.evidence for packet in item.packets}
+    if proof:
+        yield from wrap(f"{inner}Proof: {packets(proof)}; {finding.confidence}: {_sentence(finding.reason)}", width)
     if finding.disproof:
         yield from wrap(f"{inner}Wrong if: {_sentence(finding.disproof)}", width)
     if finding.next_capture:

@@ -19,7 +19,7 @@ from synfin.observe.stream import ByteStream, Hole
 from synfin.views.frames import SAID, fields, frames_of, message_of, speaks, title
 from synfin.views.outcome import SIDES
 from synfin.views.paint import PLAIN, Paint
-from synfin.views.words import clean, count, moment, ranges, wrap
+from synfin.views.words import clean, count, dumped, moment, packets, wrap
 from synfin.wire.http2 import PREFACE
 
 
@@ -119,8 +119,7 @@ def conversation(
             why = "acknowledged, so it was sent: the capture missed it" if turn.acknowledged else "never seen"
             yield paint("warn", f"── {who}, {count(turn.missing, 'octet')} missing ({why})")
             continue
-        where = f"{'packet' if len(set(turn.packets)) == 1 else 'packets'} {ranges(turn.packets)}"
-        yield paint(who, f"── {who}, {when} s, {count(len(turn.data), 'octet')}, {where}")
+        yield paint(who, f"── {who}, {when} s, {count(len(turn.data), 'octet')}, {packets(turn.packets)}")
         mine = told[turn.sender].within(turn.offset, len(turn.data)) if told is not None else []
         if style == "hex":
             yield from dump(turn.data)
@@ -222,6 +221,4 @@ def _text(data: bytes, width: int) -> Iterator[str]:
 def dump(data: bytes) -> Iterator[str]:
     """Sixteen octets to a line: offset, octets, characters."""
     for at in range(0, len(data), 16):
-        octets = data[at : at + 16]
-        text = "".join(chr(octet) if 32 <= octet < 127 else "." for octet in octets)
-        yield f"{at:08x}  {octets.hex(' '):47}  {text}"
+        yield f"{at:08x}  {dumped(data[at : at + 16])}"

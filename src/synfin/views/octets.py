@@ -17,7 +17,7 @@ from synfin.views.fields import http_spans, message_spans, stream_spans
 from synfin.views.frames import frame_spans, speaks
 from synfin.views.handshake import title as message_title
 from synfin.views.paint import PLAIN, Paint
-from synfin.views.words import clean, count, pad, shorten, width_of
+from synfin.views.words import clean, count, dumped, pad, shorten, width_of
 from synfin.wire.codec import Span
 from synfin.wire.net import dissect
 from synfin.wire.tls.registry import (
@@ -210,9 +210,7 @@ def _dump(data: bytes, start: int, end: int, paint: Paint) -> Iterator[str]:
         yield paint("dim", f"      {count(end - start - 320, 'octet')} not shown")
         start = end - 64
     for at in range(start, end, 16):
-        octets = data[at : min(at + 16, end)]
-        text = "".join(chr(octet) if 32 <= octet < 127 else "." for octet in octets)
-        yield f"{at:04x}  {octets.hex(' '):47}  {text}"
+        yield f"{at:04x}  {dumped(data[at : min(at + 16, end)])}"
 
 
 def _field(path: str) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from synfin.observe.rows import Rows
 from synfin.observe.story import Connection
 from synfin.observe.story_tcp import Mark, SynFacts
-from synfin.views.words import count, duration, listing, ranges
+from synfin.views.words import count, duration, listing, packets
 from synfin.wire.tcpflags import ACK, CWR, ECE, FIN, RST, SYN, URG
 
 _HALF = 1 << 31
@@ -89,7 +89,7 @@ class _Follow:
         else:
             text = ""
         if flags & (FIN | RST) and newly:
-            text += f", acknowledges {_packets(newly)}"
+            text += f", acknowledges {packets(newly)}"
         odd = [name for bit, name in ((URG, "URG"), (CWR, "CWR"), (ECE, "ECE")) if flags & bit and not flags & SYN]
         if odd:
             details += (f"flags {listing(odd)}",)
@@ -133,7 +133,7 @@ class _Follow:
             return ""
         if mark & Mark.WINDOW_UPDATE:
             return f"window update: can take {count(self._window(i), 'octet')} now"
-        return f"ACK of {_packets(newly)}" if newly else "ACK"
+        return f"ACK of {packets(newly)}" if newly else "ACK"
 
     def _reached(self, side: int) -> str:
         """Which packet of ``side`` the last acknowledgement reached, for an acknowledgement that says it again."""
@@ -190,10 +190,6 @@ class _Follow:
         if mark & Mark.TFO_IGNORED:
             words.append("TCP Fast Open data ignored")
         return tuple(words)
-
-
-def _packets(numbers: list[int]) -> str:
-    return f"{'packet' if len(numbers) == 1 else 'packets'} {ranges(numbers)}"
 
 
 def _scales(connection: Connection) -> tuple[int, int]:

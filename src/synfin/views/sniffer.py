@@ -155,8 +155,7 @@ def _leaves(tls: TlsStory) -> Iterator[Leaf]:
     for chain in tls.chains:
         for facts in chain.facts:
             if facts.parsed:
-                names = (*(facts.san_dns or ()), *(facts.san_ip or ())) or (facts.label,)
-                yield Leaf(names, facts.issuer_text, facts.not_after)
+                yield Leaf(facts.hosts or (facts.label,), facts.issuer_text, facts.not_after)
 
 
 def _alerts(tls: TlsStory) -> Iterator[tuple[str, str]]:

@@ -149,8 +149,7 @@ def _described(facts: CertificateFacts, now_ns: int) -> Iterator[str]:
     if not facts.parsed:
         yield f"certificate that cannot be read: {clean(facts.why)}"
         return
-    names = [clean(name) for name in (*(facts.san_dns or ()), *(facts.san_ip or ()))]
-    named = f", for {listing(names, _NAMES)}" if names else ""
+    named = f", for {listing(map(clean, facts.hosts), _NAMES)}" if facts.hosts else ""
     yield f"{clean(facts.label) or '(no name)'}{named}"
     issuer = "itself" if facts.self_issued else clean(facts.issuer_text)
     yield f"  {facts.not_before_text[:10]} to {facts.not_after_text[:10]}, {left(facts, now_ns)}; issued by {issuer}"

@@ -159,6 +159,12 @@ def ranges(numbers: Iterable[int]) -> str:
     return ", ".join(parts)
 
 
+def packets(numbers: Iterable[int]) -> str:
+    """``packet 6``, ``packets 6, 8-11``."""
+    several = set(numbers)
+    return f"{'packet' if len(several) == 1 else 'packets'} {ranges(several)}"
+
+
 def _range(first: int, last: int | None) -> str:
     if last is None or last == first:
         return str(first)
@@ -170,6 +176,11 @@ def octets(data: bytes, most: int = 0) -> str:
     if most and len(data) > most:
         return f"{data[:most].hex()}… ({len(data):,} octets)"
     return data.hex()
+
+
+def dumped(data: bytes) -> str:
+    """Up to sixteen octets in hexadecimal, and the characters they would be."""
+    return f"{data.hex(' '):47}  {''.join(chr(octet) if 32 <= octet < 127 else '.' for octet in data)}"
 
 
 def readable(data: bytes, most: int = 72) -> str:
