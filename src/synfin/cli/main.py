@@ -7,6 +7,8 @@ what, where and what to do, and exit code 2; Ctrl-C is 130; a reader that closed
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import gc
 import os
 import signal
@@ -34,6 +36,8 @@ COMMANDS = {
     "demo": "synfin.cli.demo",
 }
 
+#: What printing meets where nothing can be written any more; files that we name tell it by their name.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 #: The base of everything typer says about a command line, whichever click it brings along.
 _Complaint: type[Exception] = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
 
@@ -110,8 +114,20 @@ def main(arguments: list[str]) -> int:
         return 130
 
 
+def _open_streams() -> None:
+    """Give a process that was started without standard streams (``>&-``) some that lead nowhere."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                continue
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+
+
 def run() -> None:
     """Entry point: runs the command line and leaves the process with its exit code."""
+    _open_streams()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough ends us, in silence
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads for algebra that nobody does here
@@ -124,7 +140,14 @@ def run() -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
-    sys.stderr.flush()
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        code = 2
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"synfin: standard output: {os.strerror(error.errno)}\n")
+    with contextlib.suppress(OSError):
+        sys.stderr.flush()
     os._exit(code)  # all is written: do not free a large story object by object
 
 

@@ -48,14 +48,14 @@ class Page:
         return self.silent or self.json
 
     def say(self, lines: Iterable[str]) -> None:
-        """Print now; to stderr where the body has stdout."""
-        if self.body == "-":
-            with redirect_stdout(sys.stderr):
+        """Print now; to stderr where the body has stdout.  UsageError where that cannot be (a full disk)."""
+        aside = self.body == "-"
+        try:
+            with redirect_stdout(sys.stderr if aside else sys.stdout):
                 terminal.write_lines(lines)
-            sys.stderr.flush()
-        else:
-            terminal.write_lines(lines)
-            sys.stdout.flush()
+                sys.stdout.flush()
+        except OSError as error:
+            raise UsageError(f"standard {'error' if aside else 'output'}: {error.strerror}") from None
 
 
 class Teller:

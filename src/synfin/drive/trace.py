@@ -106,6 +106,7 @@ class Run:
     _verifier: tls.PathVerifier | None = None
     _roots: RootSet | None = None
     _untold: list[Step] = field(default_factory=list)
+    _unsaid: UsageError | None = None  # why a step could not be told
     _clean: bool = False
     _limit: asyncio.Timeout | None = None
     _begun: float = 0.0  # when the ClientHello went out, seconds since 1970
@@ -156,10 +157,19 @@ class Run:
 
     def _tell(self, step: Step) -> None:
         """Keep the step, and tell it when nothing else is to be done: telling takes time that is not the server's."""
+        if self._unsaid is not None:
+            raise self._unsaid
         self._now.steps.append(step)
         self._untold.append(step)
         if len(self._untold) == 1:
-            asyncio.get_running_loop().call_later(TELL, self._spill)
+            asyncio.get_running_loop().call_later(TELL, self._spill_aside)
+
+    def _spill_aside(self) -> None:
+        """``_spill`` where nobody waits for it: what it raises comes with the next step."""
+        try:
+            self._spill()
+        except UsageError as error:
+            self._unsaid = error
 
     def _spill(self) -> None:
         waiting, self._untold = self._untold, []
