@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from synfin.errors import WireError
-from synfin.judge.facts import first_close, messages, round_trip
+from synfin.judge.facts import first_close, messages, missed, round_trip
 from synfin.judge.records import EMPTY_CERTIFICATE_13, protected
 from synfin.judge.signs import ALERT_LENGTHS, EMPTY_AND_FINISHED_LENGTHS, FINISHED_ALONE_LENGTHS
 from synfin.observe.story import Connection
@@ -127,13 +127,22 @@ def hung_up(connection: Connection) -> Refusal | None:
         return None
     server = 1 - tls.client
     answers = messages(tls, tls.client, "certificate")
-    if not answers or not 0 <= close.time - answers[0].time <= _AT_ONCE:
+    answered = answers[0].time if answers else _answered_unseen(connection)
+    if answered is None or not 0 <= close.time - answered <= _AT_ONCE:
         return None
     if any(alert.packet <= close.packet for alert in tls.alerts) or tls.close_notify[server] is not None:
         return None
-    if any(p.sender == server and p.what == "data" and p.time >= answers[0].time for p in protected(tls)):
+    if any(p.sender == server and p.what == "data" and p.time >= answered for p in protected(tls)):
         return None
     return Refusal(None, close.packet, close.time, wordless=True)
+
+
+def _answered_unseen(connection: Connection) -> int | None:
+    """When the client's Finished came behind a certificate of its own, in records that cannot be read; or None."""
+    tls = connection.tls
+    if tls is None or client_certificate(connection)[1:3] != ("some", False) or missed(connection):
+        return None
+    return next((p.time for p in protected(tls) if p.sender == tls.client and p.length in FINISHED_ALONE_LENGTHS), None)
 
 
 def refusal(connection: Connection) -> Refusal | None:

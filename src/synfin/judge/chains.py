@@ -127,6 +127,7 @@ class Verdict:
     packet: int | None = None
     alert: int | None = None
     rude: bool = False  # it closed without close_notify
+    time: int = 0  # when it left, ns; 0 where it did not
 
     @property
     def sentence(self) -> str:
@@ -178,12 +179,12 @@ def verdict(connection: Connection) -> Verdict:
     if missed(connection):
         return Verdict("open", f"{ended}; what it had sent before was not all captured")
     if _before_finished(tls, left):
-        return Verdict("left", f"{ended} without waiting for the end of the handshake", packet)
+        return Verdict("left", f"{ended} without waiting for the end of the handshake", packet, time=left)
     if tls.handshake_done or len(mine) > (bye is not None):
         asked = f"{ended} right after the handshake, without asking for anything"
-        return Verdict("quit", asked, packet, rude=bye is None)
+        return Verdict("quit", asked, packet, rude=bye is None, time=left)
     if connection.tcp.sides[1 - tls.client].payload:
-        return Verdict("left", f"{ended} in the middle of the handshake", packet)
+        return Verdict("left", f"{ended} in the middle of the handshake", packet, time=left)
     return Verdict("open", "the client's verdict was not seen")
 
 
@@ -333,11 +334,20 @@ def blame(connection: Connection) -> Blame:
     for fault in candidates:
         if said.alert == 42 and fault == "unusable":
             return Blame(_behind_42(connection, form), said, form)
-        if fault == "name" and not named and said.kind != "alert":
+        if fault == "name" and not named and said.kind != "alert" and not _by_address(connection, said):
             continue  # nobody knows what a client that sends no server name wanted
         if _has(form, fault):
             return Blame(_KINDS.get(fault, fault), said, form)
     return Blame("unusable" if said.kind == "alert" and not loose else "", said, form)
+
+
+def _by_address(connection: Connection, said: Verdict) -> bool:
+    """Whether a client without a server name went to an address, for which there is none to send (RFC 6066 3).
+
+    It left within the handshake, or it is a client of HTTP: one that only looks whether TLS works offers no ALPN.
+    """
+    hello = hello_of(connection.tls) if connection.tls is not None else None
+    return not connection.preambles and (said.kind != "quit" or (hello is not None and bool(hello.alpn)))
 
 
 def _behind_42(connection: Connection, form: Shape) -> str:

@@ -128,7 +128,15 @@ TABLE: tuple[Code, ...] = (
     ),
     # The handshake ends without a word.
     Code("TLS204", "large-hello-refused", "a large ClientHello is not understood", _E, _SERVER, "no", _HELLO),
-    Code("TLS110", "handshake-reset", "reset during the TLS handshake", _E, _OPEN, "no", _HELLO),
+    Code(
+        "TLS110",
+        "handshake-reset",
+        "reset during the TLS handshake",
+        _E,
+        _OPEN,
+        "no",
+        _HELLO | Sign.NOT_TLS,
+    ),
     Code("TLS111", "handshake-closed", "closed during the TLS handshake", _E, _SERVER, "no", _HELLO),
     Code("TLS112", "hello-unanswered", "ClientHello received, never answered", _E, _SERVER, "no", _HELLO),
     Code("CRT302", "left-after-handshake", "left right after the handshake", _N, _OPEN, "TLS 1.3", Sign.QUIT),
@@ -140,7 +148,15 @@ TABLE: tuple[Code, ...] = (
     Code(
         "HTP103", "empty-reply", "the server closed without answering", _E, _SERVER, "TLS 1.3", _HTTP | Sign.UNANSWERED
     ),
-    Code("HTP201", "short-body", "the response is shorter than it said", _E, _SERVER, "yes", _HTTP),
+    Code(
+        "HTP201",
+        "short-body",
+        "the response is shorter than it said",
+        _E,
+        _SERVER,
+        "yes",
+        _HTTP | Sign.UNCLEAN,
+    ),
     Code("HTP104", "answer-stops", "the answer stops in the middle", _E, _OPEN, "yes", _HTTP | Sign.LOSS),
     Code("HTP202", "malformed-http", "the HTTP framing is broken", _E, _SERVER, "yes", _HTTP),
     Code("HTP301", "h2-error", "HTTP/2 stream or connection error", _E, _OPEN, "yes", _HTTP),

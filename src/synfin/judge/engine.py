@@ -15,11 +15,12 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from synfin.judge.chains import is_content
+from synfin.judge import siblings
+from synfin.judge.chains import is_content, verdict
 from synfin.judge.codes import CODES, ORDER, TABLE, Code, matches
 from synfin.judge.facts import acknowledged
 from synfin.judge.hello import ONE_PACKET
-from synfin.judge.model import Finding, NotJudged, Severity
+from synfin.judge.model import Confidence, Finding, NotJudged, Severity
 from synfin.judge.signs import Sign, signs
 from synfin.judge.telling import SECOND
 from synfin.observe.story import Connection, Quality
@@ -31,6 +32,8 @@ SCAN = 5
 MOST = 65_536
 #: Connections that wait for the rest of the capture, at most; the one that waited longest is judged by what is known.
 KEPT = 20_000
+#: What is said of certificates of a client that left without a word.
+OF_LEAVING = frozenset({"CRT101", "CRT102", "CRT201", "CRT202", "CRT301", "CRT401", "TLS211"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class Neighbours:
     held: set[tuple[str, int]] = field(default_factory=set)  # of these, servers whose TCP took octets on one of them
     short_hellos: dict[tuple[str, int], bool] = field(default_factory=dict)  # server -> one was answered with TLS
     failed: dict[tuple[str, str], set[int]] = field(default_factory=dict)  # client, server -> ports not answered
+    taken: dict[tuple[str, str, int, str], list[siblings.Taken]] = field(default_factory=dict)  # who was content
 
     def note(self, connection: Connection) -> None:
         """Take note of one more connection."""
@@ -79,6 +83,21 @@ class Neighbours:
             self.tls_servers.add(server)
             if tls.handshake_done and tls.sni:
                 self.tls_names.setdefault(server, set()).add(tls.sni)
+            self._note_taken(connection)
+
+    def _note_taken(self, connection: Connection) -> None:
+        place = siblings.key(connection)
+        known = self.taken.get(place)
+        if known is None and len(self.taken) < MOST:
+            known = self.taken[place] = []
+        if known is not None and len(known) < 16 and (one := siblings.taken(connection)) is not None:
+            known.append(one)
+
+    def content(self, connection: Connection) -> bool:
+        """Whether a client that left this server without a word had just gone on with it on another connection."""
+        said = verdict(connection)
+        known = self.taken.get(siblings.key(connection), [])
+        return said.kind in ("left", "quit") and siblings.contents(connection, said.time, known)
 
     def fell_back(self, connection: Connection) -> bool:
         """Whether the same port was reached over the other address family within three seconds (RFC 8305)."""
@@ -155,6 +174,9 @@ def judge(connection: Connection, context: Context) -> Judgement:
         findings = [item for item in findings if context.wants(item.code)]
     if not findings:
         return Judgement((), tuple(silent)) if silent else HEALTHY
+    near = context.neighbours
+    if near is not None and any(item.code in OF_LEAVING for item in findings) and near.content(connection):
+        findings = [_milder(item) if item.code in OF_LEAVING else item for item in findings]
     return Judgement(_fold(findings), tuple(silent))
 
 
@@ -168,6 +190,17 @@ def _blind(connection: Connection) -> NotJudged | None:
     if tcp.handshake == "none":
         return NotJudged("CAP103", "the capture starts after the connection")
     return None
+
+
+def _milder(item: Finding) -> Finding:
+    """What a client's departure seemed to say, when the same client is content with the server elsewhere."""
+    return replace(
+        item,
+        severity=min(item.severity, Severity.NOTICE),
+        confidence=Confidence.POSSIBLE,
+        reason="the same program had just gone on with this server on another connection: more probably this one was "
+        "not needed any more, or the program was stopped",
+    )
 
 
 def _fold(findings: list[Finding]) -> tuple[Finding, ...]:

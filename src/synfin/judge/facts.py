@@ -63,6 +63,19 @@ def first_close(connection: Connection) -> Close | None:
     return None
 
 
+def spoke_after(connection: Connection, side: int, close: Close) -> bool:
+    """Whether ``side`` sent octets after ``close`` that are more than TLS alerts, which only complain about it."""
+    rows, tls = connection.rows, connection.tls
+    late = {rows.number[i] for i in range(close.place, len(rows)) if rows.sender[i] == side and rows.load_len[i]}
+    if not late or tls is None:
+        return bool(late)
+    said = {alert.packet for alert in tls.alerts if alert.sender == side}
+    return bool(late - said) or any(
+        r.sender == side and r.packet in late and 21 not in (r.type, r.inner_type) and r.length > 2 + 16 + 16 + 1
+        for r in tls.records
+    )
+
+
 def ended_by(connection: Connection, side: int) -> int | None:
     """The packet with which ``side`` ended the exchange before the other did: its close_notify or FIN, or None.
 

@@ -136,7 +136,8 @@ def signs(connection: Connection) -> Sign:
             found |= Sign.FLIGHT
         server = 1 - tls.client
         lingered = connection.end - connection.start >= NOTICEABLE
-        if tcp.fin_first_by == server and lingered and _last_word(tls) == tls.client:
+        left = tcp.fin_first_by == server or tls.close_notify[server] is not None
+        if left and lingered and _last_word(tls) == tls.client:
             found |= Sign.RESET
         if http is None and tls.data is None and tcp.fin_first_by == server and tls.close_notify[server] is None:
             found |= Sign.UNCLEAN

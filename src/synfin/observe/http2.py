@@ -55,6 +55,13 @@ from synfin.wire.http2 import SETTING_NAMES, error_name
 
 _MOST = 1000  # problems or stalls told of one connection
 
+#: Settings of which not every value is allowed (RFC 9113 6.5.2).
+_ALLOWED = {
+    SettingsFrame.ENABLE_PUSH: (0, 1),
+    SettingsFrame.INITIAL_WINDOW_SIZE: (0, (1 << 31) - 1),
+    SettingsFrame.MAX_FRAME_SIZE: (1 << 14, (1 << 24) - 1),
+}
+
 
 class Reader2:
     """Reads the frames of both sides; one instance per connection."""
@@ -134,7 +141,9 @@ class Reader2:
         elif isinstance(parsed, SettingsFrame):
             self._settings(frame, parsed)
         elif isinstance(parsed, WindowUpdateFrame):
-            self.halves[1 - frame.sender].credit.give(frame, parsed.window_increment)
+            if not self.halves[1 - frame.sender].credit.give(frame, parsed.window_increment):
+                why = "WINDOW_UPDATE makes a window larger than 2**31-1 (RFC 9113 6.9.1)"
+                self._problem(frame.sender, frame.packet, frame.offset, 9 + frame.length, "frame", why)
         elif isinstance(parsed, RstStreamFrame):
             self._reset(frame, parsed.error_code)
         elif isinstance(parsed, GoAwayFrame):
@@ -152,6 +161,10 @@ class Reader2:
             self._event(frame, "settings_ack", None, "")
             return
         self._apply(frame.sender, parsed.settings)
+        for name, (least, most) in _ALLOWED.items():
+            if name in parsed.settings and not least <= parsed.settings[name] <= most:
+                why = f"SETTINGS say {SETTING_NAMES[name]}={parsed.settings[name]} (RFC 9113 6.5.2)"
+                self._problem(frame.sender, frame.packet, frame.offset, 9 + frame.length, "frame", why)
         detail = " ".join(f"{SETTING_NAMES.get(name, name)}={value}" for name, value in parsed.settings.items())
         self._event(frame, "settings", None, detail)
 
@@ -226,7 +239,7 @@ class Reader2:
                 problem = f"header list larger than {MAX_LIST} octets"
                 half.hopeless = True
             except (HPACKError, ValueError, IndexError) as error:
-                problem = f"header block cannot be read (RFC 7541): {str(error)[:100]}"
+                problem = f"header block cannot be read (RFC 7541): {str(error).partition(' from <')[0][:100]}"
         if problem:
             self._problem(half.sender, first.packet, first.offset, first.length, "headers", problem)
             half.lose()

@@ -31,8 +31,8 @@ _HEADER = struct.Struct(">BHBBI")
 class Framed(NamedTuple):
     """One frame: ``body`` is empty for DATA (its padding length apart) and short where octets are missing."""
 
-    ready: int  # when its last octet was there, ns
-    packet: int  # the packet that brought it
+    ready: int  # when its last octet and all octets before it were there, ns
+    packet: int  # the packet that brought the last of these
     sender: int
     offset: int
     type: int  # ``LOST``: no frame, ``length`` octets that could not be read
@@ -47,18 +47,26 @@ class Framed(NamedTuple):
 
 
 def frames(side: Side, known: bool) -> list[Framed]:
-    """All frames from here to the end; ``known`` tells that one begins here, else the first must look like one."""
+    """All frames from here to the end; ``known`` tells that one begins here, else the first must look like one.
+
+    A packet that was lost and repeated comes after later ones: what is behind it in the stream waits for it.
+    """
     found: list[Framed] = []
+    ready = packet = 0
     if side.peek(len(PREFACE)) == PREFACE:
         side.seek(side.pos + len(PREFACE))
     while side.more:
         header = side.peek(9)
         if len(header) == 9 and (known or _plausible(side, header)):
-            found.append(_frame(side, header))
+            one = _frame(side, header)
             known = not side.in_hole
         else:
-            found.append(_lost(side, len(header)))
+            one = _lost(side, len(header))
             known = False
+        if (one.ready, one.packet) < (ready, packet):
+            one = one._replace(ready=ready, packet=packet)
+        ready, packet = one.ready, one.packet
+        found.append(one)
     return found
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from synfin.observe.http2_frames import END_STREAM, Framed
 
 _INITIAL = 65535
+_LARGEST = (1 << 31) - 1
 
 
 class Held(NamedTuple):
@@ -62,15 +63,18 @@ class Credit:
                 self._held[frame.stream] = Held(frame.stream, frame.ready, frame.packet)
         return over
 
-    def give(self, frame: Framed, increment: int) -> None:
-        """The peer sent a WINDOW_UPDATE."""
+    def give(self, frame: Framed, increment: int) -> bool:
+        """The peer sent a WINDOW_UPDATE; False where that makes a window larger than it may be (RFC 9113 6.9.1)."""
         if frame.stream == 0:
             self._connection += increment
+            window = self._connection
         else:
             self._beyond[frame.stream] = self._beyond.get(frame.stream, 0) + increment
+            window = self._initial + self._beyond[frame.stream]
         held = self._held.get(frame.stream)
         if held is not None and held.until is None:
             self._held[frame.stream] = held._replace(until=frame.ready, freed=frame.packet)
+        return not self.known or window <= _LARGEST
 
     def close(self, stream: int) -> None:
         """The stream ended or was reset."""

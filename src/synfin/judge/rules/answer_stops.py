@@ -2,10 +2,11 @@
 
 What it sees.  A response with a Content-Length, or the head of one, came in part; then nothing more for seconds, until
 the client closed.  The client had acknowledged all that came and had room for more.  Or, readable or not, data was
-under way when every packet of the server ceased, and what the client repeats is not acknowledged either.
+under way, in the one direction or the other, when every packet of the server ceased, and what the client repeats is
+not acknowledged either.
 
 Why it matters.  "Operation timed out with N out of M bytes received" (curl 28), a download that hangs, a page that is
-half there.
+half there, an upload that stands still.
 
 How to fix.  What the server's TCP says to the client's close tells whom to ask.  It acknowledges, and its numbers show
 that it had sent no more: the program stopped (a lock, a dead backend, a full disk).  Nothing at all comes: the path or
@@ -22,7 +23,16 @@ from __future__ import annotations
 from collections import Counter
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import acknowledged, by, client_side, first_close, missed, round_trip
+from synfin.judge.facts import (
+    acknowledged,
+    by,
+    client_side,
+    first_close,
+    missed,
+    round_trip,
+    spoke_after,
+    stream_base,
+)
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.judge.telling import SECOND, at, end, finding, numbers, span
 from synfin.observe.story import Connection
@@ -42,6 +52,8 @@ REPEATS = 2
 IDLE = 10 * SECOND
 #: Packets of more payload than this may be lost for their size.
 LARGE = 1000
+#: So much acknowledged within a second is an upload, and no request.
+MUCH = 20_000
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
@@ -51,7 +63,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     http, close = connection.http, first_close(connection)
     if http is None or close is None or connection.tcp.source != "packets" or missed(connection):
         return None
-    response = next((m for m in http.messages if m.kind == "response" and not m.complete), None)
+    cut = {event.stream for event in http.h2 if event.what == "rst_stream"}
+    response = next((m for m in http.messages if m.kind == "response" and not m.complete and m.stream not in cut), None)
     if response is None or response.sender == close.side:
         return None
     headless = response.problem.startswith(CUT_HEAD)
@@ -59,14 +72,16 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     server, rows = response.sender, connection.rows
     carried = [i for i in range(close.place) if rows.sender[i] == server and rows.load_len[i]]
-    if not carried or any(rows.sender[i] == server and rows.load_len[i] for i in range(close.place, len(rows))):
+    if not carried or spoke_after(connection, server, close):
         return None
     last = carried[-1]
     silence = close.time - rows.time[last]
     if silence < max(SILENCE, TRIPS * round_trip(connection)):
         return None
     windows = [rows.window[i] for i in by(connection, 1 - server, ACK) if i < close.place]
-    if acknowledged(connection, server) < connection.streams[server].end or not windows or not windows[-1]:
+    base = stream_base(connection, server)
+    came_to = (rows.seq[last] + rows.load_len[last] - base) & 0xFFFFFFFF if base is not None else 0
+    if acknowledged(connection, server) < came_to or not windows or not windows[-1]:
         return None
     alive = next((i for i in by(connection, server, ACK) if i > close.place), None)
     came = "the beginning of its head" if headless else f"{response.body} of {response.declared} octets of the body"
@@ -111,9 +126,9 @@ def _silenced(connection: Connection) -> Finding | None:
         heard = [i for i in range(len(rows)) if rows.sender[i] != sender]
         if not heard or rows.flags[heard[-1]] & (FIN | RST):
             continue
-        if sender == client and not rows.load_len[heard[-1]]:
-            continue  # the server was not sending: an idle connection is TCP401
         last = heard[-1]
+        if sender == client and not rows.load_len[last] and not _uploading(connection, last):
+            continue  # nothing was under way: an idle connection is TCP401
         unheard = [i for i in range(last + 1, len(rows)) if rows.load_len[i] > 1 or rows.flags[i] & FIN]
         if not unheard or rows.time[unheard[0]] - rows.time[last] > IDLE:
             continue
@@ -122,6 +137,18 @@ def _silenced(connection: Connection) -> Finding | None:
         if again and rows.time[again[-1]] - rows.time[again[0]] >= SILENCE:
             return _ceased(connection, sender, last, again)
     return None
+
+
+def _uploading(connection: Connection, last: int) -> bool:
+    """Whether the client was in the middle of sending much when the server's last packet, at ``last``, came."""
+    rows, sender = connection.rows, 1 - connection.rows.sender[last]
+    since, until = rows.time[last] - SECOND, rows.time[last] + SECOND
+    near = [i for i in range(len(rows)) if rows.sender[i] == sender and rows.load_len[i] and since < rows.time[i]]
+    near = [i for i in near if rows.time[i] < until]
+    before = [i for i in near if i < last and 0 < (rows.ack[last] - rows.seq[i]) & 0xFFFFFFFF < 0x80000000]
+    return sum(rows.load_len[i] for i in before) > MUCH and any(
+        0 < (rows.seq[i] + rows.load_len[i] - rows.ack[last]) & 0xFFFFFFFF < 0x80000000 for i in near
+    )
 
 
 def _ceased(connection: Connection, sender: int, last: int, again: list[int]) -> Finding:
@@ -133,7 +160,8 @@ def _ceased(connection: Connection, sender: int, last: int, again: list[int]) ->
     silent = end(connection, 1 - sender)
     return finding(
         CODE,
-        f"everything from {silent} ceased in the middle of {'its' if asking else 'the'} answer",
+        f"everything from {silent} ceased in the middle of "
+        f"{'the answer' if not asking else 'its answer' if rows.load_len[last] else 'what it was sent'}",
         f"The last packet of {silent} came {at(connection, rows.time[last])} (packet {rows.number[last]}), and data "
         f"was under way. Then {end(connection, sender)} sent the same octets {len(again)} times in "
         f"{span(rows.time[again[-1]] - rows.time[again[0]])} ({numbers([rows.number[i] for i in again])}) and nothing "

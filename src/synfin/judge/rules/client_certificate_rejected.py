@@ -2,7 +2,7 @@
 
  What it sees.  The client sent a certificate, and then the server sent an alert (42 to 49, or 51) or hung up.  In
 TLS 1.3 without secrets: a large encrypted flight of the client before its Finished, and the server's last record has an
-alert's size.
+alert's size, or it closes at once without a record.
 
 Why it matters.  "tlsv1 alert unknown ca", "sslv3 alert bad certificate", "alert certificate expired": the text does
 not say that it is the client's certificate which is meant.

@@ -1,7 +1,7 @@
 """TLS110: the connection was reset during the TLS handshake.
 
 What it sees.  TCP works, the ClientHello was sent, and an RST in the server's name ends the connection before the
-handshake is done, without an alert.
+handshake is done, without an alert.  Or, on a port known for TLS, it comes at once, before anything was sent.
 
 Why it matters.  Users see "Connection reset by peer", ECONNRESET, ERR_CONNECTION_RESET, PR_CONNECT_RESET_ERROR.  Either
 the server's program died or refused, or a device on the path (firewall, filter by server name, intrusion
@@ -20,12 +20,13 @@ References.  RFC 9293 3.5.2 and 3.10.7, RFC 3360 (resets by firewalls).
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import Close, deciding_alert, first_rst, is_cut
+from synfin.judge.facts import Close, acknowledged, deciding_alert, first_close, first_rst, is_cut
 from synfin.judge.forged import forger_signs
 from synfin.judge.hello import hello_fate
 from synfin.judge.model import Actor, Confidence, Finding, Severity
-from synfin.judge.telling import at, end, finding, span
-from synfin.observe.story import Connection
+from synfin.judge.signs import TLS_PORTS
+from synfin.judge.telling import SECOND, at, end, finding, span
+from synfin.observe.story import A, Connection
 
 CODE = "TLS110"
 
@@ -34,6 +35,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
     """Fire on an RST of the server's side between ClientHello and the end of the handshake."""
     fate = hello_fate(connection)
     tls = connection.tls
+    if fate is None and tls is None:
+        return _before_the_hello(connection)
     if fate is None or (tls is not None and (tls.handshake_done or deciding_alert(connection) is not None)):
         return None
     close = fate.close
@@ -88,6 +91,30 @@ def check(connection: Connection, context: Context) -> Finding | None:
         actor=Actor.SERVER,
         sure=Confidence.POSSIBLE if weak else Confidence.LIKELY,
         reason="TTL and numbering fit the server's other packets; a device next to the server could imitate that",
+        disproof="a capture at the server in which this RST does not leave it",
+        next_capture="at the server: does this RST leave it?",
+    )
+
+
+def _before_the_hello(connection: Connection) -> Finding | None:
+    """On a port known for TLS: an RST of the server as soon as it is connected to, before either side said a word."""
+    tcp, close, rows = connection.tcp, first_close(connection), connection.rows
+    if tcp.handshake != "complete" or tcp.source != "packets" or connection.b.port not in TLS_PORTS:
+        return None
+    if close is None or not close.reset or close.side == A or any(side.payload for side in tcp.sides):
+        return None
+    if close.time - connection.start > SECOND or is_cut(connection) or acknowledged(connection, A) > 0:
+        return None
+    return finding(
+        CODE,
+        f"{end(connection, close.side)} reset the connection before the TLS handshake began",
+        f"TCP was set up, and {at(connection, close.time)} an RST came in the server's name (packet "
+        f"{close.packet}, TTL {rows.ttl[close.place]}) before client or server had sent anything.",
+        "Server's operator: look in the log of what accepts connections there: an address that is refused, a limit of "
+        "connections, a load balancer without a backend, a program that dies. A device on the path may do so, too.",
+        [close.packet],
+        sure=Confidence.POSSIBLE,
+        reason="a server that speaks TLS waits for the ClientHello",
         disproof="a capture at the server in which this RST does not leave it",
         next_capture="at the server: does this RST leave it?",
     )

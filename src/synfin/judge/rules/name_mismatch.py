@@ -10,9 +10,10 @@ ERR_TLS_CERT_ALTNAME_INVALID, ERR_CERT_COMMON_NAME_INVALID, SSL_ERROR_BAD_CERT_D
 How to fix.  Issue a certificate with the name in its subjectAltName (a wildcard covers one label only; an address
 needs an iPAddress entry; the common name alone is not enough for most clients), or ask for a name it has.
 
-Confused with.  A server that shows its default site's certificate because it does not know the name, or because
-the client sent no SNI.  A client that asks nothing after a handshake may be a health check: without a mismatch that
-can be read nothing is reported here.
+Confused with.  A server that shows its default site's certificate because it does not know the name, or because the
+client sent no SNI.  Without SNI a client of HTTP (ALPN) went to the address, for which there is no SNI to send; any
+other one that only completes the handshake is left alone.  A client that asks nothing after a handshake may be a health
+check: without a mismatch that can be read nothing is reported here.
 
 References.  RFC 9525 6, RFC 6066 3, RFC 9110 4.3.4.
 """

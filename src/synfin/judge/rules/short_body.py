@@ -1,7 +1,7 @@
 """HTP201: the response is shorter than it said.
 
 What it sees.  A response announces a length (Content-Length) or chunks, and the server closes, or ends the HTTP/2
-stream, before all of it was sent.
+stream, before all of it was sent.  Or, readable or not, its FIN stands in the middle of a TLS record.
 
 Why it matters.  "transfer closed with N bytes remaining to read" (curl 18), ERR_CONTENT_LENGTH_MISMATCH,
 ERR_INCOMPLETE_CHUNKED_ENCODING, IncompleteRead; some clients accept the cut body as if it were whole.
@@ -33,8 +33,10 @@ TOO_LITTLE = "content-length says"
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the server ends the connection inside a body of announced length."""
     http, tls = connection.http, connection.tls
-    if http is None or missed(connection):
+    if missed(connection):
         return None
+    if http is None:
+        return _cut_record(connection)
     for message in http.messages:
         short = message.declared is not None and message.body < message.declared
         if message.kind == "response" and message.complete and short and message.problem.startswith(TOO_LITTLE):
@@ -76,6 +78,32 @@ def check(connection: Connection, context: Context) -> Finding | None:
             disproof="the missing octets in packets that the capture missed",
         )
     return None
+
+
+def _cut_record(connection: Connection) -> Finding | None:
+    """Without secrets: the server's FIN stands in the middle of a TLS record."""
+    tls, close = connection.tls, first_close(connection)
+    if tls is None or not tls.handshake_done or close is None or close.reset or close.side == tls.client:
+        return None
+    server = close.side
+    record = next((r for r in reversed(tls.records) if r.sender == server), None)
+    if record is None or record.type != 23 or record.complete:
+        return None
+    came = connection.streams[server].end - record.offset - 5
+    if not 0 <= came < record.length:
+        return None
+    return finding(
+        CODE,
+        f"{end(connection, server)} closed in the middle of a TLS record",
+        f"{at(connection, close.time).capitalize()} the server sent FIN (packet {close.packet}); its last TLS record "
+        f"(packet {record.packet}) says {record.length} octets, and {came} of them came. Nobody can read a part of a "
+        "record: what it held is lost.",
+        "Server's operator: look for a crash or a timeout (of writing, of a proxy) in the middle of the answer.",
+        [record.packet, close.packet],
+        sure=Confidence.CERTAIN,
+        reason="a record is sealed as a whole, so a cut one proves that more was meant to come",
+        disproof="the missing octets in packets that the capture missed",
+    )
 
 
 def _stream_ended(connection: Connection, message: HttpMessage) -> Finding:

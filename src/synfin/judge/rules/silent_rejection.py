@@ -11,7 +11,8 @@ building failed".
 
 How to fix.  Read the client's own message, or capture with its TLS secrets (SSLKEYLOGFILE).
 
-Confused with.  A client that is stopped by its user at this very moment.  close_notify has the size of an alert.
+Confused with.  A client that is stopped by its user at this very moment, or that needs no second connection (a note,
+when it had just gone on with the same server on another one).  close_notify has the size of an alert.
 Where the certificates can be read, the CRT rules speak instead.
 
 References.  RFC 8446 4.4, 5.2 and 6.

@@ -9,7 +9,8 @@ server's program, not in the network.
 
 How to fix.  Server side: trace this request (database, backend, locks, cold start).
 
-Confused with.  Long polling and server-sent events wait on purpose: with an answer in the end this is only a note.
+Confused with.  Long polling and server-sent events wait on purpose: with an answer in the end this is only a note.  A
+browser that cancels an HTTP/2 stream at once has changed its mind.
 
 References.  RFC 9110 15.6.5 (504), RFC 9293 3.8.
 """
@@ -50,7 +51,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
             if wait > max(SLOW, 10 * round_trip(connection)) and (worst is None or wait > worst[0]):
                 worst = (wait, number, answer.packets[0])
             continue
-        return _gave_up(connection, number)
+        if (given_up := _gave_up(connection, number)) is not None:
+            return given_up
     if worst is None:
         return None
     wait, number, packet = worst
@@ -70,15 +72,22 @@ def check(connection: Connection, context: Context) -> Finding | None:
 
 
 def _gave_up(connection: Connection, number: int) -> Finding | None:
-    """The client's close is the first thing after its request, after a noticeable wait."""
+    """The client's close, or its RST_STREAM, is the first thing after its request, after a noticeable wait."""
     http = connection.http
     close = first_close(connection)
-    if http is None or close is None:
+    if http is None:
         return None
     request = http.messages[number]
-    wait = close.time - request.end
+    resets = [e for e in http.h2 if e.what == "rst_stream" and e.stream == request.stream]
+    if resets:
+        how, left, packet, side = "cancelled", resets[0].time, resets[0].packet, resets[0].sender
+    elif close is not None:
+        how, left, packet, side = "closed", close.time, close.packet, close.side
+    else:
+        return None
+    wait = left - request.end
     tls = connection.tls
-    if close.side != request.sender or wait < SLOW:
+    if side != request.sender or wait < SLOW:
         return None
     streams = tls.data if tls is not None and tls.data is not None else connection.streams
     server = 1 - request.sender
@@ -91,11 +100,11 @@ def _gave_up(connection: Connection, number: int) -> Finding | None:
         f"{end(connection, server)} did not answer {request.method} {request.target} in {span(wait)}; the client gave "
         "up",
         f"The request was complete {at(connection, request.end)} (packet {request.packets[1]}) and acknowledged by the "
-        f"server's TCP; no octet of an answer came until {end(connection, request.sender)} closed "
-        f"{at(connection, close.time)} (packet {close.packet}).",
+        f"server's TCP; no octet of an answer came until {end(connection, request.sender)} {how} "
+        f"{at(connection, left)} (packet {packet}).",
         "Server's operator: trace this request inside the application. Client: its timeout is shorter than the answer "
         "takes.",
-        [request.packets[1], close.packet],
+        [request.packets[1], packet],
         severity=Severity.ERROR,
         sure=Confidence.LIKELY,
         reason="the request arrived, nothing was lost, and the wait is the server's",

@@ -12,7 +12,8 @@ certificate of a public CA.  If the issuer is a proxy that opens TLS (company, a
 store that this program uses: many programs do not use the system's.
 
 Confused with.  A missing intermediate (CRT101) gives the same alert; with TLS 1.3 and no secrets the two cannot be
-told apart.  A chain whose root is not sent is normal and not reported by itself.
+told apart.  A chain whose root is not sent is normal and not reported by itself.  A connection that was not needed any
+more, when the same program had just gone on with the same server on another one, is only a note.
 
 References.  RFC 8446 6.2 (alerts 46, 48) and 4.4.2, RFC 5280 6.
 """
