@@ -25,6 +25,7 @@ from synfin.observe import observe
 from synfin.pki.faultkit import HOST, Bench
 from synfin.pki.faults import FAULTS
 from synfin.tls.signing import SCHEMES as SCHEMES_KNOWN
+from synfin.views.trace import untrusted_lines
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 BENCH = Bench(NOW)
@@ -90,6 +91,50 @@ TAKEN = {
 UNUSABLE = {"p_192": "TLS202"}
 
 
+#: What Chromium 156 said of each fault, served by ours, with the fault's root in its NSS store; OK: it showed the page.
+CHROMIUM = {
+    "ERR_CERT_DATE_INVALID": """
+        expired_leaf expired_this_minute ends_before_it_starts future_leaf expired_intermediate
+        future_intermediate expired_root
+    """,
+    "ERR_CERT_COMMON_NAME_INVALID": """
+        wrong_name missing_www common_name_only wildcard_too_deep wildcard_without_base
+        wildcard_of_a_top_level_domain partial_wildcard address_as_name wrong_address nul_in_name no_name
+    """,
+    "ERR_CERT_AUTHORITY_INVALID": """
+        missing_intermediate missing_intermediate_without_hint missing_upper_intermediate endless_chain
+        self_signed_leaf unknown_root unknown_root_not_sent impostor_root circle bad_signature
+        bad_signature_on_intermediate signed_by_another_key changed_after_signing
+    """,
+    "ERR_CERT_INVALID": """
+        client_usage_on_server unknown_critical_extension unknown_critical_extension_above extension_twice
+        no_ca_bit no_basic_constraints issued_by_a_leaf no_cert_sign path_length root_allows_no_intermediate
+        outside_permitted_names outside_permitted_names_of_the_root inside_excluded_names
+        outside_permitted_addresses intermediate_of_other_usage sha1_leaf sha1_intermediate md5_leaf
+        two_algorithms
+    """,
+    "ERR_CERT_REVOKED": """
+        revoked_by_staple
+    """,
+    "ERR_SSL_KEY_USAGE_INCOMPATIBLE": """
+        key_usage_for_cas_only
+    """,
+    "OK": """
+        too_long_life must_staple_without_staple negative_serial zero_serial long_serial duplicate_serial
+        wrong_order extra_certificate leaf_twice root_sent long_chain rsa_1024 rsa_1024_intermediate ml_dsa_only
+        revoked_by_crl revoked_intermediate old_staple staple_from_the_future staple_for_another
+        staple_by_a_stranger
+    """,
+}
+
+
+def _browsers(step: Certified) -> str:
+    """The line about browsers."""
+    lines = untrusted_lines(step.verdict, int(step.now * 1e9), step.name, step.violation, step.why, accepted=False)
+    (line,) = [line for line in lines if "browser" in line]
+    return line
+
+
 @pytest.mark.parametrize("name", [name for name in FAULTS if name not in OF_CLIENTS])
 def test_the_cause_names_what_is_wrong(name: str, tmp_path: Path) -> None:
     fault = FAULTS[name]
@@ -108,6 +153,10 @@ def test_the_cause_names_what_is_wrong(name: str, tmp_path: Path) -> None:
         assert cause is not None and cause.violation == fault.violation
     if cause is not None and cause.rule and cause.rule != "TLS203":
         assert codes, "the capture shows what the cause names"
+    if certified and certified[0].violation:
+        said = next((code for code, names in CHROMIUM.items() if name in names.split()), "")
+        line = _browsers(certified[0])
+        assert line.startswith("browsers differ: ") or (said != "OK" and said in line), (said, line)
 
 
 def test_a_sound_chain_is_trusted(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def _check(answer: ocsp.OCSPResponse, leaf: x509.Certificate, issuer: x509.Certi
         raise _bad("a response of now", f"one from {single.this_update_utc:%Y-%m-%d %H:%M}")
     if single.certificate_status is ocsp.OCSPCertStatus.REVOKED:
         when = single.revocation_time_utc
-        raise PeerError("certificate_revoked", "a good certificate", f"revoked on {when:%Y-%m-%d}" if when else "")
+        day = f" on {when:%Y-%m-%d}" if when else ""
+        raise PeerError("certificate_revoked", "a good certificate", f"revoked{day}, says the stapled response")
     if single.certificate_status is not ocsp.OCSPCertStatus.GOOD:
         raise _bad("an answer", "unknown")
     return stop
@@ -142,7 +143,7 @@ def check_crls(path: Sequence[x509.Certificate], crls: Sequence[x509.Certificate
             entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
             if entry is not None and crl.is_signature_valid(issuer.public_key()):  # type: ignore[arg-type]
                 when = f"{entry.revocation_date_utc:%Y-%m-%d}"
-                raise PeerError("certificate_revoked", "a certificate no CRL lists", f"revoked on {when}")
+                raise PeerError("certificate_revoked", "a certificate no CRL lists", f"revoked on {when}, says a CRL")
 
 
 def _bad(expected: str, got: str) -> PeerError:

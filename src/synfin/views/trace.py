@@ -33,7 +33,8 @@ TLS_ALIKE = "a ClientHello is not answered with TLS either"
 _COMMON = re.compile(r"(?:^|, ?)CN=((?:\\.|[^,\\])+)")
 #: How the library says that octets are no DER.
 _DER = re.compile(r"error parsing asn1 value: ParseError \{ kind: (\w+).*\}", re.IGNORECASE)
-#: What Chromium's warning page calls a problem (net/base/net_error_list.h).
+#: What Chromium's warning page calls a problem (net/base/net_error_list.h), as it was seen to do with each fault of
+#: ``synfin ca faults`` under a private root; ERR_CERT_INVALID where nothing else is said.
 _WARNINGS = {
     "expired": "ERR_CERT_DATE_INVALID",
     "not_yet_valid": "ERR_CERT_DATE_INVALID",
@@ -44,11 +45,18 @@ _WARNINGS = {
     "unknown_root": "ERR_CERT_AUTHORITY_INVALID",
     "unknown_issuer": "ERR_CERT_AUTHORITY_INVALID",
     "missing_intermediate": "ERR_CERT_AUTHORITY_INVALID",
+    "bad_signature": "ERR_CERT_AUTHORITY_INVALID",
     "revoked": "ERR_CERT_REVOKED",
-    "weak_key": "ERR_CERT_WEAK_KEY",
-    "weak_signature": "ERR_CERT_WEAK_SIGNATURE_ALGORITHM",
-    "name_constraints": "ERR_CERT_NAME_CONSTRAINT_VIOLATION",
-    "too_long_life": "ERR_CERT_VALIDITY_TOO_LONG",
+}
+#: What browsers disagree about.
+_DIFFER = {
+    "revoked_by_crl": "Chromium and Firefox fetch no CRL; they carry lists of public CAs",
+    "must_staple": "Chromium wants no stapled response and goes on, Firefox warns",
+    "bad_staple": "Chromium leaves a stapled response alone that it cannot use, Firefox warns",
+    "weak_key": "Chromium takes RSA keys of 1024 bits and refuses weaker ones",
+    "too_many": "each has its own limit for the length of a chain",
+    "unparsable": "each has its own mind about certificates that break the rules of DER and RFC 5280",
+    "refused": "each has its own mind about certificates that break the rules of DER and RFC 5280",
 }
 
 
@@ -127,14 +135,15 @@ def untrusted_lines(
     problems = [clean(problem.sentence) for problem in verdict.problems if problem.severity >= Severity.WARNING]
     named = next((clean(problem.sentence) for problem in verdict.problems if problem.name == bare), "")
     told = "" if why == "None" else clean(why.partition(" (encountered processing")[0])
+    told = re.sub(r"^validation failed: ", "", told, flags=re.IGNORECASE)
     told = _DER.sub(r"the certificate's DER is wrong (\1)", told)
     first = named or told[:1].upper() + told[1:] or (problems[0] if problems else bare.replace("_", " "))
     yield f"NOT TRUSTED: {first}"
     for sentence in problems:
         if sentence != first:
             yield f"also: {sentence}"
-    code = _WARNINGS.get(bare, "ERR_CERT_INVALID")
-    yield f'a browser would warn "Your connection is not private", NET::{code}'
+    listed = bare == "revoked" and "CRL" in why
+    yield _in_a_browser("revoked_by_crl" if listed else bare, verdict.certificates[:1])
     yield f"asked for {clean(name)}"
     for facts in verdict.certificates[:3]:
         yield from _described(facts, now_ns)
@@ -143,6 +152,16 @@ def untrusted_lines(
     if verdict.interception:
         yield f"its issuer looks like {verdict.interception}, which opens TLS on the way"
     yield "went on because of -k" if accepted else "stopped here: nothing was asked (-k goes on anyway)"
+
+
+def _in_a_browser(bare: str, leaf: Sequence[CertificateFacts]) -> str:
+    """What people would see who open the site."""
+    usage = leaf[0].key_usage if leaf and bare == "wrong_usage" else None
+    if usage is not None and "digitalSignature" not in usage:
+        return 'a browser would say "This site can\'t provide a secure connection", ERR_SSL_KEY_USAGE_INCOMPATIBLE'
+    if bare in _DIFFER:
+        return f"browsers differ: {_DIFFER[bare]}"
+    return f'a browser would warn "Your connection is not private", NET::{_WARNINGS.get(bare, "ERR_CERT_INVALID")}'
 
 
 def _described(facts: CertificateFacts, now_ns: int) -> Iterator[str]:
