@@ -167,8 +167,8 @@ def watched(text: str) -> list[tuple[TcpStory, list[tuple[str, str]]]]:
     out = []
     for flow in flows.finish():
         story, _ = watch_tcp(flow)
-        steps = [(f"{a.state} {a.knowledge}", f"{b.state} {b.knowledge}") for a, b in states(flow, story)]
-        assert states(flow, story)[-1] == story.final
+        steps = [(f"{a.state} {a.knowledge}", f"{b.state} {b.knowledge}") for a, b in states(flow.rows, story.source)]
+        assert states(flow.rows, story.source)[-1] == story.final
         out.append((story, steps))
     return out
 
@@ -202,6 +202,6 @@ def test_any_flow_has_a_state_of_the_rfc_after_each_packet() -> None:
     assert not list(flows.add(tabulate(connections(11, 150))))
     for flow in flows.finish():
         story, _ = watch_tcp(flow)
-        steps = states(flow, story)
+        steps = states(flow.rows, story.source)
         assert len(steps) == len(flow.rows)
         assert {end.state for step in steps for end in step} <= {str(state) for state in State}

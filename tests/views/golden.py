@@ -15,7 +15,7 @@ from synfin.views.octets import Frame, explain
 from synfin.views.table import row, table
 from tests.support.packets import frames, wire_lengths
 from tests.views import sample
-from tests.views.support import all_of, states_of
+from tests.views.support import all_of
 
 FOLDER = Path(__file__).parent / "golden"
 
@@ -60,7 +60,7 @@ LOSSY = """
 
 def _story(text: str, width: int, *, brief: bool = False) -> Iterator[str]:
     connection = all_of(text)[0]
-    return story(connection, states=states_of(connection), width=width, brief=brief)
+    return story(connection, width=width, brief=brief)
 
 
 def _bytes(text: str, number: int, width: int) -> Iterator[str]:

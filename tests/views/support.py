@@ -8,8 +8,6 @@ from pathlib import Path
 
 from synfin.observe import observe
 from synfin.observe.story import Connection
-from synfin.observe.tcpstates import follow
-from synfin.views.timeline import States
 from tests.support.packets import pcap
 
 
@@ -28,10 +26,3 @@ def all_of(text: str) -> list[Connection]:
     """The connections of ``text``; the file is mapped, so its bytes outlive it."""
     with tempfile.TemporaryDirectory() as folder:
         return sorted(observe(pcap(text, Path(folder) / "text.pcap")), key=lambda connection: connection.id)
-
-
-def states_of(connection: Connection) -> list[States]:
-    """Both ends' states after each packet."""
-    states: list[States] = []
-    follow(connection.rows, states)
-    return states

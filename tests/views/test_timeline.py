@@ -8,7 +8,7 @@ from synfin.views.ladder import ladder
 from synfin.views.timeline import LONG, MOST, SHORT, fold, timeline
 from synfin.views.words import width_of
 from tests.support.shared import captures, needs_shared
-from tests.views.support import states_of, stories, story_of
+from tests.views.support import stories, story_of
 
 START = "0.000 a > b SYN\n0.010 b > a SYN,ACK\n0.020 a > b ACK\n0.021 a > b ACK len=50\n"
 END = "\n+0.1 a > b FIN,ACK\n+0.1 b > a FIN,ACK\n+0.1 a > b ACK"
@@ -29,7 +29,7 @@ def told(text: str) -> list[str]:
 
 def test_short_connections_are_told_packet_by_packet() -> None:
     connection = story_of(transfer(10))
-    steps = timeline(connection, states_of(connection))
+    steps = timeline(connection)
     assert len(steps) <= SHORT
     assert fold(steps) == steps
 
@@ -37,7 +37,7 @@ def test_short_connections_are_told_packet_by_packet() -> None:
 @pytest.mark.parametrize("packets", [60, 500, 3000])
 def test_folding_keeps_every_packet_once_and_counts_it(packets: int) -> None:
     connection = story_of(transfer(packets))
-    steps = timeline(connection, states_of(connection))
+    steps = timeline(connection)
     folded = fold(steps)
     assert len(folded) < 20
     assert sorted(number for step in folded for number in step.packets) == connection.rows.number
@@ -93,7 +93,7 @@ def test_icmp_errors_stand_where_they_came() -> None:
 @pytest.mark.parametrize("path", captures(), ids=lambda path: path.name)
 def test_real_ladders_tell_every_packet_and_fit(path: object) -> None:
     for connection in stories(path):  # type: ignore[arg-type]
-        steps = timeline(connection, states_of(connection))
+        steps = timeline(connection)
         numbers = [number for step in fold(steps) for number in step.packets]
         own = [number for number in numbers if number in set(connection.rows.number)]
         assert own == connection.rows.number

@@ -144,17 +144,14 @@ class Told:
         )
 
     def _story(self, main: Visit) -> Iterator[str]:
-        from synfin.observe.tcpstates import States, follow
         from synfin.views.connection import heading
         from synfin.views.lesson import packet_ladder
 
         connection = self.seen[main.connection].connection
-        states: list[States] = []
-        follow(connection.rows, states)
         yield ""
         yield from heading(connection, self.width, self.paint, brief=True)
         yield ""
-        yield from packet_ladder(connection, states, self.width, self.paint)
+        yield from packet_ladder(connection, self.width, self.paint)
 
     def _path(self, main: Visit) -> Iterator[str]:
         from synfin.views.lesson import covered, path_tree

@@ -121,7 +121,6 @@ def judged(lesson: Lesson) -> list[Judged]:
 
 def lesson_lines(lesson: Lesson, file: Path, width: int, paint: Paint) -> Iterator[str]:
     """The whole lesson."""
-    from synfin.observe.tcpstates import States, follow
     from synfin.views.lesson import commands, headline, packet_ladder
     from synfin.views.words import clean, wrap
 
@@ -131,13 +130,11 @@ def lesson_lines(lesson: Lesson, file: Path, width: int, paint: Paint) -> Iterat
     items = judged(lesson)
     for item in items:
         connection = item.connection
-        states: list[States] = []
-        follow(connection.rows, states)
         yield ""
         number = f"Connection {connection.id}: " if len(items) > 1 else ""
         ends = f"{number}Alice {connection.a} → Bob {connection.b}, captured at {lesson.at}'s host"
         yield from (paint("dim", line) for line in wrap(ends, width))
-        yield from packet_ladder(connection, states, width, paint)
+        yield from packet_ladder(connection, width, paint)
         for finding in item.judgement.findings:
             yield from wrap(f"synfin check: {finding.severity.name.lower()} {finding.code}: {finding.title}", width)
     yield ""

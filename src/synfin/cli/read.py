@@ -158,7 +158,6 @@ def _quick(seen: Observation, filter_: Filter, page: Page) -> None:
 def _one(seen: Observation, file: str, wanted: int, page: Page, *, json: bool) -> int:
     """Print the story of connection ``wanted``; the worst severity.  UsageError when there is no such connection."""
     from synfin.cli import inputs, terminal
-    from synfin.observe.tcpstates import States, follow
     from synfin.views.connection import story
     from synfin.views.json import connection_json, dumps
 
@@ -170,19 +169,8 @@ def _one(seen: Observation, file: str, wanted: int, page: Page, *, json: bool) -
         if json:
             terminal.write_lines([dumps(connection_json(connection, judgement.findings, judgement.not_judged, file))])
         else:
-            states: list[States] = []
-            follow(connection.rows, states)
-            terminal.write_lines(
-                story(
-                    connection,
-                    judgement.findings,
-                    judgement.not_judged,
-                    states,
-                    page.room,
-                    page.paint,
-                    brief=page.brief,
-                )
-            )
+            told = connection, judgement.findings, judgement.not_judged
+            terminal.write_lines(story(*told, page.room, page.paint, brief=page.brief))
         return judgement.worst if judgement.worst is not None else -1
     raise UsageError(f"{inputs.shown(file)}: no connection {wanted}; {inputs.range_of(number)}")
 

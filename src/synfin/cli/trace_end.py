@@ -97,14 +97,11 @@ def _budgets(done: Done, page: Page) -> Iterator[str]:
 
 
 def _stories(done: Done, page: Page) -> Iterator[str]:
-    from synfin.observe.tcpstates import States, follow
     from synfin.views.connection import story
 
     for connection, judgement, _ in done.told:
-        states: list[States] = []
-        follow(connection.rows, states)
         yield ""
-        yield from story(connection, (), judgement.not_judged, states, page.room, page.paint)
+        yield from story(connection, (), judgement.not_judged, page.room, page.paint)
 
 
 def _findings(found: list[Finding], page: Page) -> Iterator[str]:

@@ -12,9 +12,8 @@ wire tells when 2 MSL are over.  The transitions are those of the table in ``spe
 
 from __future__ import annotations
 
-from synfin.observe.flows import FlowRows
 from synfin.observe.rows import Rows
-from synfin.observe.story_tcp import EndState, Knowledge, TcpStory
+from synfin.observe.story_tcp import EndState, Knowledge
 from synfin.spec.tcp_states import Cause, Sent, State, by_cause, by_sent
 from synfin.wire.tcpflags import ACK, FIN, RST, SYN
 
@@ -34,12 +33,11 @@ _BEFORE = (State.CLOSED, State.LISTEN, State.SYN_SENT)
 States = tuple[EndState, EndState]
 
 
-def states(flow: FlowRows, story: TcpStory) -> list[States]:
-    """Both ends' states after each packet of ``flow``, aligned with its rows; all CLOSED/ASSUMED for exported PDUs."""
-    if story.source == "pdu":
-        return [(_CLOSED, _CLOSED)] * len(flow.rows)
+def states(rows: Rows, source: str) -> list[States]:
+    """Both ends' states after each packet; none where the ``source`` of the story is no packets (exported PDUs)."""
     out: list[States] = []
-    follow(flow.rows, out)
+    if source == "packets":
+        follow(rows, out)
     return out
 
 

@@ -14,7 +14,7 @@ from synfin.views.ladder import ladder
 from synfin.views.names import spoken
 from synfin.views.outcome import SIDES, outcome
 from synfin.views.paint import OUTCOME, PLAIN, SEVERITY, Paint
-from synfin.views.timeline import States, timeline
+from synfin.views.timeline import timeline
 from synfin.views.words import clean, clock, count, duration, listing, moment, wrap
 from synfin.wire.tls.registry import cipher_name, group_name
 
@@ -23,7 +23,6 @@ def story(
     connection: Connection,
     findings: Sequence[Finding] = (),
     not_judged: Sequence[NotJudged] = (),
-    states: Sequence[States] | None = None,
     width: int = 100,
     paint: Paint = PLAIN,
     *,
@@ -42,7 +41,7 @@ def story(
     if not_judged and not brief:
         yield from wrap(f"not judged: {listing(f'{item.code} ({item.why})' for item in not_judged)}", width)
     yield ""
-    steps = timeline(connection, states)
+    steps = timeline(connection)
     yield from ladder(steps, connection.start, width, paint, brief=brief)
     if brief:
         if time := budget_line(connection):

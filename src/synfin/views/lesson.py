@@ -10,16 +10,14 @@ from collections.abc import Iterator, Sequence
 from synfin.observe.story import Connection
 from synfin.views.ladder import ladder
 from synfin.views.paint import PLAIN, Paint
-from synfin.views.timeline import States, timeline
+from synfin.views.timeline import timeline
 from synfin.views.told import Item
 from synfin.views.words import clean, count, pad, width_of, wrap
 
 
-def packet_ladder(
-    connection: Connection, states: Sequence[States], width: int = 100, paint: Paint = PLAIN
-) -> Iterator[str]:
-    """One line for each packet of ``connection`` (long ones are folded); ``states`` are both ends' after each."""
-    steps = timeline(connection, states)
+def packet_ladder(connection: Connection, width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
+    """One line for each packet of ``connection``, with both ends' states after it; long runs are folded."""
+    steps = timeline(connection)
     for step in steps:
         said = [item for item in step.items if item.text]
         if len(said) > 1:

@@ -17,7 +17,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from synfin.observe.story import Connection
-from synfin.observe.story_tcp import EndState, Mark
+from synfin.observe.story_tcp import Mark
+from synfin.observe.tcpstates import States, states
 from synfin.views import exchange, handshake
 from synfin.views.outcome import SIDES
 from synfin.views.segments import Segment, segments
@@ -31,8 +32,6 @@ RUN = 4
 LONG = 300
 #: A ladder still longer than this keeps its first and its last half; what is between becomes one line.
 MOST = 1200
-
-States = tuple[EndState, EndState]
 
 
 class Tally(NamedTuple):
@@ -68,9 +67,10 @@ class Step:
         return max((item.weight for item in self.items), default=ROUTINE)
 
 
-def timeline(connection: Connection, states: Sequence[States] | None = None) -> list[Step]:
-    """Every packet of ``connection`` as a step, in capture order; ``states`` are both ends' after each packet."""
+def timeline(connection: Connection) -> list[Step]:
+    """Every packet of ``connection`` as a step, in capture order, with both ends' states after it."""
     rows = connection.rows
+    after = states(rows, connection.tcp.source)
     index = {number: i for i, number in enumerate(rows.number)}
     notes: list[list[Note]] = [[] for _ in rows.number]
     parts: dict[int, str] = {}
@@ -86,7 +86,7 @@ def timeline(connection: Connection, states: Sequence[States] | None = None) -> 
     marks = connection.tcp.marks
     for i, segment in enumerate(segments(connection)):
         number, sender = rows.number[i], rows.sender[i]
-        now = states[i] if states is not None else None
+        now = after[i] if after else None
         mark = marks[i] if i < len(marks) else 0
         step = Step(
             rows.time[i],
