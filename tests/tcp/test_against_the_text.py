@@ -111,15 +111,28 @@ SCRIPTS = """
     < ACK 1 0 win=0
     > ACK 1 1
 
--- text beyond the peer's FIN is no text, but is answered
+-- a FIN in order counts, though another was said to be ahead
     @ESTABLISHED
+    < FIN,ACK 900 1
+    > ACK 1 1
+    < FIN,ACK 1 1 len=5
+    > ACK 1 7
+    = CLOSE_WAIT
+
+-- text beyond the peer's FIN is no text, but is answered | sack=True
+    connect
+    > SYN 0
+    < SYN,ACK 0 1 opt=sackok
+    > ACK 1 1
     < FIN,ACK 11 1
     > ACK 1 1
     < ACK 12 1 len=5
-    > ACK 1 1
+    > ACK 1 1 opt=sack:12:17
     < ACK 1 1 len=10
     > ACK 1 12
     = CLOSE_WAIT
+    < ACK 1 1 len=5    # what was held beyond is forgotten
+    > ACK 1 12 opt=sack:1:6
 
 -- fourth: "irrespective of the sequence number", and of the timestamp it lacks | timestamps=True
     connect
@@ -132,6 +145,36 @@ SCRIPTS = """
     > ACK 1 1
     < ACK 1 1 len=3    # RFC 7323 3.2
     = ESTABLISHED
+
+-- a segment that is not taken says nothing of time (RFC 7323 5.3 R3, RFC 5961 5) | timestamps=True
+    connect
+    > SYN 0
+    < SYN,ACK 0 1 opt=ts:5:0
+    > ACK 1 1
+    < SYN 1 opt=ts:99999:0
+    > ACK 1 1 opt=ts:5
+    < ACK 1 1 len=5 opt=ts:6:0
+    > ACK 1 6 opt=ts:6
+
+-- the same with an ACK of what was not sent | timestamps=True
+    connect
+    > SYN 0
+    < SYN,ACK 0 1 opt=ts:5:0
+    > ACK 1 1
+    < ACK 1 7 len=5 opt=ts:99999:0
+    > ACK 1 1 opt=ts:5
+    < ACK 1 1 len=5 opt=ts:6:0
+    > ACK 1 6 opt=ts:6
+
+-- but one that comes to a closed window does | timestamps=True
+    connect
+    > SYN 0
+    < SYN,ACK 0 1 opt=ts:5:0
+    > ACK 1 1
+    < ACK 1 1 len=4000 opt=ts:6:0
+    > ACK 1 4001 opt=ts:6 win=0
+    < ACK 4001 1 len=1 opt=ts:9:0
+    > ACK 1 4001 opt=ts:9 win=0
 
 -- SHLD-19: 2*RMSS, "the MSS specified by the TCP endpoint receiving the segments" | delayed_ack=40_000_000 mss=500
     connect
@@ -154,10 +197,73 @@ SCRIPTS = """
 """
 
 
+#: A window of 8 segments of 500 octets, ECN granted, and the first of them lost.
+LOST = """
+    connect
+    > SYN,ECE,CWR 0
+    < SYN,ACK,ECE 0 1 opt=mss:500,sackok
+    > ACK 1 1
+    send 2000
+    > ACK 1 1 len=500 ecn=2
+    > ACK 501 1 len=500 ecn=2
+    > ACK 1001 1 len=500 ecn=2
+    > ACK 1501 1 len=500 ecn=2
+    < ACK 1 1 opt=sack:501:2001
+    > ACK 1 1 len=500 ecn=0
+"""
+MORE = f"""
+-- RFC 3168 6.1.2: CWR on the first new data after the window was reduced "for any reason" | ecn="ask" sack=True
+{LOST}
+    < ACK 1 2001
+    send 500
+    > ACK,CWR 2001 1 len=500 ecn=2
+    send 500
+    > ACK 2501 1 len=500 ecn=2
+
+-- 3.10.2: "set the urgent pointer in the outgoing segments", those without text too
+    connect
+    > SYN 0
+    < SYN,ACK 0 1 win=0
+    > ACK 1 1
+    urgent 9
+    < ACK 1 1 len=5 win=0
+    > ACK,URG 1 6 urg=9
+    > in=1 ACK,URG 1 6 len=1 urg=9
+    < ACK 6 2 win=900
+    > ACK,URG 2 6 len=8 urg=8
+    < ACK 6 10
+    < ACK 6 10 len=5
+    > ACK 10 11
+
+-- RFC 5961 7: what is counted are challenges, not answers to old segments | challenge_limit=1
+    @ESTABLISHED
+    < ACK 0 1
+    > ACK 1 1
+    < ACK 0 1
+    > ACK 1 1
+    < SYN 0
+    > ACK 1 1
+    < SYN 0
+    < ACK 0 1
+    > ACK 1 1
+"""
+SCRIPTS += MORE
+
+
 @pytest.mark.parametrize("v6", [False, True], ids=["v4", "v6"])
 @pytest.mark.parametrize(("name", "choices", "script"), scripts(SCRIPTS), ids=[s[0] for s in scripts(SCRIPTS)])
 def test_scripts(name: str, choices: dict[str, Any], script: str, v6: bool) -> None:
     play(script, v6=v6, **choices)
+
+
+def test_one_reduction_a_round_trip_whoever_tells_of_the_loss() -> None:
+    """RFC 3168 6.1.2: ECE in a recovery says nothing new."""
+    player = play(LOST, ecn="ask", sack=True)
+    connection = player.socket.connection
+    assert connection is not None
+    before = connection.congestion.ssthresh
+    player.play("< ACK,ECE 1 1 opt=sack:501:2001")
+    assert connection.congestion.ssthresh == before
 
 
 def test_time_wait_goes_on_when_a_syn_turns_out_to_be_an_old_duplicate() -> None:

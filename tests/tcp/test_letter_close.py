@@ -158,13 +158,16 @@ SCRIPTS = """
     recv 5
     = CLOSE_WAIT
 
--- data beyond a FIN that is ahead
+-- text that runs over a FIN that is ahead: "processing is done in SEG.SEQ order", so the text goes first
     @ESTABLISHED
     < FIN,ACK 6 1
     > ACK 1 1
     < ACK 1 1 len=20
-    > ACK 1 7
-    recv 5
+    > ACK 1 21
+    recv 20
+    = ESTABLISHED
+    < FIN,ACK 21 1
+    > ACK 1 22
     = CLOSE_WAIT
 
 -- the FIN comes again with another ACK

@@ -210,12 +210,11 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
     """First: is the segment in the window?  What is outside is cut off; what has nothing inside is answered."""
     flags = seg.flags
     ts = seg.opts.ts if c.ts_on else None
-    old = ts is not None and -_HALF < distance(c.ts_recent, ts[0]) < 0 and now - c.ts_recent_at <= _TS_STALE
     if c.ts_on and not flags & RST:
         if ts is None and flags & (SYN | ACK) != SYN:
             return False  # RFC 7323 3.2; a SYN may be of a peer that began anew, and finds out by our answer
-        if old:  # PAWS, RFC 7323 5.3 R1
-            _answer_invalid(c, seg, now)
+        if ts is not None and -_HALF < distance(c.ts_recent, ts[0]) < 0 and now - c.ts_recent_at <= _TS_STALE:
+            _answer_invalid(c, seg, now)  # PAWS, RFC 7323 5.3 R1
             return False
     if c.active and c.state == State.SYN_RECEIVED and flags & (SYN | ACK | RST) == SYN | ACK and seg.seq == c.irs:
         # Figure 7: in a simultaneous open the SYN-ACK brings the SYN a second time, and the ACK counts.
@@ -243,8 +242,6 @@ def sequence_number(c: Connection, seg: Arrival, now: int) -> bool:
     c.probes = 0
     if seg.opts.user_timeout is not None:
         c.adopt_timeout(seg.opts.user_timeout)
-    if ts is not None and not old and seg.seq <= c.last_ack_sent:
-        c.ts_recent, c.ts_recent_at = ts[0], now
     if length:
         if flags & SYN and c.state == State.SYN_RECEIVED and seg.seq == c.irs:
             # The SYN we have, once more and with something in the window: the SYN itself is cut off.
@@ -276,7 +273,7 @@ def _answer_invalid(c: Connection, seg: Arrival, now: int) -> None:
         c.timers[Timer.TIME_WAIT] = now + 2 * c.config.msl  # eighth step, TIME-WAIT
     if seg.flags & SYN:
         segments.challenge(c, now)
-    elif size or seg.flags & FIN or segments.may_answer(c, now, c.config.invalid_limit):
+    elif size or seg.flags & FIN or segments.may_answer(c, now):
         c.ack_now = True
 
 
@@ -327,9 +324,12 @@ def ack_field(c: Connection, seg: Arrival, now: int) -> bool:
         c.max_snd_wnd = max(c.max_snd_wnd, seg.window)
         c.snd_wl1, c.snd_wl2 = seg.seq, seg.ack
         established(c, now)
-        if c.with_syn is not None and not _text_of_syn(c, c.with_syn, now):
-            return False
     if not recovery.acknowledged(c, seg, now):
+        return False
+    if c.ts_on and seg.opts.ts is not None and seg.seq <= c.last_ack_sent:
+        # RFC 7323 5.3 R3, but not for what is thrown away: the stamp of a forger would shut the peer out.
+        c.ts_recent, c.ts_recent_at = seg.opts.ts[0], now
+    if c.with_syn is not None and c.snd_una > c.iss and not _text_of_syn(c, c.with_syn, now):
         return False
     if c.fin_wanted and c.snd_una > c.fin_seq:
         return _fin_acknowledged(c, now)
@@ -372,11 +372,6 @@ def segment_text(c: Connection, seg: Arrival, now: int) -> bool:
         segments.reset(c, now)  # SHLD-3: nobody is left to read it
         c.fail(Cause.ABORT, Kind.RESET, now, "data came after close")
         return False
-    if c.fin_at is not None and seg.seq + len(payload) > c.fin_at:
-        payload = memoryview(payload)[: max(c.fin_at - seg.seq, 0)]
-        if not len(payload):
-            c.ack_now = True
-            return True
     queue = c.received
     held = bool(queue)
     before = queue.nxt
@@ -395,21 +390,24 @@ def segment_text(c: Connection, seg: Arrival, now: int) -> bool:
 
 
 def fin_bit(c: Connection, seg: Arrival, now: int) -> bool:
-    """Eighth: a FIN counts once all before it has come."""
-    if seg.flags & FIN and c.fin_at is None and c.state in _TEXT_STATES:
+    """Eighth: a FIN counts once all before it has come, and no text that runs over its number."""
+    standing = c.state in _TEXT_STATES
+    if seg.flags & FIN:
+        c.ack_now = True
         at = seg.seq + len(seg.payload)
-        if at >= c.rcv_nxt:
-            c.fin_at = at
-            c.ack_now = True
-    elif seg.flags & FIN:
-        c.ack_now = True
-        if c.state is State.TIME_WAIT:
+        if standing and at >= c.rcv_nxt:
+            c.fin_at = at if c.fin_at is None else min(at, c.fin_at)
+        elif c.state is State.TIME_WAIT:
             c.timers[Timer.TIME_WAIT] = now + 2 * c.config.msl
-    if c.fin_at is not None and c.rcv_nxt == c.fin_at and c.state in _TEXT_STATES:
-        c.rcv_nxt += 1
-        c.ack_now = True
-        c.move(Cause.FIN, now)
-        c.tell(Kind.PEER_CLOSED)
+    if c.fin_at is not None and standing:
+        if c.rcv_nxt == c.fin_at:
+            c.received.forget_beyond()
+            c.rcv_nxt += 1
+            c.ack_now = True
+            c.move(Cause.FIN, now)
+            c.tell(Kind.PEER_CLOSED)
+        elif c.rcv_nxt > c.fin_at:
+            c.fin_at = None  # whoever sent it, text went on
     return True
 
 

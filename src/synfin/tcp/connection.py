@@ -52,13 +52,13 @@ class Connection:
         "__weakref__", "ack_after", "ack_now", "ack_pending", "active", "again_end", "again_left", "again_start",
         "again_ts", "board", "challenges", "challenges_at", "config", "congestion", "cwr_due", "dsack", "due_syn",
         "ece_due", "ecn_on", "ecn_recover", "error", "events", "fin_at", "fin_wanted", "frto", "heard_at", "history",
-        "icmp_error", "irs", "iss", "last_ack_sent", "limited", "local", "max_snd_wnd", "mss", "mtu", "mtu_probe",
-        "mtu_range", "must_resend", "orphan", "out", "peer_mss", "persists", "probes", "progress_at", "prr_base",
-        "prr_delivered", "prr_out", "queue", "rcv_adv", "rcv_nxt", "rcv_up", "rcv_wscale", "received", "recover",
-        "recovering", "remote", "retries", "rtt", "sack_on", "saved", "sent_at", "snd_nxt", "snd_una", "snd_up",
-        "snd_wl1", "snd_wl2", "snd_wnd", "snd_wscale", "state", "timeout_due", "timeout_fixed", "timers", "tlp_again",
-        "tlp_end", "ts_offset", "ts_on", "ts_recent", "ts_recent_at", "user_timeout", "wait_room", "with_syn",
-        "wscale_on",
+        "icmp_error", "invalids", "irs", "iss", "last_ack_sent", "limited", "local", "max_snd_wnd", "mss", "mtu",
+        "mtu_probe", "mtu_range", "must_resend", "orphan", "out", "peer_mss", "persists", "probes", "progress_at",
+        "prr_base", "prr_delivered", "prr_out", "queue", "rcv_adv", "rcv_nxt", "rcv_up", "rcv_wscale", "received",
+        "recover", "recovering", "remote", "retries", "rtt", "sack_on", "saved", "sent_at", "snd_nxt", "snd_una",
+        "snd_up", "snd_wl1", "snd_wl2", "snd_wnd", "snd_wscale", "state", "timeout_due", "timeout_fixed", "timers",
+        "tlp_again", "tlp_end", "ts_offset", "ts_on", "ts_recent", "ts_recent_at", "user_timeout", "wait_room",
+        "with_syn", "wscale_on",
     )  # fmt: skip
 
     def __init__(self, config: Config, local: Place, remote: Place, iss: int, *, clock_offset: int = 0) -> None:
@@ -132,7 +132,7 @@ class Connection:
         self.sent_at = 0
         self.heard_at = 0
         self.progress_at = 0
-        self.challenges = self.challenges_at = 0
+        self.challenges = self.invalids = self.challenges_at = 0
         self.user_timeout = config.user_timeout
         self.timeout_fixed = False  # the user chose it for this connection: the peer's wish does not count
         self.timeout_due = False  # an option is to tell it

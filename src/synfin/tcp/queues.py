@@ -205,6 +205,12 @@ class ReceiveQueue:
             self._recent.insert(0, start)
             del self._recent[8:]
 
+    def forget_beyond(self) -> None:
+        """What came out of order is not waited for any more."""
+        self._ranges.clear()
+        self._recent.clear()
+        self._waiting = 0
+
     def blocks(self) -> list[tuple[int, int]]:
         """The ranges held beyond ``nxt``, the one touched last first (at most 8)."""
         found = []

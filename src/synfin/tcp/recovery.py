@@ -79,11 +79,10 @@ def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
         c.rtt.sample(sample)
         board.min_rtt = c.rtt.least
     _take_window(c, seg, now)
-    if seg.flags & ECE and c.ecn_on and c.snd_una > c.ecn_recover:
-        # RFC 3168 6.1.2: as for a loss, once a round trip.
-        c.ecn_recover = c.snd_nxt
+    if seg.flags & ECE and c.ecn_on and not c.recovering and c.snd_una > c.ecn_recover:
+        # RFC 3168 6.1.2: as for a loss, once a round trip, whichever of the two told of it.
         c.congestion.on_loss(max(outstanding, c.mss), now)
-        c.cwr_due = True
+        _reduced(c)
     duplicate = (
         not progress and ack == c.snd_una and outstanding > 0 and not len(seg.payload) and not seg.flags & FIN
         and (window_same or fresh > 0) and c.timers[Timer.PERSIST] == NEVER
@@ -241,9 +240,16 @@ def _enter(c: Connection, now: int) -> None:
     c.prr_base = max(c.snd_nxt - c.snd_una, 1)
     c.prr_delivered = c.prr_out = 0
     c.congestion.on_loss(_flight(c), now)
+    _reduced(c)
     c.must_resend = True
     c.timers[Timer.PROBE] = NEVER
     c.tlp_end = None
+
+
+def _reduced(c: Connection) -> None:
+    """The window was reduced "for any reason": the next new data says so (RFC 3168 6.1.2)."""
+    c.ecn_recover = c.snd_nxt
+    c.cwr_due = c.ecn_on
 
 
 def _flight(c: Connection) -> int:
@@ -314,6 +320,7 @@ def retransmission_timeout(c: Connection, now: int) -> None:
     if board.first.sacked:
         board.forget_sacks()  # the peer took back what it had reported (RFC 2018 8)
     c.congestion.on_timeout(_flight(c), now, first and c.recovering != "timeout")
+    _reduced(c)
     board.mark_all_lost()
     c.frto = 1 if c.config.frto and first and c.recovering != "timeout" and c.snd_nxt - c.snd_una > c.mss else 0
     c.recovering = "timeout"

@@ -27,8 +27,8 @@ class Rest:
     """What is kept of one connection; the names are those of ``Connection``."""
 
     __slots__ = (
-        "challenges", "challenges_at", "config", "held", "rcv_adv", "rcv_nxt", "rcv_wscale", "snd_nxt", "snd_wscale",
-        "ts_offset", "ts_on", "ts_recent", "until",
+        "challenges", "challenges_at", "config", "held", "invalids", "rcv_adv", "rcv_nxt", "rcv_wscale", "snd_nxt",
+        "snd_wscale", "ts_offset", "ts_on", "ts_recent", "until",
     )  # fmt: skip
 
     def __init__(self, c: Connection) -> None:
@@ -37,7 +37,7 @@ class Rest:
         self.until = c.timers[Timer.TIME_WAIT]
         self.snd_nxt, self.snd_wscale = c.snd_nxt, c.snd_wscale
         self.rcv_nxt, self.rcv_adv, self.rcv_wscale = c.rcv_nxt, c.rcv_adv, c.rcv_wscale
-        self.challenges, self.challenges_at = c.challenges, c.challenges_at
+        self.challenges, self.invalids, self.challenges_at = c.challenges, c.invalids, c.challenges_at
         self.ts_on, self.ts_recent, self.ts_offset = c.ts_on, c.ts_recent, c.ts_offset
 
     def connection(self, key: Key) -> Connection:
@@ -57,7 +57,7 @@ class Rest:
         c.max_snd_wnd = 1 << 30
         c.ts_on, c.ts_recent = self.ts_on, self.ts_recent
         c.ts_recent_at = self.until
-        c.challenges, c.challenges_at = self.challenges, self.challenges_at
+        c.challenges, c.invalids, c.challenges_at = self.challenges, self.invalids, self.challenges_at
         c.timers[Timer.TIME_WAIT] = self.until
         return c
 

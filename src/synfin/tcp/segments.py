@@ -78,18 +78,24 @@ def acknowledge(c: Connection, now: int) -> None:
     header(c, ACK, c.snd_nxt, b"", now, sack=True)
 
 
-def may_answer(c: Connection, now: int, limit: int) -> bool:
-    """Count answers, so that neither a guesser nor an echo makes us talk without end (RFC 5961 7)."""
-    if now - c.challenges_at >= c.config.challenge_window:
-        c.challenges_at, c.challenges = now, 0
-    c.challenges += 1
-    return c.challenges <= limit
-
-
 def challenge(c: Connection, now: int) -> None:
-    """RFC 5961: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> to make the peer show itself."""
-    if may_answer(c, now, c.config.challenge_limit):
+    """RFC 5961: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK> to make the peer show itself, not without end (its section 7)."""
+    _count(c, now)
+    c.challenges += 1
+    if c.challenges <= c.config.challenge_limit:
         acknowledge(c, now)
+
+
+def may_answer(c: Connection, now: int) -> bool:
+    """Count answers to what is empty and outside of the window, so that no echo makes us talk without end."""
+    _count(c, now)
+    c.invalids += 1
+    return c.invalids <= c.config.invalid_limit
+
+
+def _count(c: Connection, now: int) -> None:
+    if now - c.challenges_at >= c.config.challenge_window:
+        c.challenges_at, c.challenges, c.invalids = now, 0, 0
 
 
 def reset(c: Connection, now: int) -> None:
@@ -108,17 +114,13 @@ def data(c: Connection, start: int, end: int, now: int, *, again: bool = False, 
     stop = min(end, last)
     payload = c.queue.slice(start, stop - start) if stop > start else b""
     flags = ACK | (PSH if stop == last and stop > start else 0) | (FIN if end > last and c.fin_wanted else 0)
-    urgent = 0
-    if c.snd_up > start:
-        flags |= URG
-        urgent = min(c.snd_up - start, 65535)
     ecn = 0
     if c.ecn_on and not again and not probe and len(payload):  # RFC 3168 6.1.5, 6.1.6
         ecn = _ECT0
         if c.cwr_due:
             flags |= CWR
             c.cwr_due = False
-    header(c, flags, start, payload, now, urgent=urgent, ecn=ecn, again=again)
+    header(c, flags, start, payload, now, ecn=ecn, again=again)
 
 
 def header(
@@ -128,14 +130,17 @@ def header(
     payload: Buffer,
     now: int,
     *,
-    urgent: int = 0,
     ecn: int = 0,
     again: bool = False,
     sack: bool = False,
 ) -> None:
-    """A segment of a standing connection: acknowledgment, window and options as they are now."""
+    """A segment of a standing connection: acknowledgment, urgent pointer, window and options as they are now."""
     if c.ece_due:
         flags |= ECE
+    urgent = 0
+    if c.snd_up > seq and c.snd_up > c.snd_una:
+        flags |= URG
+        urgent = min(c.snd_up - seq, 65535)
     raw = options.timestamps(c.clock(now), c.ts_recent) if c.ts_on else b""
     if c.timeout_due and len(payload) + 4 <= c.mss:
         c.timeout_due = False
