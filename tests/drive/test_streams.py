@@ -7,7 +7,7 @@ import os
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,8 +21,6 @@ from synfin.drive.sockets import READ_AHEAD, SocketPipe, connect
 from synfin.drive.streams import AlertError, TlsStream, TruncatedError
 from synfin.errors import PeerError
 from tests.tls import ends
-
-Handler = Callable[[TlsStream], Awaitable[None]]
 
 
 def now() -> float:

@@ -17,7 +17,7 @@ FIELDS = (
     "tls.handshake.extensions_alpn_str", "tls.handshake.extensions.psk.identity.selected", "http.response.code",
     "http2.headers.status",
 )  # fmt: skip
-_RETRY, _HELLO, _KEYS12, _CERTIFICATE = 6, 2, 12, (11, 25)
+_HELLO, _KEYS12, _CERTIFICATE = 2, 12, (11, 25)
 
 
 @dataclass(slots=True)

@@ -14,8 +14,6 @@ from synfin.http.client2 import Http2
 from tests.interop.cells import NAME, Cell, Told
 from tests.interop.ours import Asked
 
-_JSON = re.compile(rb"\{.*\}", re.DOTALL)
-
 
 class Peer(Protocol):
     """A foreign program or library."""

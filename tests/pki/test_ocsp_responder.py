@@ -23,8 +23,6 @@ from synfin.pki.revocation import Standing
 from synfin.pki.store import Store
 from synfin.spec.certificates import certificate_facts
 
-SUCCESSFUL = ocsp.OCSPResponseStatus.SUCCESSFUL
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:

@@ -49,8 +49,6 @@ STEPS = {
     ),
 }
 CELLS = [(version, step) for version, steps in STEPS.items() for step in steps]
-#: Steps at which records are protected.
-SEALED = {"WaitEncryptedExtensions", "WaitCertificateOrRequest", "WaitCertificateVerify", "WaitFinished"}
 
 
 class Slow(Bad):

@@ -6,7 +6,7 @@ Each function gives lines; nothing is printed here.  Octets are shown short unle
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from synfin.views.words import clean, count, shorten
@@ -23,11 +23,6 @@ LEFT = 13
 def line(what: str, value: str, paint: Paint) -> str:
     """``what   value``."""
     return f"{paint('dim', f'{what:{LEFT - 1}}')} {value}"
-
-
-def day(moment: datetime) -> str:
-    """A date, UTC, with the time where that matters to people (it ends within two days)."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d}"
 
 
 def span(length: timedelta) -> str:
@@ -116,8 +111,10 @@ def _may(facts: CertificateFacts) -> str:
     """What its owner may do with it."""
     may = []
     if facts.is_ca:
-        below = "" if facts.path_length is None else f", with at most {count(facts.path_length, 'CA')} below"
-        may.append(f"issue certificates{below if facts.path_length else below and ', but to no other CA'}")
+        below = "" if facts.path_length is None else ", but to no other CA"
+        if facts.path_length:
+            below = f", with at most {count(facts.path_length, 'CA')} below"
+        may.append(f"issue certificates{below}")
     words = {"serverAuth": "be a TLS server", "clientAuth": "be a TLS client", "OCSPSigning": "answer OCSP requests"}
     if not facts.is_ca:
         may += [words.get(usage, usage) for usage in facts.usage_names]

@@ -29,6 +29,7 @@ from synfin.sim.tap import Reel, Tap
 from synfin.tcp import Config, Icmp, Packet
 from synfin.tcp.config import MILLISECOND, SECOND
 from synfin.tls.groups import SECP256R1, X25519
+from synfin.wire.tls.records import APPLICATION_DATA
 
 #: When it all happens: a fixed day, so that certificates stay valid and runs stay the same.
 DAY = datetime(2026, 6, 1, 9, 0, tzinfo=UTC)
@@ -50,7 +51,6 @@ _FORGED = _BODY.replace(TRUE, FALSE)
 #: TLS_RSA_WITH_AES_128_GCM_SHA256: the client encrypts the PreMasterSecret to the server's key (RFC 5246 7.4.7.1).
 STATIC_RSA = 0x009C
 _GROUPS = (X25519, SECP256R1)
-_APPLICATION_DATA = 23
 
 
 class Kind(StrEnum):
@@ -197,7 +197,7 @@ def _sealed_data(data: bytes) -> bool:
     """Whether a record of application data starts in these octets, which begin with a record."""
     at = 0
     while at + 5 <= len(data):
-        if data[at] == _APPLICATION_DATA:
+        if data[at] == APPLICATION_DATA:
             return True
         at += 5 + int.from_bytes(data[at + 3 : at + 5], "big")
     return False

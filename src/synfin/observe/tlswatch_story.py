@@ -25,8 +25,8 @@ from synfin.observe.tlswatch_messages import CLIENT_HELLO, Side
 from synfin.observe.tlswatch_records import SSLV2, Fault, Record, fragment, walk, walk_sslv2
 from synfin.observe.tlswatch_sslv2 import Sslv2Messages
 from synfin.wire.tls.messages import ClientHello, ServerHello
+from synfin.wire.tls.records import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE
 
-CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23
 CCM_8 = 0x1305
 #: Server messages that a resumed handshake never has: Certificate, ServerKeyExchange, ServerHelloDone.
 FULL_HANDSHAKE = {11, 12, 14}

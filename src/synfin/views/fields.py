@@ -18,10 +18,9 @@ from synfin.views.frames import frame_spans, speaks
 from synfin.views.words import count
 from synfin.wire.codec import Reader, Span
 from synfin.wire.tls.messages import parse_handshake
-from synfin.wire.tls.records import Alert
+from synfin.wire.tls.records import HEADER, Alert
 from synfin.wire.tls.registry import suite
 
-_HEADER = 5
 _HTTP_HEAD = 65536
 
 
@@ -32,7 +31,7 @@ def stream_spans(connection: Connection, sender: int, start: int, end: int) -> I
     if tls is not None:
         records = [record for record in tls.records if record.sender == sender and record.version != 2]
         for record in records:
-            if record.offset < end and record.offset + _HEADER + record.length > start:
+            if record.offset < end and record.offset + HEADER + record.length > start:
                 yield from _record(record, stream)
         for span in _messages(tls, sender, records):
             if span.start < end and span.end > start:
@@ -52,7 +51,7 @@ def stream_spans(connection: Connection, sender: int, start: int, end: int) -> I
 def _record(record: RecordFact, stream: ByteStream) -> Iterator[Span]:
     """A record's header, and its content where that is not a handshake message in clear."""
     spans: list[Span] = []
-    head = stream.read(record.offset, _HEADER)
+    head = stream.read(record.offset, HEADER)
     reader = Reader(head, "record", base=record.offset, spans=spans, ref="RFC 8446 5.1")
     try:
         reader.u8("content_type")
@@ -61,7 +60,7 @@ def _record(record: RecordFact, stream: ByteStream) -> Iterator[Span]:
     except WireError:
         pass  # the header itself is cut: the fields before are shown
     yield from spans
-    at = record.offset + _HEADER
+    at = record.offset + HEADER
     stop = at + record.length
     if record.protected:
         name = {20: "change_cipher_spec", 21: "alert", 22: "handshake message"}.get(record.type, "record")
@@ -83,13 +82,13 @@ def _messages(tls: TlsStory, sender: int, records: list[RecordFact]) -> Iterator
     starts = []  # (offset in the handshake stream, offset in the byte stream, octets)
     reached = 0
     for record in carried:
-        starts.append((reached, record.offset + _HEADER, record.length))
+        starts.append((reached, record.offset + HEADER, record.length))
         reached += record.length
     at = 0
     for message in tls.messages:
         if message.sender != sender or message.decrypted or message.name.startswith("v2_"):
             continue
-        first = next((entry for entry in starts if entry[1] == message.offset + _HEADER), None)
+        first = next((entry for entry in starts if entry[1] == message.offset + HEADER), None)
         if first is None:
             continue
         if not first[0] <= at < first[0] + first[2]:

@@ -15,12 +15,10 @@ from synfin.views.messages import message_lines
 from synfin.views.told import DATA_PLACE, EVENT, PROBLEM, ROUTINE, TURN, Item, Note
 from synfin.views.words import clean, count, readable
 from synfin.wire.tls.certificate import Certificate, CompressedCertificate
+from synfin.wire.tls.records import APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER, HEARTBEAT
 from synfin.wire.tls.registry import alert_name, is_tls13
 
-CCS, ALERT, HANDSHAKE, DATA, HEARTBEAT = 20, 21, 22, 23, 24
-
-_HEADER = 5
-_RECORDS = {HANDSHAKE: "a handshake record", DATA: "an application data record"}
+_RECORDS = {HANDSHAKE: "a handshake record", APPLICATION_DATA: "an application data record"}
 
 _NAMES = {
     "client_hello": "ClientHello",
@@ -72,7 +70,7 @@ def parts(connection: Connection) -> Iterator[tuple[int, str]]:
     if tls is None:
         return
     for record in tls.records:
-        carried = connection.streams[record.sender].packets(record.offset, record.length + _HEADER)
+        carried = connection.streams[record.sender].packets(record.offset, record.length + HEADER)
         what = f"part of {_RECORDS.get(record.type, 'a record')} of {count(record.length, 'octet')}"
         for packet in carried[:-1]:
             yield packet, what
@@ -100,7 +98,7 @@ def _records(tls: TlsStory) -> Iterator[Note]:
     finished = [False, False]
     for record in tls.records:
         at = (record.sender, record.packet)
-        if record.type == CCS:
+        if record.type == CHANGE_CIPHER_SPEC:
             after = (
                 " (says nothing in TLS 1.3; for old middleboxes)"
                 if is_tls13(tls.version)
@@ -120,7 +118,7 @@ def _records(tls: TlsStory) -> Iterator[Note]:
         elif record.type == HEARTBEAT:
             hidden = " (encrypted)" if record.protected else " in clear"
             yield Note(record.packet, (0, record.offset), Item(f"Heartbeat{hidden}, {count(record.length, 'octet')}"))
-        elif record.type == DATA and record.inner_type in (None, DATA):
+        elif record.type == APPLICATION_DATA and record.inner_type in (None, APPLICATION_DATA):
             kind = _data_kind(record, tls)
             sealed.setdefault((*at, kind), []).append(record.length)
     for (sender, packet, kind), lengths in sealed.items():
@@ -147,7 +145,7 @@ def _said(tls: TlsStory) -> dict[tuple[int, int], str]:
 
 
 def _data_kind(record: RecordFact, tls: TlsStory) -> str:
-    if record.inner_type == DATA:
+    if record.inner_type == APPLICATION_DATA:
         return "application data (decrypted)"
     done = tls.handshake_done_time
     if is_tls13(tls.version) and (done is None or record.time <= done):

@@ -66,8 +66,6 @@ __all__ = [
     "write_handshake",
 ]
 
-HEADER = 4
-
 
 @dataclass(frozen=True, slots=True)
 class _Octets:
