@@ -413,7 +413,8 @@ def test_openssls_server_tells_the_same(site: Site, capsys: pytest.CaptureFixtur
     assert code == 0 and "TLSv1.2" in out
 
 
-def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda one: one.name)
+def test_a_signal_ends_it_at_once_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         kept = tmp_path / "kept.pcapng"
         url = f"https://127.0.0.1:{silent.getsockname()[1]}/"
@@ -421,16 +422,32 @@ def test_an_interrupt_ends_it_at_once(tmp_path: Path) -> None:
             [sys.executable, "-m", "synfin.cli.main", "trace", url, "-w", str(kept)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(tmp_path)},
         )
         silent.settimeout(30)
         one, _ = silent.accept()
         one.recv(1000)
-        running.send_signal(signal.SIGINT)
+        running.send_signal(number)
         out, err = running.communicate(timeout=20)
         one.close()
-    assert running.returncode == 130 and b"Traceback" not in out + err
+    assert running.returncode == 128 + number and b"Traceback" not in out + err
     assert kept.read_bytes()[:4] == b"\n\r\r\n"
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_a_reader_that_has_seen_enough_leaves_no_secrets_behind(site: Site, tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "synfin.cli.main", "trace", "--cacert", site.root, f"{site.https}/"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as running:
+        assert running.stdout is not None and running.stderr is not None
+        assert running.stdout.readline().startswith(b"GET ")
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == -signal.SIGPIPE
+    assert not list(tmp_path.iterdir())
 
 
 def keys(value: object, path: str = "") -> Iterator[str]:

@@ -125,11 +125,20 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
 
 
+def _ended(number: int, _frame: object) -> None:
+    """A signal that ends us, unlike its default, leaves time to clean up; it counts once."""
+    signal.signal(number, signal.SIG_IGN)
+    raise SystemExit(128 + number)
+
+
 def run() -> None:
     """Entry point: runs the command line and leaves the process with its exit code."""
     _open_streams()
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has seen enough ends us, in silence
+    for number in ("SIGTERM", "SIGHUP"):
+        if getattr(signal, number, None) and signal.getsignal(getattr(signal, number)) is signal.SIG_DFL:
+            signal.signal(getattr(signal, number), _ended)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start threads for algebra that nobody does here
     if not sys.warnoptions:  # a library grumbles about what odd peers do; that is judged here, in words of ours
         warnings.simplefilter("ignore")
@@ -140,6 +149,8 @@ def run() -> None:
         sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
     except OSError as error:
         if error.errno not in _FULL or error.filename is not None:
             raise

@@ -11,7 +11,8 @@ import errno
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -85,8 +86,7 @@ def compared(
     sides, names = [], []
     for url in (plain, secure):
         page.say(() if page.json else [f"{clean(str(url))} ..."])
-        with tempfile.TemporaryDirectory(prefix="synfin-trace-") as folder:
-            kept = Path(folder) / "side.pcapng"
+        with _unkept() as kept:
             if write is not None:
                 kept = write.with_name(f"{write.stem}-{url.scheme}{write.suffix}")
                 names.append(clean(str(kept)))
@@ -99,6 +99,21 @@ def compared(
 
 
 # ---------------------------------------------------------------- one run with its capture
+
+
+@contextmanager
+def _unkept() -> Iterator[Path]:
+    """Where a capture goes that nobody keeps: where it can be, a file without a name.
+
+    It has secrets in it, and we may end by any signal: nothing must stay behind.
+    """
+    handles = Path("/proc/self/fd")
+    if handles.is_dir():
+        with tempfile.TemporaryFile(prefix="synfin-trace-") as file:
+            yield handles / str(file.fileno())
+    else:
+        with tempfile.TemporaryDirectory(prefix="synfin-trace-") as folder:
+            yield Path(folder) / "trace.pcapng"
 
 
 def run(
@@ -116,8 +131,7 @@ def run(
     with ExitStack() as stack:
         path = write
         if path is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="synfin-trace-"))
-            path = Path(folder) / "trace.pcapng"
+            path = stack.enter_context(_unkept())
         elif str(path) == "-" or (path.exists() and not path.is_file()):
             raise UsageError(f"-w {path}: is no file; the capture is read again at the end")
         logs = [stack.enter_context(key_log_file(keylog, _refuse))] if keylog is not None else []

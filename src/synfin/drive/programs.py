@@ -82,7 +82,9 @@ def trusting(
     except OSError as error:
         raise UsageError(f"{error.filename or folder}: {error.strerror}") from error
     finally:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)  # nothing ends us half-way
         shutil.rmtree(folder, ignore_errors=True)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _surround(folder: Path, root: bytes, program: str, env: dict[str, str], only: bool) -> Surroundings:
