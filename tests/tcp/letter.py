@@ -31,6 +31,7 @@ from synfin.spec.tcp_states import State
 from synfin.tcp import Config, Host, Icmp, Packet, Socket
 from synfin.tcp.config import SECOND
 from synfin.wire.codec import Buffer
+from tests.tcp.dialogue import relative
 
 MASK = 0xFFFFFFFF
 FLAGS = {"FIN": 1, "SYN": 2, "RST": 4, "PSH": 8, "ACK": 16, "URG": 32, "ECE": 64, "CWR": 128}
@@ -191,7 +192,7 @@ class Player:
     def step_quietly(self, seconds: float) -> None:
         """Time passes, and what is sent is kept in ``sent_again`` where it was sent before."""
         self._pass(seconds)
-        self.sent_again += [(_from(p.seq, self.iss), len(p.payload)) for _, p in self.queue if p.again]
+        self.sent_again += [(relative(p.seq, self.iss), len(p.payload)) for _, p in self.queue if p.again]
         self.queue.clear()
 
     def _quiet(self) -> None:
@@ -225,15 +226,15 @@ class Player:
         for name, value in asked.items():
             if sorted(fields.get(name, "0").split(",")) != sorted((value or "0").split(",")):
                 raise Mismatch("found " + " ".join(found))
-        if self.known and bytes(packet.payload) != letters(_from(packet.seq, self.iss) - 1, len(packet.payload)):
+        if self.known and bytes(packet.payload) != letters(relative(packet.seq, self.iss) - 1, len(packet.payload)):
             raise Mismatch("the octets sent are not those of the stream")
 
     def show(self, packet: Packet) -> str:
         flags = ",".join(name for name, bit in FLAGS.items() if packet.flags & bit and name != "PSH") or "-"
         ours = self.iss if self.known else 0
-        out = f"{flags} {_from(packet.seq, ours)}"
+        out = f"{flags} {relative(packet.seq, ours)}"
         if packet.flags & 16:
-            out += f" {_from(packet.ack, self.irs)}"
+            out += f" {relative(packet.ack, self.irs)}"
         if len(packet.payload):
             out += f" len={len(packet.payload)}"
         out += f" win={packet.window} ecn={packet.ecn}"
@@ -256,7 +257,7 @@ class Player:
             step = OPTIONS.get(name, (0, 1))[1]
             parts = [int.from_bytes(value[i : i + step], "big") for i in range(0, len(value), step or 1)]
             if name == "sack":
-                parts = [_from(part, self.irs) for part in parts]
+                parts = [relative(part, self.irs) for part in parts]
             if name == "ts":
                 parts = parts[1:]
             out.append(":".join([name, *map(str, parts)]))
@@ -322,11 +323,6 @@ def icmp(kind: int, code: int, src: bytes, dst: bytes, seq: int, *, mtu: int = 0
 def letters(start: int, size: int) -> bytes:
     """The octets of a stream from ``start``."""
     return bytes(97 + (start + i) % 26 for i in range(size))
-
-
-def _from(number: int, base: int) -> int:
-    away = number - base & MASK
-    return away - (1 << 32) if away >> 31 else away
 
 
 def play(

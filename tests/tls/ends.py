@@ -26,6 +26,7 @@ from synfin.tls import (
     Session,
     TicketKeys,
 )
+from synfin.tls.core import Endpoint
 from tests.support.minted import Minted, mint
 
 #: When everything happens: Python's ssl judges certificates by the real clock.
@@ -107,6 +108,16 @@ def client(config: ClientConfig | None = None, session: Session | None = None, n
 
 def server(config: ServerConfig | None = None) -> Server:
     return Server(config or server_config(), now=NOW, entropy=os.urandom)
+
+
+class Stepwise(Endpoint):
+    """For the bases of an end, before its role: each of its handshake messages has a record of its own."""
+
+    def say_raw(self, raw: bytes) -> bytes:
+        """See ``Endpoint``."""
+        super().say_raw(raw)
+        self.flush()
+        return raw
 
 
 def pump(one: Client | Server, other: Client | Server, *, cut: int = 0, rounds: int = 12) -> None:

@@ -27,7 +27,7 @@ from tests.support.tlsoctets import (
 )
 from tests.tls.bad_server import Bad, Teller, ends, judged
 from tests.tls.edits import gone
-from tests.tls.ends import NAME, NOW, events, of, pump, said, ticket_keys
+from tests.tls.ends import NAME, NOW, Stepwise, events, of, pump, said, ticket_keys
 
 STEPS = {
     NEW: (
@@ -51,14 +51,8 @@ STEPS = {
 CELLS = [(version, step) for version, steps in STEPS.items() for step in steps]
 
 
-class Slow(Bad):
-    """Each message has a record of its own."""
-
-    def say_raw(self, raw: bytes) -> bytes:
-        """See ``Endpoint``."""
-        super().say_raw(raw)
-        self.flush()
-        return raw
+class Slow(Stepwise, Bad):
+    """A bad server, message by message."""
 
 
 def at(version: int, step: str, **more: Any) -> tuple[Teller, Slow]:

@@ -27,6 +27,7 @@ from tests.support.tlsoctets import (
 )
 from tests.tls.ends import (
     NOW,
+    Stepwise,
     client,
     client_config,
     credential,
@@ -84,20 +85,12 @@ class Stopped:
         self.end, self.other = end, other
 
 
-class Stepwise(Server):
-    """A server whose handshake messages each get a record of their own."""
-
-    def say_raw(self, raw: bytes) -> bytes:
-        super().say_raw(raw)
-        self.flush()
-        return raw
+class StepwiseServer(Stepwise, Server):
+    """Our server, message by message."""
 
 
-class StepwiseClient(Client):
-    def say_raw(self, raw: bytes) -> bytes:
-        super().say_raw(raw)
-        self.flush()
-        return raw
+class StepwiseClient(Stepwise, Client):
+    """Our client, message by message."""
 
 
 def _stop(version: int, state: str, role: str) -> Stopped:
@@ -105,7 +98,7 @@ def _stop(version: int, state: str, role: str) -> Stopped:
     one = StepwiseClient(
         client_config(max_version=version, credentials=own), "test.example", now=NOW, entropy=os.urandom
     )
-    two = Stepwise(
+    two = StepwiseServer(
         server_config(client_auth="required", verify=verifier(), max_version=version, ticket_keys=ticket_keys()),
         now=NOW,
         entropy=os.urandom,
