@@ -258,7 +258,7 @@ def _issued(wanted: Wanted) -> tuple[list[tls.Credential], bytes, str]:
         return found, mint.pem(above[-1]), f"{told} by {by} of {wanted.ca_store}"
     if wanted.password_file is not None:
         raise UsageError("--password-file without --cert or --ca: there is nothing to open")
-    root = mint.self_signed(mint.root_order("synfin serve, for this run only", now, life=LIFE), make_key("p256"))
+    root = mint.self_signed(mint.root_order("synfin serve (this run only)", now, life=LIFE), make_key("p256"))
     for kind in kinds:
         leaf = mint.signed(order, make_key(kind), root)
         found.append(tls.Credential((leaf.der,), leaf.key))
