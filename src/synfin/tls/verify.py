@@ -163,6 +163,10 @@ class PathVerifier:
         if "max depth" in told:
             sent = len(presented.chain)
             return PeerError("certificate_too_many", wanted, f"a chain of {sent} certificates is too long")
+        if "required EKU" in told:  # RFC 5280 4.2.1.12 lets any usage be too little
+            return PeerError(
+                "certificate_wrong_usage", f"a usage for TLS {presented.purpose}s", "one for anything only"
+            )
         top = verdict.certificates[verdict.path[-1]] if verdict.path else None
         root = self._set.issuer(top) if top is not None else None
         if root is not None and root.not_after is not None and root.not_after < int(presented.now * 1e9):
