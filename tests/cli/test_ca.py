@@ -244,6 +244,8 @@ def test_an_expired_ca_says_so(made: Run, monkeypatch: pytest.MonkeyPatch) -> No
     made("issue", "a.example", "--by", "root", code=2)
     assert "the issuer is valid" in made.err
     assert "expired 20 years ago" in made("show")
+    made("run", "--", sys.executable, "-c", "")
+    assert "synfin: Home Root expired 20 years ago: no program accepts what it signed" in made.err
 
 
 # ---------------------------------------------------------------- verifying

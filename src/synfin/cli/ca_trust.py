@@ -35,13 +35,19 @@ def run(
     import os
     import sys
 
+    from synfin.cli.ca_common import now
+    from synfin.cli.ca_words import left
     from synfin.cli.terminal import one_line
     from synfin.drive.programs import run_program, trusting
     from synfin.pki.store import Store
+    from synfin.spec.certificates import certificate_facts
 
     root = Store(ca).certificate()
+    facts = certificate_facts(root)
+    rest = left(facts.not_after_text, now())
+    over = [f"{facts.label} {rest}: no program accepts what it signed"] * rest.startswith("expired")
     with trusting(root, command[0], os.environ, only=only) as around:
-        for note in around.notes:
+        for note in (*over, *around.notes):
             sys.stderr.write(f"synfin: {one_line(note)}\n")
         sys.stderr.flush()
         code = run_program(command, around.environment)
