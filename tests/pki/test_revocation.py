@@ -174,3 +174,12 @@ def test_openssl_reads_both(tmp_path: Path, revoked: Revoked | None) -> None:
     assert ("error 23" in told) == bool(revoked), told
     assert (": OK" in told) != bool(revoked), told
     assert f"{LEAF.facts.serial:X}" in run("ocsp", "-reqin", put("request", REQUEST), "-text")
+
+
+def test_crls_in_a_file() -> None:
+    one, two = (rev.make_crl(ca, [], 1, NOW) for ca in (CA, OTHER))
+    texts = [load_der_x509_crl(der).public_bytes(Encoding.PEM) for der in (one, two)]
+    assert rev.crls_in(one) == (one,)
+    assert rev.crls_in(b"a word before\n" + texts[0] + b"\n" + texts[1]) == (one, two)
+    for none in (b"", b"no CRL", one[:-1], mint.pem(LEAF.der), texts[0] + texts[1].replace(b"M", b"?", 1)):
+        assert rev.crls_in(none) == ()

@@ -137,7 +137,7 @@ def _of_ca(folder: Path) -> Trust:
     from synfin.pki.store import Store
 
     store = Store(folder)
-    crls = []
+    crls: list[bytes] = []
     for name in store.authorities():
         path = folder / name / "crl.pem"
         if path.exists():
@@ -145,24 +145,12 @@ def _of_ca(folder: Path) -> Trust:
     return Trust((store.certificate(),), tuple(crls), f"{folder}/root/certificate.pem")
 
 
-def _crls(path: Path) -> list[bytes]:
+def _crls(path: Path) -> tuple[bytes, ...]:
     """The CRLs in a file, DER."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives.serialization import Encoding
-
     from synfin.cli.files import read
-    from synfin.pki.mint import UNREADABLE
+    from synfin.pki.revocation import crls_in
 
-    data = read(path)
-    found = []
-    try:
-        if b"-----BEGIN" not in data:
-            return [x509.load_der_x509_crl(data).public_bytes(Encoding.DER)]
-        for part in data.split(b"-----BEGIN X509 CRL-----")[1:]:
-            text = b"-----BEGIN X509 CRL-----" + part
-            found.append(x509.load_pem_x509_crl(text).public_bytes(Encoding.DER))
-    except UNREADABLE as error:
-        raise UsageError(f"{path}: no CRL, neither PEM nor DER") from error
+    found = crls_in(read(path))
     if not found:
         raise UsageError(f"{path}: no CRL, neither PEM nor DER")
     return found

@@ -13,12 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from synfin.drive.bundle import system_bundle
 from synfin.errors import PeerError, UsageError
 from synfin.pki.keys import load_key
+from synfin.pki.revocation import crls_in
 from synfin.spec.certcheck import ChainVerdict, check_chain
 from synfin.spec.certroots import RootSet, pem_certificates
 from synfin.tls import Credential, PathVerifier, Presented
@@ -84,19 +82,13 @@ def _read(path: Path, what: str) -> bytes:
 
 def load_crls(paths: Sequence[Path]) -> tuple[bytes, ...]:
     """CRLs in PEM or DER, as DER.  UsageError for what is none."""
-    found = []
+    every: list[bytes] = []
     for path in paths:
-        data = _read(path, "--crlfile")
-        try:
-            if b"-----BEGIN X509 CRL-----" in data:
-                parts = data.split(b"-----BEGIN X509 CRL-----")[1:]
-                lists = [x509.load_pem_x509_crl(b"-----BEGIN X509 CRL-----" + part) for part in parts]
-            else:
-                lists = [x509.load_der_x509_crl(data)]
-        except ValueError:
-            raise UsageError(f"--crlfile {path}: holds no CRL") from None
-        found += [one.public_bytes(Encoding.DER) for one in lists]
-    return tuple(found)
+        found = crls_in(_read(path, "--crlfile"))
+        if not found:
+            raise UsageError(f"--crlfile {path}: holds no CRL")
+        every += found
+    return tuple(every)
 
 
 def load_credential(cert: Path, key: Path | None, password: str | None) -> Credential:

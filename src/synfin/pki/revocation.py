@@ -33,6 +33,7 @@ from synfin.spec.signatures import signature_holds
 #: Why a certificate was revoked (RFC 5280 5.3.1), by the RFC's names; removeFromCRL is for delta CRLs alone.
 REASONS = {flag.value: flag for flag in x509.ReasonFlags if flag is not x509.ReasonFlags.remove_from_crl}
 
+_PEM_CRL = b"-----BEGIN X509 CRL-----"
 CRL_LIFE, OCSP_LIFE = timedelta(days=7), timedelta(days=1)
 
 
@@ -226,6 +227,17 @@ def key_bits(key: PublicKey) -> bytes:
 
 
 # ---------------------------------------------------------------- read by the client
+
+
+def crls_in(data: bytes) -> tuple[bytes, ...]:
+    """The CRLs (DER) in a file's octets, PEM or one in DER; () where there is none, or one cannot be read."""
+    try:
+        if b"-----BEGIN" not in data:
+            return (x509.load_der_x509_crl(data).public_bytes(Encoding.DER),)
+        parts = [_PEM_CRL + part for part in data.split(_PEM_CRL)[1:]]
+        return tuple([x509.load_pem_x509_crl(part).public_bytes(Encoding.DER) for part in parts])
+    except UNREADABLE:
+        return ()
 
 
 def status(
