@@ -134,9 +134,12 @@ def test_silence_and_lost_syns(folder: Path) -> None:
 
 
 def test_delay_is_what_was_asked_for(folder: Path) -> None:
-    done = wire(folder, "--delay", "30ms:10ms", "--server", HTTP, "--", "curl", "-s", "-o", "got", "-w",
-                "%{time_connect}", "http://server/page")  # fmt: skip
-    assert 0.04 <= float(done.stdout) < 0.2
+    took: list[float] = []
+    while not took or (min(took) > 0.2 and len(took) < 3):  # a busy machine may need more than one
+        done = wire(folder, "--delay", "30ms:10ms", "--server", HTTP, "--", "curl", "-s", "-o", "got", "-w",
+                    "%{time_connect}", "http://server/page")  # fmt: skip
+        took.append(float(done.stdout))
+    assert 0.04 <= min(took) < 0.2
 
 
 def test_the_clients_secrets_are_in_the_capture(folder: Path) -> None:
