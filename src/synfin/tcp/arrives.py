@@ -114,6 +114,7 @@ def _text_of_syn(c: Connection, packet: Packet, now: int) -> bool:
     c.with_syn = None
     seg = Arrival(c, packet)
     seg.seq = c.irs + 1
+    _trim(c, seg, len(seg.payload), c.rcv_wnd)
     c.ack_now = True
     return all(step(c, seg, now) for step in _STEPS[4:])
 
@@ -188,8 +189,7 @@ def syn_sent(c: Connection, packet: Packet, now: int) -> None:
     seg.window = packet.window
     seg.seq += 1
     seg.flags &= ~SYN
-    if len(seg.payload) > c.rcv_wnd:
-        seg.payload, seg.cut = memoryview(seg.payload)[: c.rcv_wnd], True
+    _trim(c, seg, len(seg.payload), c.rcv_wnd)
     for step in _STEPS[4:]:
         if not step(c, seg, now):
             return
