@@ -271,6 +271,10 @@ def test_requests_as_curl_makes_them(site: Site, capsys: pytest.CaptureFixture[s
             [curl, "-s", *arguments[:-3], f"{site.http}/"], capture_output=True, timeout=30, check=True
         )
         assert json.loads(told.stdout) == [form, login, body]
+    raw = ["--data-raw", "@a", "-b", "a=1", "-b", "b=2", "--compressed", "-o", str(kept), f"{site.http}/"]
+    code, out, _ = trace(capsys, *raw)
+    assert code == 0 and "Accept-Encoding: gzip" in out and "Cookie: …" in out
+    assert json.loads(kept.read_bytes())[2] == "@a"
     code, out, _ = trace(capsys, "-I", f"{site.http}/gone")
     assert code == 0 and "> HEAD /gone" in out and "< HTTP/1.1 404" in out
     assert trace(capsys, "-f", f"{site.http}/gone")[0] == 1
@@ -345,6 +349,8 @@ def test_tshark_counts_the_same_octets(site: Site, capsys: pytest.CaptureFixture
         ["-o", ".", "http://localhost/"],
         ["-w", "-", "http://localhost/"],
         ["-I", "-d", "x", "http://localhost/"],
+        ["-I", "--data-raw", "x", "http://localhost/"],
+        ["-b", "cookies.txt", "http://localhost/"],
         ["--ciphers", "HIGH:!aNULL", "https://localhost/"],
         ["http://localhost:0/"],
     ],

@@ -26,9 +26,11 @@ from synfin.drive.trace_ask import (
     redirected,
     resolve_of,
 )
+from synfin.drive.trace_http import shown
 from synfin.drive.trace_steps import Answered, Hop, Pointed, Received, Step
 from synfin.drive.trace_trust import Trust
 from synfin.errors import UsageError
+from synfin.http.client import Request
 from synfin.pki.faultkit import Bench
 
 # ---------------------------------------------------------------- what is asked
@@ -374,6 +376,13 @@ def test_our_port_is_known_before_the_first_packet() -> None:
 
     heard, local = asyncio.run(go())
     assert [port for _, port in heard] == [local[1]]
+
+
+def test_fields_are_told_as_they_go_out() -> None:
+    fields = (("Host", "b.example"), ("Connection", "close"), ("X-A", "1"))
+    request = Request("POST", "https", "a.example", "/x", fields, b"ab")
+    assert shown(request, two=False) == (*fields, ("Content-Length", "2"))
+    assert shown(request, two=True) == ((":authority", "b.example"), ("x-a", "1"), ("content-length", "2"))
 
 
 def test_heads_come_with_their_times() -> None:

@@ -28,6 +28,11 @@ def trace(
     data_binary: Annotated[
         list[str], typer.Option("--data-binary", metavar="DATA", help="Body to POST; @FILE reads it as it is.")
     ] = [],  # noqa: B006
+    data_raw: Annotated[list[str], typer.Option("--data-raw", metavar="DATA", help="Body to POST; @ is an @.")] = [],  # noqa: B006
+    cookie: Annotated[list[str], typer.Option("-b", "--cookie", metavar="NAME=VALUE", help="Cookie; repeatable.")] = [],  # noqa: B006
+    compressed: Annotated[
+        bool, typer.Option("--compressed", help="Ask for a compressed body; it is not unpacked.")
+    ] = False,
     head: Annotated[bool, typer.Option("-I", "--head", help="Ask for the head only.")] = False,
     user: Annotated[str, typer.Option("-u", "--user", metavar="NAME:PASSWORD", help="Basic authentication.")] = "",
     agent: Annotated[str, typer.Option("-A", "--user-agent", metavar="TEXT", help="User-Agent.")] = "",
@@ -134,6 +139,9 @@ def trace(
         header=header,
         data=data,
         data_binary=data_binary,
+        data_raw=data_raw,
+        cookie=cookie,
+        compressed=compressed,
         user=user,
         agent=agent,
         referer=referer,

@@ -34,6 +34,9 @@ class Wish:
     header: Sequence[str] = ()
     data: Sequence[str] = ()
     data_binary: Sequence[str] = ()
+    data_raw: Sequence[str] = ()
+    cookie: Sequence[str] = ()
+    compressed: bool = False
     user: str = ""
     agent: str = ""
     referer: str = ""
@@ -64,7 +67,8 @@ def ask_of(wish: Wish) -> Ask:
 
     if wish.ipv4 and wish.ipv6:
         raise UsageError("choose one of -4 and -6")
-    if wish.head and (wish.data or wish.data_binary):
+    posts = bool(wish.data or wish.data_binary or wish.data_raw)
+    if wish.head and posts:
         raise UsageError("choose one of -I and -d; -X HEAD -d sends a body with the question for the head")
     if wish.http1 + wish.http2 + wish.prior > 1:
         raise UsageError("choose one of --http1.1, --http2 and --http2-prior-knowledge")
@@ -72,8 +76,8 @@ def ask_of(wish: Wish) -> Ask:
     body = _body(wish)
     ask = Ask(
         url=url,
-        method=wish.method or ("HEAD" if wish.head else "POST" if wish.data or wish.data_binary else "GET"),
-        fields=_fields(wish, url.user, bool(wish.data or wish.data_binary)),
+        method=wish.method or ("HEAD" if wish.head else "POST" if posts else "GET"),
+        fields=_fields(wish, url.user, posts),
         body=body,
         follow=_MOST_REDIRECTS if wish.follow else 0,
         insecure=wish.insecure,
@@ -128,6 +132,12 @@ def _fields(wish: Wish, user: str, form: bool) -> tuple[tuple[str, str], ...]:
     fields = {"User-Agent": wish.agent or f"synfin/{__version__}", "Accept": "*/*"}
     if wish.referer:
         fields["Referer"] = wish.referer
+    if wish.compressed:
+        fields["Accept-Encoding"] = "gzip, deflate, br, zstd"
+    if wish.cookie:
+        if wrong := next((one for one in wish.cookie if "=" not in one), ""):
+            raise UsageError(f"-b {wrong}: write NAME=VALUE; files of cookies are not read")
+        fields["Cookie"] = "; ".join(wish.cookie)
     name = wish.user or user
     if name:
         if ":" not in name:
@@ -152,6 +162,7 @@ def _fields(wish: Wish, user: str, form: bool) -> tuple[tuple[str, str], ...]:
 def _body(wish: Wish) -> bytes:
     parts = [_piece(one, "-d").replace(b"\r", b"").replace(b"\n", b"") if one[:1] == "@" else one.encode()
              for one in wish.data]  # fmt: skip
+    parts += [one.encode() for one in wish.data_raw]
     parts += [_piece(one, "--data-binary") for one in wish.data_binary]
     return b"&".join(parts)
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from synfin.drive.streams import Stream, TruncatedError
 from synfin.drive.trace_steps import Answered, Received, Step
 from synfin.errors import PeerError
+from synfin.http import client1, client2
 from synfin.http.client import Body, Done, Exchange, Fields, Head, Request
 
 #: Octets of a body that are kept to be shown.
@@ -96,7 +97,8 @@ async def goodbye(exchange: Exchange, stream: Stream, drain: float) -> None:
 
 
 def shown(request: Request, two: bool) -> Fields:
-    """The fields as they go out, the host's first; ``two`` says that it is HTTP/2."""
-    if any(name.lower() == "host" for name, _ in request.fields):
-        return request.fields
-    return ((":authority" if two else "Host", request.authority), *request.fields)
+    """The fields as they go out, without those that the request's line tells; ``two`` says that it is HTTP/2."""
+    if not two:
+        return tuple(client1.fields_of(request))
+    told = (":method", ":scheme", ":path")
+    return tuple([one for one in client2.fields_of(request) if one[0] not in told])

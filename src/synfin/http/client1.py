@@ -12,6 +12,17 @@ from synfin.http.faults import h11_words
 _SHOWN = 24
 
 
+def fields_of(request: Request) -> list[tuple[str, str]]:
+    """The fields of ``request`` as HTTP/1.1 sends them: with Host, and the length of a body."""
+    names = {name.lower() for name, _ in request.fields}
+    fields = list(request.fields) if "host" in names else [("Host", request.authority), *request.fields]
+    if request.body and not names & {"content-length", "transfer-encoding"}:
+        fields.append(("Content-Length", str(len(request.body))))
+    elif not request.body and request.method in ("POST", "PUT", "PATCH") and "content-length" not in names:
+        fields.append(("Content-Length", "0"))
+    return fields
+
+
 class Http1:
     """HTTP/1.1 by h11."""
 
@@ -21,14 +32,7 @@ class Http1:
         self._began = self._done = self._headed = False
         self._start = b""
         self._informational = 0
-        fields = [("Host", request.authority), *request.fields]
-        names = {name.lower() for name, _ in request.fields}
-        if "host" in names:
-            fields = list(request.fields)
-        if request.body and not names & {"content-length", "transfer-encoding"}:
-            fields.append(("Content-Length", str(len(request.body))))
-        elif not request.body and request.method in ("POST", "PUT", "PATCH") and "content-length" not in names:
-            fields.append(("Content-Length", "0"))
+        fields = fields_of(request)
         try:
             head = h11.Request(
                 method=request.method,

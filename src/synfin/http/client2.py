@@ -39,6 +39,24 @@ _COMPLAINTS = {
 }
 
 
+def fields_of(request: Request) -> list[tuple[str, str]]:
+    """The fields of ``request`` as HTTP/2 sends them (RFC 9113 8.2, 8.3.1): those of HTTP/1's connections stay out."""
+    fields = [
+        (":method", request.method),
+        (":scheme", request.scheme),
+        (":authority", request.authority),
+        (":path", request.target),
+    ]
+    for name, value in request.fields:
+        if name.lower() == "host":
+            fields[2] = (":authority", value)
+        elif name.lower() not in _NOT_IN_2 and not (name.lower() == "te" and value.lower() != "trailers"):
+            fields.append((name.lower(), value))
+    if request.body and "content-length" not in {name for name, _ in fields}:
+        fields.append(("content-length", str(len(request.body))))
+    return fields
+
+
 class Http2:
     """HTTP/2 by h2, one stream."""
 
@@ -60,19 +78,7 @@ class Http2:
                 setting.MAX_HEADER_LIST_SIZE: self._limits.head,
             },
         )
-        fields = [
-            (":method", request.method),
-            (":scheme", request.scheme),
-            (":authority", request.authority),
-            (":path", request.target),
-        ]
-        for name, value in request.fields:
-            if name.lower() == "host":
-                fields[2] = (":authority", value)
-            elif name.lower() not in _NOT_IN_2 and not (name.lower() == "te" and value.lower() != "trailers"):
-                fields.append((name.lower(), value))
-        if request.body and "content-length" not in {name for name, _ in fields}:
-            fields.append(("content-length", str(len(request.body))))
+        fields = fields_of(request)
         self._body = memoryview(request.body)
         try:
             self._h2.initiate_connection()
