@@ -158,6 +158,17 @@ def cut_record(came: int, *, closer: int = 1) -> Make:
     return make
 
 
+def stopped_in_record(silence: float, *, window: int = 64240, came: int = 5000) -> Make:
+    """TLS that cannot be read: a part of the last record, silence, and the client's FIN."""
+
+    def make() -> Script:
+        script = script13(FINISHED).send(0, sealed(90)).send(1, sealed(300)).pause(0.2)
+        script.send(1, sealed(9000)[: 5 + came], ack=False).line(f"a > b ACK win={window}", 0.01)
+        return script.line(f"a > b FIN,ACK win={window}", silence).line("b > a ACK", 0.02).line("b > a FIN,ACK", 0.3)
+
+    return make
+
+
 def refused_certificate(octets: int, *, answer: tuple[int, ...] = (), idle: float = 0.0) -> Make:
     """TLS 1.3 that cannot be read: a flight of the client before its Finished, and the server's FIN."""
 
@@ -169,6 +180,17 @@ def refused_certificate(octets: int, *, answer: tuple[int, ...] = (), idle: floa
         return (
             script.line("b > a FIN,ACK", 0.02).send(0, sealed(140)).line("a > b FIN,ACK").line("b > a RST win=0", 0.02)
         )
+
+    return make
+
+
+def no_certificate_12(then: str) -> Make:
+    """TLS 1.2: the client shows no certificate and says good-bye with a request, then somebody's FIN."""
+
+    def make() -> Script:
+        talk = flights(version="1.2", demand=True)
+        script = Script().connect().play(talk, 0, 3).send(0, sealed(60) + sealed(26, kind=21))
+        return script.line(then, 0.01).line("b > a FIN,ACK" if then[0] == "a" else "a > b FIN,ACK", 0.02)
 
     return make
 
@@ -236,6 +258,10 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
         h2_left((1, b"".join(HALF), 0), (0, frame(3, 0, 1, CANCEL), 0), wait=5),
         (),
     ),
+    "h2: silence in the middle, cancelled and closed": (
+        h2_left((1, head(1, 4000) + frame(0, 0, 1, b"x" * 100), 0), (0, frame(3, 0, 1, CANCEL), 5)),
+        ("HTP104",),
+    ),
     "h2: DATA on stream 0, and the client leaves": (h2_left((1, frame(0, 0, 0, b"hello"), 0)), ("HTP202",)),
     "h2: DATA on stream 0 after the answer": (h2_left((1, WHOLE + frame(0, 0, 0, b"hello"), 0)), ()),
     "h2: a setting of no such value": (h2_left((1, frame(4, 0, 0, b"\0\2\0\0\0\x09"), 0)), ("HTP202",)),
@@ -275,9 +301,15 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "FIN in the middle of a record": (cut_record(5000), ("HTP201",)),
     "FIN at the end of a record": (cut_record(9000), ()),
     "the client's FIN in the middle of a record": (cut_record(5000, closer=0), ()),
+    "silence in the middle of a record": (stopped_in_record(6), ("HTP104",)),
+    "silence at the end of a record": (stopped_in_record(6, came=9000), ()),
+    "silence in a record, and no room for more": (stopped_in_record(6, window=20), ()),
+    "the client leaves in the middle of a record": (stopped_in_record(0.1), ()),
     "a certificate, and the server hangs up": (refused_certificate(900), ("TLS302",)),
     "no certificate, and the server hangs up": (refused_certificate(0), ()),
     "a certificate, tickets, a late close": (refused_certificate(900, answer=(250, 250), idle=30), ("HTP101",)),
+    "no certificate shown, a good-bye, and the server hangs up": (no_certificate_12("b > a FIN,ACK"), ("TLS301",)),
+    "no certificate shown, a good-bye, and the client leaves": (no_certificate_12("a > b FIN,ACK"), ()),
     "to an address, HTTP": (by_address(True), ("CRT301",)),
     "to an address, HTTP, and a request": (by_address(True, asks=True), ()),
     "to an address, only a look": (by_address(False), ()),

@@ -130,7 +130,10 @@ def hung_up(connection: Connection) -> Refusal | None:
     answered = answers[0].time if answers else _answered_unseen(connection)
     if answered is None or not 0 <= close.time - answered <= _AT_ONCE:
         return None
-    if any(alert.packet <= close.packet for alert in tls.alerts) or tls.close_notify[server] is not None:
+    said = [
+        a for a in tls.alerts if a.packet <= close.packet and (a.sender == server or a.description not in (None, 0))
+    ]
+    if said or tls.close_notify[server] is not None:
         return None
     if any(p.sender == server and p.what == "data" and p.time >= answered for p in protected(tls)):
         return None

@@ -78,7 +78,7 @@ class Sign(IntFlag):
     WINDOW = 1 << 16  # one side alone offered window scaling, and much was sent
     ROUNDS = 1 << 17  # a full TLS 1.2 handshake on a long path
     FLIGHT = 1 << 19  # a full handshake on a long path, and a server that sent more than an initial window
-    UNCLEAN = 1 << 18  # a readable response that only the end of the connection ends, or a sealed one cut by FIN
+    UNCLEAN = 1 << 18  # a readable response that only the end of the connection ends, or a sealed one cut short
     UNANSWERED = 1 << 14  # the TLS client's request had no answer, or none that could be told from tickets
 
 
@@ -141,6 +141,8 @@ def signs(connection: Connection) -> Sign:
             found |= Sign.RESET
         if http is None and tls.data is None and tcp.fin_first_by == server and tls.close_notify[server] is None:
             found |= Sign.UNCLEAN
+        if http is None and lingered and tls.handshake_done and tls.data is None and _cut_short(tls):
+            found |= Sign.UNCLEAN
     else:
         found |= _plain_signs(connection)
     if http is not None:
@@ -151,6 +153,11 @@ def signs(connection: Connection) -> Sign:
 def _last_word(tls: TlsStory) -> int | None:
     """Who sent the last record that is longer than an alert."""
     return next((r.sender for r in reversed(tls.records) if r.length > PADDED_ALERT), None)
+
+
+def _cut_short(tls: TlsStory) -> bool:
+    """Whether the server's last record did not come whole."""
+    return not next((r.complete for r in reversed(tls.records) if r.sender != tls.client), True)
 
 
 def _after_fin(tcp: TcpStory) -> bool:

@@ -1,7 +1,8 @@
 """HTP104: the answer stops in the middle, and the client gives up waiting.
 
 What it sees.  A response with a Content-Length, or the head of one, came in part; then nothing more for seconds, until
-the client closed.  The client had acknowledged all that came and had room for more.  Or, readable or not, data was
+the client closed.  The client had acknowledged all that came and had room for more.  Sealed, a part of a TLS record
+shows the same.  Or, readable or not, data was
 under way, in the one direction or the other, when every packet of the server ceased, and what the client repeats is
 not acknowledged either.
 
@@ -21,6 +22,7 @@ References.  RFC 9110 8.6, RFC 9293 3.8.6, RFC 5461.
 from __future__ import annotations
 
 from collections import Counter
+from typing import NamedTuple
 
 from synfin.judge.engine import Context
 from synfin.judge.facts import (
@@ -36,6 +38,7 @@ from synfin.judge.facts import (
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.judge.telling import SECOND, at, end, finding, numbers, span
 from synfin.observe.story import Connection
+from synfin.observe.story_http import HttpStory
 from synfin.wire.tcpflags import ACK, FIN, RST
 
 CODE = "HTP104"
@@ -52,6 +55,8 @@ REPEATS = 2
 IDLE = 10 * SECOND
 #: Packets of more payload than this may be lost for their size.
 LARGE = 1000
+#: With a window of this a sender has no reason to wait (RFC 9293 3.8.6.2.1).
+ROOM = 4096
 #: So much acknowledged within a second is an upload, and no request.
 MUCH = 20_000
 
@@ -60,17 +65,13 @@ def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the client leaves a response of announced length, or its head, after a long silence in its middle."""
     if (silenced := _silenced(connection)) is not None:
         return silenced
-    http, close = connection.http, first_close(connection)
-    if http is None or close is None or connection.tcp.source != "packets" or missed(connection):
+    close = first_close(connection)
+    if close is None or connection.tcp.source != "packets" or missed(connection):
         return None
-    cut = {event.stream for event in http.h2 if event.what == "rst_stream"}
-    response = next((m for m in http.messages if m.kind == "response" and not m.complete and m.stream not in cut), None)
-    if response is None or response.sender == close.side:
+    part = _part(connection, connection.http) if connection.http is not None else _part_of_record(connection)
+    if part is None or part.sender == close.side:
         return None
-    headless = response.problem.startswith(CUT_HEAD)
-    if not headless and (response.framing not in ("length", "h2") or response.declared is None):
-        return None
-    server, rows = response.sender, connection.rows
+    server, rows = part.sender, connection.rows
     carried = [i for i in range(close.place) if rows.sender[i] == server and rows.load_len[i]]
     if not carried or spoke_after(connection, server, close):
         return None
@@ -81,10 +82,13 @@ def check(connection: Connection, context: Context) -> Finding | None:
     windows = [rows.window[i] for i in by(connection, 1 - server, ACK) if i < close.place]
     base = stream_base(connection, server)
     came_to = (rows.seq[last] + rows.load_len[last] - base) & 0xFFFFFFFF if base is not None else 0
-    if acknowledged(connection, server) < came_to or not windows or not windows[-1]:
+    if (
+        acknowledged(connection, server) < came_to
+        or not windows
+        or windows[-1] << _shift(connection, 1 - server) < part.room
+    ):
         return None
     alive = next((i for i in by(connection, server, ACK) if i > close.place), None)
-    came = "the beginning of its head" if headless else f"{response.body} of {response.declared} octets of the body"
     if close.reset:
         then = "It closed with RST, which nobody answers, so the server's end was not heard again."
         todo = (
@@ -102,18 +106,66 @@ def check(connection: Connection, context: Context) -> Finding | None:
         )
     return finding(
         CODE,
-        f"the answer of {end(connection, server)} stopped after {came}; the client gave up",
+        f"the answer of {end(connection, server)} stopped after {part.came}; the client gave up",
         f"The last octets came {at(connection, rows.time[last])} (packet {rows.number[last]}), and the client "
         f"acknowledged them. After {span(silence)} of silence it closed (packet {close.packet}). {then}",
         todo,
-        [response.packets[0], rows.number[last], close.packet, None if alive is None else rows.number[alive]],
+        [part.packet, rows.number[last], close.packet, None if alive is None else rows.number[alive]],
         actor=Actor.SERVER if alive is not None else Actor.UNDECIDABLE,
         sure=Confidence.LIKELY if alive is not None else Confidence.POSSIBLE,
-        reason=f"{'its head is cut' if headless else 'the response says how long it is'}, everything that came was "
-        "acknowledged, and nothing more came",
+        reason=f"{part.shown}, everything that came was acknowledged, and nothing more came",
         disproof="a capture at the server in which it goes on sending" if alive is None else "octets sent later",
         next_capture="at the server, to see whether it went on sending" if alive is None else "",
     )
+
+
+def _shift(connection: Connection, side: int) -> int:
+    """By how many bits the windows of ``side`` are to be shifted (RFC 7323 2.2)."""
+    one, two = (connection.tcp.sides[place].syn for place in (side, 1 - side))
+    return one.wscale or 0 if one is not None and two is not None and two.wscale is not None else 0
+
+
+class _Part(NamedTuple):
+    """A response of which a part came: whose, what came and why it is a part, and the window that rules out more."""
+
+    sender: int
+    packet: int
+    came: str
+    shown: str
+    room: int
+
+
+def _part(connection: Connection, http: HttpStory) -> _Part | None:
+    """A response that can be read: its length says more than came, or its head has no end."""
+    patience = max(SILENCE, TRIPS * round_trip(connection))
+    resets = {event.stream: event for event in http.h2 if event.what == "rst_stream"}
+    for response in http.messages:
+        if response.kind != "response" or response.complete:
+            continue
+        reset = resets.get(response.stream)
+        if reset is None or (reset.sender != response.sender and reset.time - response.end >= patience):
+            break  # it was not ended, or given up after a silence
+    else:
+        return None
+    if response.problem.startswith(CUT_HEAD):
+        return _Part(response.sender, response.packets[0], "the beginning of its head", "its head is cut", 1)
+    if response.framing not in ("length", "h2") or response.declared is None:
+        return None
+    came = f"{response.body} of {response.declared} octets of the body"
+    return _Part(response.sender, response.packets[0], came, "the response says how long it is", 1)
+
+
+def _part_of_record(connection: Connection) -> _Part | None:
+    """Sealed: the server's last TLS record says more than came; no program can wait on purpose in a record."""
+    tls = connection.tls
+    record = next((r for r in reversed(tls.records) if r.sender != tls.client), None) if tls is not None else None
+    if tls is None or not tls.handshake_done or record is None or record.complete or record.type != 23:
+        return None
+    came = connection.streams[record.sender].end - record.offset - 5
+    if not 0 <= came < record.length:
+        return None
+    text = f"{came} of {record.length} octets of a TLS record"
+    return _Part(record.sender, record.packet, text, "the record says how long it is", ROOM)
 
 
 def _silenced(connection: Connection) -> Finding | None:
