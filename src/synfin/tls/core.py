@@ -351,7 +351,7 @@ class Endpoint(Records):
                 self._unexpected(kind)
                 continue
             if pos != end and kind in ALIGNED:
-                self._aligned(kind)
+                self._aligned(kind, raw)
             self.state = state.on(self, kind, raw)
             if self._turned:
                 self._turned = False
@@ -374,9 +374,16 @@ class Endpoint(Records):
         if size > most:
             raise PeerError("message_too_long", f"at most {most} octets", str(size))
 
-    def _aligned(self, kind: int) -> None:
-        """More follows in this message's record: refuse it before it is acted on, where keys change with it."""
+    def _aligned(self, kind: int, raw: bytes) -> None:
+        """More follows in this message's record: refuse it before it is acted on, where keys change with it.
+
+        Where its own length is too small it is no message, and before no key change (RFC 8446 6: decode_error).
+        """
         if kind == CLIENT_HELLO or (self.version == TLS13 and (kind != FINISHED or self.facts is None)):
+            if kind != FINISHED:
+                self.parse(raw)
+            elif len(raw) - 4 != self.transcript.length:
+                raise PeerError("decode_error", f"{self.transcript.length} octets", str(len(raw) - 4))
             raise PeerError("message_across_key_change", "a record's end", "more octets")
 
     def _may_come(self, kind: int) -> None:
