@@ -335,6 +335,7 @@ def test_tshark_counts_the_same_octets(site: Site, capsys: pytest.CaptureFixture
         ["-X", "A B", "http://localhost/"],
         ["ftp://localhost/"],
         ["--compare", "https://localhost:1/"],
+        ["--compare", "http://localhost:1/"],
         ["--http-url", "http://localhost/", "https://localhost/"],
         ["--compare", "-L", "https://localhost/"],
         ["--pass", "secret", "https://localhost/"],

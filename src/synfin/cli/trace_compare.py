@@ -42,6 +42,8 @@ def both_urls(url: Url, plain: Url | None) -> tuple[Url, Url]:
             raise UsageError("--compare wants an https URL, and --http-url an http one")
         return plain, url
     if url.port != _PORTS[url.scheme]:
+        if url.scheme == "http":
+            raise UsageError(f"--compare: where is https for {url}? Give that URL, and this one with --http-url")
         raise UsageError(f"--compare: where is the http side of {url}? Give it with --http-url")
     return tuple(replace(url, scheme=one, port=_PORTS[one]) for one in ("http", "https"))  # type: ignore[return-value]
 
