@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from synfin.errors import UsageError
-from synfin.pki.keys import PrivateKey, PublicKey, SigningHash, signing_hash
+from synfin.pki.keys import PrivateKey, PublicKey, signing_hash
 from synfin.spec.certificates import CertificateFacts, certificate_facts
 from synfin.spec.certnames import a_label, address
 
@@ -249,14 +249,7 @@ def plain_name(name: str) -> str:
 # ---------------------------------------------------------------- writing
 
 
-def mint(
-    order: Order,
-    public: PublicKey,
-    signer: PrivateKey,
-    issuer: bytes | None = None,
-    *,
-    digest: SigningHash | None = None,
-) -> bytes:
+def mint(order: Order, public: PublicKey, signer: PrivateKey, issuer: bytes | None = None) -> bytes:
     """The certificate (DER) for ``public``, signed by ``signer`` in the name of ``issuer`` (DER; None: self-signed)."""
     above = x509.load_der_x509_certificate(issuer) if issuer else None
     builder = (
@@ -270,7 +263,7 @@ def mint(
     )
     for extension, critical in extensions(order, public, above):
         builder = builder.add_extension(extension, critical)
-    return builder.sign(signer, digest or signing_hash(signer)).public_bytes(Encoding.DER)
+    return builder.sign(signer, signing_hash(signer)).public_bytes(Encoding.DER)
 
 
 def self_signed(order: Order, key: PrivateKey) -> Credential:
@@ -278,9 +271,9 @@ def self_signed(order: Order, key: PrivateKey) -> Credential:
     return Credential(mint(order, public_of(key), key), key)
 
 
-def signed(order: Order, key: PrivateKey, issuer: Credential, *, digest: SigningHash | None = None) -> Credential:
+def signed(order: Order, key: PrivateKey, issuer: Credential) -> Credential:
     """A certificate for ``key`` below ``issuer``."""
-    return Credential(mint(order, public_of(key), issuer.key, issuer.der, digest=digest), key)
+    return Credential(mint(order, public_of(key), issuer.key, issuer.der), key)
 
 
 def public_of(key: PrivateKey) -> PublicKey:

@@ -120,9 +120,9 @@ class Store:
             self._opened[name] = Credential(der, key)
         return self._opened[name]
 
-    def locked(self, name: str = "root") -> bool:
-        """Whether an authority's key wants a password."""
-        return b"ENCRYPTED" in read(self.folder / name / "key.pem")
+    def locked(self) -> bool:
+        """Whether the keys want a password."""
+        return b"ENCRYPTED" in read(self.folder / "root" / "key.pem")
 
     def above(self, name: str) -> tuple[bytes, ...]:
         """``name``'s certificate and those above it, to the root (DER)."""

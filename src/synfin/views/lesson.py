@@ -59,22 +59,20 @@ def commands(pairs: Sequence[tuple[str, str]], width: int = 100, paint: Paint = 
             yield from (paint("dim", line) for line in wrap(f"    {what}", width, 0))
 
 
-def path_tree(
-    names: Sequence[str], why: Sequence[str], width: int = 100, paint: Paint = PLAIN, indent: str = "  "
-) -> Iterator[str]:
+def path_tree(names: Sequence[str], why: Sequence[str], width: int = 100, paint: Paint = PLAIN) -> Iterator[str]:
     """A path from the root down: each of ``names`` a step further in, with what speaks for it."""
     for depth, (name, reason) in enumerate(zip(names, why, strict=True)):
-        lead = indent + "   " * depth + ("└▶ " if depth else "")
+        lead = "  " + "   " * depth + ("└▶ " if depth else "")
         first, *rest = wrap(f"{clean(name)}: {clean(reason)}", max(width - len(lead), 24), 0)
         title, colon, words = first.partition(":")
         yield f"{lead}{paint('bold', title)}{colon}{words}"
         yield from (" " * len(lead) + line for line in rest)
 
 
-def quoted(text: str, word: str, paint: Paint = PLAIN, tone: str = "bad") -> str:
-    """``text`` without its markup and line ends, in quotation marks, with ``word`` in the colour of ``tone``."""
+def quoted(text: str, word: str, paint: Paint = PLAIN) -> str:
+    """``text`` without its markup and line ends, in quotation marks, with ``word`` in the colour of what is bad."""
     plain = clean(" ".join(_without_tags(text).split()))
-    return "“" + plain.replace(word, paint(tone, word)) + "”"
+    return "“" + plain.replace(word, paint("bad", word)) + "”"
 
 
 def _without_tags(text: str) -> str:
