@@ -322,8 +322,9 @@ def _announce(
         lines.append(
             f"  early data   up to {made.config.max_early_data:,} octets with a resumed session; each hello's once"
         )
-    if plain is not None:
-        lines.append(f"  in clear     {plain}")
+    if clear is not None:
+        places = ", ".join(address(one) for one in clear.addresses)
+        lines.append(f"  in clear     {f'TCP on {places}' if plan.mode == 'raw' else plain}")
     if plan.keylog is not None:
         lines.append(f"  secrets      appended to {plan.keylog}: whoever reads it reads the connections")
     if capture is not None:
@@ -345,8 +346,9 @@ def _farewell(plan: Plan, log: AccessLog, capture: LiveCapture | PduCapture | No
             told |= {"packets": capture.packets, "lost": capture.dropped, "broken": capture.sink.broken or None}
         _write(json.dumps(told) + "\n")
     else:
-        failed = f", {count(log.failures, 'failed connection')}" if log.failures else ""
-        _write(f"stopped: {count(log.requests, 'request')}{failed}\n")
+        done = "" if plan.mode == "raw" else f": {count(log.requests, 'request')}"
+        failed = f"{',' if done else ':'} {count(log.failures, 'failed connection')}" if log.failures else ""
+        _write(f"stopped{done}{failed}\n")
     if capture is not None and not plan.json:
         lost = f", {count(capture.dropped, 'packet')} lost by the kernel" if capture.dropped else ""
         broken = f", not complete ({capture.sink.broken})" if capture.sink.broken else ""
