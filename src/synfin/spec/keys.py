@@ -307,10 +307,9 @@ def exporter_12(
     server_random: bytes,
     context: bytes | None,
     length: int,
-    version: int = TLS12,
 ) -> bytes:
-    """Keying material exporter of TLS 1.0 to 1.2 (RFC 5705 4)."""
+    """Keying material exporter of TLS 1.2 (RFC 5705 4)."""
     seed = client_random + server_random
     if context is not None:
         seed += len(context).to_bytes(2, "big") + context
-    return prf(version, hash_name, master, label.encode("ascii"), seed, length)
+    return prf(TLS12, hash_name, master, label.encode("ascii"), seed, length)
