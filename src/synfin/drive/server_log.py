@@ -116,8 +116,8 @@ def explain(error: BaseException | str) -> tuple[str, str]:
     if isinstance(error, PeerError):
         violation = VIOLATIONS.get(error.violation)
         told = str(error) if violation is None else _sentence(violation.sentence)
-        if error.got.startswith("The client certificate "):  # a finding about the chain is a sentence of its own
-            told = f"the {clean(error.got[4:])}"
+        if error.expected == "a certificate that holds":  # what was found in the chain is a sentence of its own
+            told = clean(error.got[:1].lower() + error.got[1:])
         elif error.expected and error.got:
             told += f" (expected {clean(error.expected)}, got {clean(error.got)})"
         elif error.expected or error.got:
