@@ -45,7 +45,7 @@ class TalkingClient(tls.Client):
     ) -> None:
         self._told = told
         self._left = MOST_TOLD
-        self._begun = b""  # of a message that has not come whole
+        self._begun = bytearray()  # of a message that has not come whole
         self._leaving: deque[tuple[str, bytes]] = deque()  # kind and octets of what has not gone out
         super().__init__(config, server_name, now=now, entropy=entropy)
 
@@ -85,9 +85,13 @@ class TalkingClient(tls.Client):
 
     def _handshake(self, content: bytes) -> None:
         if self._left:
-            whole, self._begun = _messages(self._begun + content)
-            for raw in whole:
-                self._tell(False, "handshake", raw, self.now)
+            begun = self._begun
+            begun += content
+            if len(begun) >= 4 + int.from_bytes(begun[1:4], "big"):  # once for each message, not for each record
+                whole, rest = _messages(bytes(begun))
+                self._begun = bytearray(rest)
+                for raw in whole:
+                    self._tell(False, "handshake", raw, self.now)
         super()._handshake(content)
 
     def _alert(self, content: bytes) -> None:
