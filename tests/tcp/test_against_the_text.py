@@ -192,6 +192,28 @@ SCRIPTS = """
     < ACK 4001 1 len=1 opt=ts:9:0
     > ACK 1 4001 opt=ts:9 win=0
 
+-- 3.8.6.2.1: "[SND.NXT = SND.UNA and] min(D,U) >= Fs * Max(SND.WND)", the brackets for the Nagle algorithm
+    connect
+    > SYN 0
+    < SYN,ACK 0 1 opt=mss:1460 win=1000
+    > ACK 1 1
+    send 100
+    > ACK 1 1 len=100
+    send 950
+    < ACK 1 101 win=1000
+    > ACK 101 1 len=950
+    send 60
+
+-- and without them, without it | nodelay=True
+    connect
+    > SYN 0
+    < SYN,ACK 0 1 opt=mss:1460 win=1000
+    > ACK 1 1
+    send 100
+    > ACK 1 1 len=100
+    send 950
+    > ACK 101 1 len=900
+
 -- SHLD-19: 2*RMSS, "the MSS specified by the TCP endpoint receiving the segments" | delayed_ack=40_000_000 mss=500
     connect
     > SYN 0 opt=mss:500

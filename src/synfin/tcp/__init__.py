@@ -22,6 +22,9 @@ Where RFCs leave a choice, or disagree with habit, this endpoint does the follow
   the letter of the first step finds its number outside of the window.
 * Octets and FIN that come with a SYN, a segment of them at most, are kept until the connection stands, and not
   acknowledged before (3.10.7.2).  A cookie keeps nothing: the peer sends them again.
+* Text that runs over the number of a FIN that came ahead goes first, and the FIN is forgotten ("in SEG.SEQ order",
+  3.10.7.4); of two the nearer counts.
+* TS.Recent is taken from segments whose ACK was acceptable, with text for a closed window too.
 * A SYN that comes again with octets or FIN in SYN_RECEIVED loses the SYN to the window's edge (3.10.7.4, first); the
   rest counts if it has an ACK.
 * An active OPEN in LISTEN makes the listening socket connect from its port (3.10.1).

@@ -120,9 +120,9 @@ def _new(c: Connection, now: int) -> None:
         whole = size == queued
         fin = fin and whole and room > size
         if size < mss and not (fin and not queued):
-            idle = not len(board)
+            free = not len(board) or c.config.nodelay  # Nagle
             if not size or not (
-                (whole and (idle or c.config.nodelay or fin or c.snd_up > c.snd_nxt)) or 2 * size >= c.max_snd_wnd
+                (whole and (free or fin or c.snd_up > c.snd_nxt)) or (free and 2 * size >= c.max_snd_wnd)
             ):
                 held = room < min(queued, mss) or bool(c.fin_wanted and not queued)
                 break
