@@ -21,11 +21,13 @@ from tests.tls.ends import root, server_config
 ONE_READ = 1400
 
 
-async def _asked(*, careless: bool, groups: tuple[int, ...] | None, folder: Path) -> Hop:
-    """A trace of a server that hangs up on every ClientHello, or (careless) on those that need two reads."""
+async def _asked(*, careless: bool, groups: tuple[int, ...] | None, folder: Path, dies: bool = False) -> Hop:
+    """A trace of a server that hangs up on every ClientHello, or (careless) on those that need two reads, or dies."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readexactly(5)
+        if dies:
+            source.close()
         if careless and int.from_bytes(head[3:5], "big") <= ONE_READ:
             end = tls.Server(server_config(), now=clock.now(), entropy=clock.entropy)
             end.receive(head + await reader.readexactly(int.from_bytes(head[3:5], "big")), clock.now())
@@ -51,6 +53,13 @@ def test_the_length_of_the_hello_is_told_from_other_causes(careless: bool, tmp_p
     hop = asyncio.run(_asked(careless=careless, groups=None, folder=tmp_path))
     assert hop.cause is not None and hop.cause.violation in ("silent_end", "reset_in_handshake")
     assert [step.answered for step in hop.steps if isinstance(step, Probed)] == [careless]
+
+
+def test_a_server_that_is_gone_is_not_tried_in_vain(tmp_path: Path) -> None:
+    hop = asyncio.run(_asked(careless=False, groups=None, folder=tmp_path, dies=True))
+    (step,) = [step for step in hop.steps if isinstance(step, Probed)]
+    assert step.answered is None
+    assert step.port == hop.tried[-1][2] != hop.tried[0][2]
 
 
 def test_a_short_hello_is_not_made_shorter(tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ class Teller:
                 yield from self._put("Goes to", [f"{clean(step.location)}{on}"])
             case t.Probed():
                 said = (say.SHORT_ALIKE, say.SHORT_ANSWERED, say.TLS_ALIKE, say.TLS_ANSWERED)
-                yield from self._put("Again", [said[2 * step.clear + step.answered]])
+                told = say.GONE if step.answered is None else said[2 * step.clear + step.answered]
+                yield from self._put("Again", [told])
             case t.Failed():
                 cause = step.cause
                 if cause.step != "dns" and not self._refused:  # told by complaint, and by the lines of Cert

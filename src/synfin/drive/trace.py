@@ -277,9 +277,15 @@ class Run:
         self, ask: Ask, remote: Address, try_it: Callable[[Pipe], Awaitable[bool]], *, clear: bool
     ) -> None:
         """A second try, on a connection of its own."""
-        with contextlib.suppress(OSError):  # nobody is there any more
+        tried = self._now.tried
+        before = len(tried)
+        with contextlib.suppress(OSError):
             async with asyncio.timeout(ask.connect_seconds):
-                pipe = await self.connect(Attempt(*remote, time.monotonic()), self._watch)
+                try:
+                    pipe = await self.connect(Attempt(*remote, time.monotonic()), self._watch)
+                except OSError:  # nobody is there any more
+                    self._tell(Probed(None, tried[-1][2] if len(tried) > before else 0, clear))
+                    return
                 port = pipe.local[1]
                 if isinstance(self.capture, PduCapture):
                     self._now.tried.append((*pipe.remote, port))

@@ -159,10 +159,11 @@ class Pointed:
 class Probed:
     """The server went without a word: whether it ``answered`` a short ClientHello on another connection from ``port``.
 
-    What it had not answered was a long ClientHello, or with ``clear`` a request in clear.
+    What it had not answered was a long ClientHello, or with ``clear`` a request in clear.  None: nobody took that
+    connection any more.
     """
 
-    answered: bool
+    answered: bool | None
     port: int
     clear: bool = False
 

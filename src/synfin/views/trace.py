@@ -26,6 +26,8 @@ CLIENT_KEPT = "our certificate was not shown: the server did not ask, or admits 
 #: What a second try with a short ClientHello showed.
 SHORT_ANSWERED = "a shorter ClientHello, without X25519MLKEM768, is answered: the length of the first is the cause"
 SHORT_ALIKE = "a shorter ClientHello, without X25519MLKEM768, ends alike: its length is not the cause"
+#: Where there was no second try.
+GONE = "a second connection does not come about: the server has gone since"
 #: The same after a request in clear.
 TLS_ANSWERED = "a ClientHello is answered with TLS: this port wants https://"
 TLS_ALIKE = "a ClientHello is not answered with TLS either"
