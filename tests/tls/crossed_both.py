@@ -53,6 +53,7 @@ class Crossed:
     hello: Hello
     config: ClientConfig
     session: Session | None = None
+    wanted: dict[str, Any]  # facts, where somebody else asks the client for them
 
     def __init__(self, case: Case, edit: Edit | None = None) -> None:
         self.case, self.edit, self.rng = case, edit, random.Random(case["seed"])

@@ -304,15 +304,20 @@ def test_records_out_of_place(start: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("psk", "retry", "label", "clear"),
-    [("taken", "group", "hrr", True), ("ignored", None, "sh", True), ("taken", None, "sh", False)],
+    ("psk", "retry", "label", "alert", "clear"),
+    [
+        ("taken", "group", "hrr", ILLEGAL, True),
+        ("taken", "group", "hrr", DECODE, True),
+        ("ignored", None, "sh", ILLEGAL, True),
+        ("taken", None, "sh", ILLEGAL, False),
+    ],
 )
-def test_alerts_beside_early_data_can_be_read(psk: str, retry: str | None, label: str, clear: bool) -> None:
+def test_alerts_beside_early_data_can_be_read(psk: str, retry: str | None, label: str, alert: int, clear: bool) -> None:
     """Who has refused early data throws away what is under its keys (RFC 8446 4.2.10), and would an alert there."""
 
     def compressing(run: Any, body: bytes) -> bytes:
         at = 37 + body[34]
-        return body[:at] + b"\1" + body[at + 1 :]
+        return body[:at] + b"\1" + body[at + 1 :] + (b"x" if alert == DECODE else b"")
 
     for case in ROWS_13[:8]:
         told = {"psk": psk, "retry": retry, "early": "refused", "cut": 0, "step": -1, "ccs": ()}
@@ -320,5 +325,5 @@ def test_alerts_beside_early_data_can_be_read(psk: str, retry: str | None, label
         run.meet()
         with pytest.raises((AlertError, InvalidTag, SilenceError)):
             run.shake()
-        assert run.client.told == [(2, ILLEGAL)]
-        assert (run.peer.last == b"\x15\3\3\0\2\2\x2f") == clear
+        assert run.client.told == [(2, alert)]
+        assert (run.peer.last == b"\x15\3\3\0\2\2" + bytes([alert])) == clear

@@ -21,7 +21,7 @@ from synfin.tls.offer import Offer
 from synfin.tls.records import APPLICATION_DATA
 from synfin.tls.schedule import early_exporter, early_traffic, suite_hash
 from synfin.tls.session import Session
-from synfin.wire.tls.messages import ServerHello
+from synfin.wire.tls.messages import HRR_RANDOM, ServerHello
 
 SENTINELS = (b"DOWNGRD\1", b"DOWNGRD\0")
 #: What a ServerHello has that takes our pre-shared key, and with it, maybe, early data.
@@ -197,12 +197,14 @@ class WaitServerHello:
 
     def on(self, end: Client, kind: int, raw: bytes) -> State:
         """ServerHello or HelloRetryRequest."""
-        hello: ServerHello = end.parse(raw)
         made = self.offer
+        if made.early and raw[6:38] == HRR_RANDOM:
+            end.write_keys(None)  # refused: whatever comes under these keys is thrown away (RFC 8446 4.2.10)
+        hello: ServerHello = end.parse(raw)
+        if made.early and not _TAKES_KEY.issubset(dict(hello.extensions or ())):
+            end.write_keys(None)
         if len(hello.session_id) > 32:
             raise PeerError("decode_error", "a session id of at most 32 octets", str(len(hello.session_id)))
-        if made.early and (hello.is_hello_retry_request or not _TAKES_KEY.issubset(dict(hello.extensions or ()))):
-            end.write_keys(None)  # refused: whatever comes under these keys is thrown away (RFC 8446 4.2.10)
         version = selected(end.config, hello, self.retry is not None)
         if hello.compression_method:
             raise PeerError("compression_chosen", "0", str(hello.compression_method))

@@ -184,6 +184,8 @@ def _ticket(body: NewSessionTicket) -> Iterator[str]:
     yield f"good for {body.lifetime:,} s"
 
 
+#: By request_update (RFC 8446 4.6.3).
+_UPDATES: dict[int, list[str]] = {0: [], 1: ["asks for ours too"]}
 _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     ClientHello: _client_hello,
     ServerHello: _server_hello,
@@ -197,6 +199,6 @@ _TELLERS: dict[type[Any], Callable[[Any], Iterator[str]]] = {
     ServerHelloDone: lambda body: iter(["our turn"]),
     ClientKeyExchange: _client_key,
     NewSessionTicket: _ticket,
-    KeyUpdate: lambda body: iter(["asks for ours too"] if body.request_update else []),
+    KeyUpdate: lambda body: iter(_UPDATES.get(body.request_update, ["asks for what does not exist"])),
     Finished: lambda body: iter(["proves all of the handshake"]),
 }
