@@ -167,6 +167,11 @@ def test_a_stranger_is_not_trusted(site: Site, capsys: pytest.CaptureFixture[str
     assert code == 1 and "ERR_CERT_AUTHORITY_INVALID" in out and "CRT10" in out
 
 
+def test_an_international_name_is_told_as_people_read_it(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = trace(capsys, "--resolve", "bücher.example:1:127.0.0.1", "http://bücher.example:1/")
+    assert out.startswith("GET http://xn--bcher-kva.example:1/ (bücher.example)\n")
+
+
 def test_another_name_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = trace(capsys, "--cacert", site.root, "--sni", "other.example", f"{site.https}/")
     assert code == 1 and "ERR_CERT_COMMON_NAME_INVALID" in out and "error CRT301" in out

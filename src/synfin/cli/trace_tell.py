@@ -12,6 +12,7 @@ from synfin.drive import trace_steps as t
 from synfin.drive.trace_talk import MOST_TOLD
 from synfin.errors import UsageError
 from synfin.http.client import Head
+from synfin.spec.certnames import u_label
 from synfin.views import trace as say
 from synfin.views.paint import Paint
 from synfin.views.trace_tls import Talk, talk_heading, talk_line
@@ -110,7 +111,9 @@ class Teller:
                 self._spoken = 0
                 self._talk, self._heading, self._label, self._refused = Talk(), True, "", False
                 self._secure = step.url.scheme == "https"
-                yield self._page.paint("title", clean(f"{step.method} {step.url}"))
+                read = u_label(step.url.host)
+                aside = f" ({read})" if read != step.url.host else ""
+                yield self._page.paint("title", clean(f"{step.method} {step.url}{aside}"))
             case t.Spoke():
                 yield from self._spoke(step)
             case t.LookedUp():
