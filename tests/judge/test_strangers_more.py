@@ -15,7 +15,7 @@ from synfin.capture.keylog import KeyLog
 from synfin.observe import observe
 from tests.judge.support import bad, findings, told
 from tests.judge.test_strangers import FINISHED, GOODBYE, plain, script13, sealed, two
-from tests.scenarios.catalogue import HALF, Make, big_hello, frame, healthy, healthy12
+from tests.scenarios.catalogue import HALF, Make, big_hello, frame, goaway, healthy, healthy12, hello
 from tests.scenarios.script import Script, write
 from tests.support.tlsbytes import REQUEST, flights
 
@@ -63,6 +63,13 @@ def out_of_order(lost: bool = False) -> Make:
         return script.line("a > b ACK").close()
 
     return make
+
+
+def answer_missed() -> Script:
+    """HTTP/2: the packet with the answer was not captured, though it was acknowledged; GOAWAY follows it."""
+    script = h2()
+    script.line(f"b > a PSH,ACK hex={goaway(0).hex()} seq=+{len(WHOLE)}", 0.02)
+    return script.line("a > b ACK").close(1)
 
 
 def cancelled(after: float, answered: bool = False) -> Make:
@@ -243,6 +250,27 @@ def late_notify(crossed: bool = True) -> Make:
     return make
 
 
+def alert_to_close(ack: str) -> Make:
+    """The server's flight, and the client's internal_error, which acknowledges a FIN that was not captured, or not."""
+
+    def make() -> Script:
+        return script13().line(f"a > b PSH,ACK hex=15030300020250 {ack}", 0.01)
+
+    return make
+
+
+def begun_unseen(data: bytes) -> Make:
+    """The server's SYN,ACK was not captured: where its stream begins is not known."""
+
+    def make() -> Script:
+        script = Script().connect()
+        del script.lines[1]
+        script.line(f"a > b PSH,ACK hex={hello().hex()}", 0.01)
+        return script.line(f"b > a PSH,ACK hex={data.hex()} seq=5001", 0.02).close()
+
+    return make
+
+
 def answer(text: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\n" + text
 
@@ -269,6 +297,8 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "h2: a window beyond 2**31-1": (h2_left((1, frame(8, 0, 0, b"\x7f\xff\xff\xff"), 0)), ("HTP202",)),
     "h2: a window of 2**31-1": (h2_left((1, frame(8, 0, 0, b"\x7f\xff\0\0"), 0)), ()),
     "h2: a header block that is none": (h2_left((1, frame(1, 4, 1, b"\xff\xff\xff"), 0)), ("HTP202",)),
+    "h2: GOAWAY in order, an answer is missing": (h2_left((1, goaway(0), 0), closer=1), ("HTP301",)),
+    "h2: GOAWAY in order, an answer was not captured": (answer_missed, ()),
     "h2: broken, and the server closes": (h2_left((1, frame(0, 0, 0, b"hello"), 0), closer=1), ("HTP103",)),
     "h2: more than it says, refused": (
         h2_left((1, head(1, 5) + frame(0, 1, 1, b"hello you"), 0), (0, frame(3, 0, 1, PROTOCOL_ERROR), 0)),
@@ -310,6 +340,9 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "a certificate, tickets, a late close": (refused_certificate(900, answer=(250, 250), idle=30), ("HTP101",)),
     "no certificate shown, a good-bye, and the server hangs up": (no_certificate_12("b > a FIN,ACK"), ("TLS301",)),
     "no certificate shown, a good-bye, and the client leaves": (no_certificate_12("a > b FIN,ACK"), ()),
+    "an alert about a FIN that was not captured": (alert_to_close("ack=+1"), ()),
+    "an alert about no FIN": (alert_to_close(""), ("TLS210",)),
+    "no TLS, and no SYN,ACK captured": (begun_unseen(b"\x02\xf3\x02\x8b\x5b\x80\xc8\x86"), ()),
     "to an address, HTTP": (by_address(True), ("CRT301",)),
     "to an address, HTTP, and a request": (by_address(True, asks=True), ()),
     "to an address, only a look": (by_address(False), ()),

@@ -9,6 +9,7 @@ Offsets count in a sender's stream as ``observe.stream`` counts them; sequence n
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -221,10 +222,19 @@ def deciding_alert(connection: Connection, sender: int | None = None) -> AlertFa
 
 
 def _had_closed(connection: Connection, side: int, packet: int) -> bool:
-    """Whether ``side`` had sent FIN or close_notify before ``packet``."""
+    """Whether ``side`` had sent FIN or close_notify before ``packet``, or that packet acknowledges its FIN.
+
+    A capture may have missed the FIN, or hold it behind its answer.
+    """
     fin = connection.tcp.sides[side].fin_packet
     notify = connection.tls.close_notify[side] if connection.tls is not None else None
-    return any(place is not None and place < packet for place in (fin, notify))
+    if any(place is not None and place < packet for place in (fin, notify)):
+        return True
+    rows, base = connection.rows, stream_base(connection, side)
+    place = bisect_left(rows.number, packet)
+    if base is None or place >= len(rows) or rows.number[place] != packet or not rows.flags[place] & ACK:
+        return False
+    return 0 < (rows.ack[place] - base - connection.streams[side].end) & 0xFFFFFFFF < 0x80000000
 
 
 def was_asked(connection: Connection) -> bool:

@@ -19,7 +19,7 @@ References.  RFC 9113 5.4, 6.4, 6.8 and 7.
 from __future__ import annotations
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import client_side, first_close
+from synfin.judge.facts import client_side, first_close, missed
 from synfin.judge.model import Actor, Confidence, Finding, Severity
 from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
@@ -48,6 +48,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         if event.code == 0:
             if event.what != "goaway" or event.sender == client_side(connection) or asked <= done:
                 continue
+            if missed(connection):
+                continue  # the answers may be among what was not captured
             if close is not None and close.side == client_side(connection) and close.time <= event.time:
                 continue  # the client had left
         elif event.what == "rst_stream" and event.stream in done:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from synfin.judge.engine import Context
-from synfin.judge.facts import client_side, first_close, payload_indices, round_trip
+from synfin.judge.facts import client_side, first_close, is_cut, payload_indices, round_trip
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.telling import MILLI, SECOND, end, finding, span
 from synfin.observe.story import Connection
@@ -74,7 +74,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     close = first_close(connection)
     holes = any(not hole.acknowledged for stream in connection.streams for hole in stream.holes)
-    failed = holes and close is not None and close.side == client_side(connection)
+    failed = holes and not is_cut(connection) and close is not None and close.side == client_side(connection)
     places = [packet for stall in stalls for packet in stall.packets] or [connection.first_packet]
     often = "once" if len(stalls) == 1 else f"{len(stalls)} times"
     return finding(

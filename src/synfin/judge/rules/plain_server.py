@@ -81,6 +81,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
         return None
     if any(hole.offset <= begun for hole in stream.holes):
         return None
+    if connection.tcp.source == "packets" and connection.tcp.sides[1 - client].syn is None:
+        return None  # without its SYN,ACK nobody knows where its stream begins
     if tls is not None and tls.sslv2:
         return None
     start = tls.start[1 - client] if tls is not None and connection.preambles else stream.pieces[0].offset
