@@ -342,6 +342,15 @@ def test_lengths_off_by_one(name: str) -> None:
     assert not wrong
 
 
+@pytest.mark.parametrize("piece", [1, 3, 4, 1 << 14])
+@pytest.mark.parametrize("name", [name for name in SCENES if "resumed" not in SCENES[name].how])
+def test_a_length_that_no_message_has(name: str, piece: int) -> None:
+    """It is refused as soon as it is known, however the message is cut: nobody holds 16 MiB for it."""
+    scene = SCENES[name]
+    scene = scene._replace(ask=replace(scene.ask, piece=piece))
+    assert attempt(scene, lambda raw: raw[:1] + b"\xff\xff\xff" + raw[4:]) == DECODE
+
+
 @pytest.mark.parametrize("ask", [BIG, OLD, replace(BIG, shares=())], ids=["1.3", "1.2", "retry"])
 def test_an_extension_twice(ask: Ask) -> None:
     """RFC 8446 4.2, RFC 5246 7.4.1.4: whichever it is, known or not, next to each other or not."""

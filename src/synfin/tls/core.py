@@ -324,8 +324,9 @@ class Endpoint(Records):
         self._empty = 0
         partial = self._partial
         if partial:
+            announced = len(partial) >= 4
             partial += content
-            if len(partial) >= 4 and len(partial) < 4 + int.from_bytes(partial[1:4], "big"):
+            if announced and len(partial) < 4 + int.from_bytes(partial[1:4], "big"):
                 return
             content = bytes(partial)
             partial.clear()
