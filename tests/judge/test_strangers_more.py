@@ -271,6 +271,13 @@ def begun_unseen(data: bytes) -> Make:
     return make
 
 
+def hello_missed() -> Script:
+    """The ClientHello was not captured, the server's flight was, and the client's ChangeCipherSpec and its FIN."""
+    script = Script().connect().play(flights(), 0, 2).send(0, b"\x14\x03\x03\x00\x01\x01").close()
+    script.lines[3:4] = [f"0.030000  a > b ACK seq=+{len(flights().chunks[0][1])}"]
+    return script
+
+
 def answer(text: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\n" + text
 
@@ -342,6 +349,7 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "no certificate shown, a good-bye, and the client leaves": (no_certificate_12("a > b FIN,ACK"), ()),
     "an alert about a FIN that was not captured": (alert_to_close("ack=+1"), ()),
     "an alert about no FIN": (alert_to_close(""), ("TLS210",)),
+    "no ClientHello captured": (hello_missed, ()),
     "no TLS, and no SYN,ACK captured": (begun_unseen(b"\x02\xf3\x02\x8b\x5b\x80\xc8\x86"), ()),
     "to an address, HTTP": (by_address(True), ("CRT301",)),
     "to an address, HTTP, and a request": (by_address(True, asks=True), ()),

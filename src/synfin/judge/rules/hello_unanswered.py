@@ -95,7 +95,7 @@ def _stopped(connection: Connection, fate: HelloFate) -> Finding | None:
     rows = connection.rows
     said = [i for i in payload_indices(connection, server) if i < close.place]
     mine = [i for i in payload_indices(connection, fate.client) if i < close.place and rows.load_len[i] > 32]
-    if not said or said[-1] < mine[-1] or missed(connection):
+    if not said or not mine or said[-1] < mine[-1] or missed(connection):
         return None
     waited = close.time - rows.time[said[-1]]
     if _flight_whole(tls, server) or waited < (SEALED if is_tls13(tls.version) else GAVE_UP):
