@@ -46,6 +46,7 @@ class Wire:
 
 def meet(run: Run, serve: Callable[[Run], None], use: Callable[[TlsStream], Awaitable[None]]) -> None:
     """``serve`` at one end of a connection, in a thread, and ``use`` at the other."""
+    run.pause = 0.0
 
     def there(listener: socket.socket) -> None:
         end, _ = listener.accept()

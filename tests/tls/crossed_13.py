@@ -212,7 +212,8 @@ class Crossed13(Crossed):
 
     def _check_binder(self, hello: Hello, psk: Session, before: bytes) -> None:
         identities, binders, size = hello.keys
-        age = 0 if psk.external else (int((NOW - psk.issued) * 1000) + psk.age_add) & 0xFFFFFFFF
+        now = NOW if self.again is None else self.peer.now
+        age = 0 if psk.external else (int((now - psk.issued) * 1000) + psk.age_add) & 0xFFFFFFFF
         assert identities == [(psk.ticket, age)]
         name = SUITES_13[psk.suite][2]
         secret = derive(name, hkdf_extract(name, b"", psk.secret), "ext binder" if psk.external else "res binder", b"")
@@ -290,6 +291,7 @@ class Crossed13(Crossed):
         if case["retry"] != "group":
             self.cookie = os.urandom(self.rng.choice([1, 8, 500]))
             extensions.append((44, vec(self.cookie)))
+        peer.now += self.pause
         peer.said = message(254, hashed(self.hash, first.raw))
         peer.say(self.hello_message("hrr", HRR, extensions))
         self.again = Hello(peer.hear(1))
@@ -464,7 +466,8 @@ class Crossed13(Crossed):
         found = [{name: getattr(one.facts, name) for name in facts} for one in self.taken(HandshakeDone)]
         assert found == [facts]
         shown = [(p.chain, p.name, p.purpose, p.now, p.stapled) for p in self.presented]
-        assert shown == ([(facts["peer_chain"], NAME, "server", NOW, facts["stapled"])] if self.psk is None else [])
+        now, chain = self.peer.now, facts["peer_chain"]
+        assert shown == ([(chain, NAME, "server", now, facts["stapled"])] if self.psk is None else [])
         secret = derive(self.hash, self.exporter, "EXPORTER-x", b"")
         for context in (b"", b"abc"):
             value = expand_label(self.hash, secret, "exporter", hashed(self.hash, context), 40)
@@ -523,7 +526,7 @@ class Crossed13(Crossed):
             "suite": self.case["suite"],
             "secret": expand_label(self.hash, self.resumption, "resumption", nonce, self.size),
             "ticket": ticket,
-            "issued": NOW,
+            "issued": self.peer.now,
             "lifetime": min(lifetime, 604_800),
             "server_name": NAME,
             "alpn": self.case["alpn"],

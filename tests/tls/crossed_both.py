@@ -50,6 +50,7 @@ class Crossed:
     """One handshake and what comes after it; ``edit`` may put other octets in the place of a server's message."""
 
     new = True
+    pause = 3.25  # seconds that a server takes before it answers by HelloRetryRequest
     hello: Hello
     config: ClientConfig
     session: Session | None = None

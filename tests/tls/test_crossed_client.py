@@ -327,3 +327,29 @@ def test_alerts_beside_early_data_can_be_read(psk: str, retry: str | None, label
             run.shake()
         assert run.client.told == [(2, alert)]
         assert (run.peer.last == b"\x15\3\3\0\2\2" + bytes([alert])) == clear
+
+
+def _staple_of_another_kind(run: Any, body: bytes) -> bytes:
+    return b"\0" + vec(vec(bare(run.case["kind"])[0], 3) + block([(5, b"\2\0\0\1a")]), 3)
+
+
+def _octets_after_the_leaf(run: Any, body: bytes) -> bytes:
+    return b"\0" + vec(vec(bare(run.case["kind"])[0] + b"\0", 3) + b"\0\0", 3)
+
+
+def _filter_without_identifier(run: Any, body: bytes) -> bytes:
+    return b"\0" + block([(13, vec(u16(0x0403))), (48, vec(b"\0\0\0"))])
+
+
+@pytest.mark.parametrize("row", range(0, len(ROWS_13), 12))
+@pytest.mark.parametrize(
+    ("label", "make", "alert"),
+    [
+        ("cert", _staple_of_another_kind, DECODE),
+        ("cert", _octets_after_the_leaf, crossed_faults.BAD_CERTIFICATE),
+        ("cr", _filter_without_identifier, DECODE),
+    ],
+)
+def test_what_was_once_let_by(label: str, make: Callable[[Any, bytes], bytes], alert: int, row: int) -> None:
+    """Even by a client that takes any certificate, and has none."""
+    assert outcome(Crossed13({**fitting(ROWS_13[row], label, True), "late": False}, Change(label, make))) == alert

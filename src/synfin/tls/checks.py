@@ -76,6 +76,8 @@ def _decode(number: int, body: bytes, context: str) -> Decoded:
         raise PeerError("empty_list", extension_name(number), "an empty share")
     elif isinstance(found, b.SctList) and len(body) == 2:
         raise PeerError("empty_list", extension_name(number), "no timestamps")
+    elif isinstance(found, b.OIDFilters) and not all(one.oid for one in found.filters):
+        raise PeerError("empty_list", extension_name(number), "an empty identifier")
     elif isinstance(found, b.StatusRequest) and not all(found.responders):
         raise PeerError("empty_list", extension_name(number), "an empty responder id")
     elif isinstance(found, b.StatusResponse):
