@@ -23,7 +23,7 @@ from tests.tls.crossed_13 import Crossed13
 from tests.tls.crossed_both import Case, Edit, table
 from tests.tls.crossed_faults import DECODE, ILLEGAL, UNEXPECTED
 from tests.tls.crossed_forms import MalformedError, read
-from tests.tls.crossed_keys import SUITES_12, Keys13, message, vec
+from tests.tls.crossed_keys import SUITES_12, Keys13, bare, block, message, u16, vec
 from tests.tls.crossed_peer import ALERT, CCS, DATA, HANDSHAKE, AlertError, SilenceError
 from tests.tls.ends import NOW
 
