@@ -539,3 +539,18 @@ def _conversation(r: Random) -> None:
             log.append(f"{text.state}: {flags:#x} {seq} {ack - iss & MASK} size={size} wnd={wnd} urg={urg}")
             found = pair.arrives(flags, base + seq, ack, wnd, size, urg)
         assert not found, (iss, irs, log, found)
+
+
+def test_what_the_host_waits_for_is_what_the_timers_say() -> None:
+    """RFC 6298 5.2: "turn off the retransmission timer"; 5.3: "restart the retransmission timer"."""
+    d = in_state("ESTABLISHED")
+    assert d.host.next_timer() is None
+    connection, begin = d.connection, d.now
+    assert connection is not None
+    d.send(b"x" * 1072)
+    assert d.host.next_timer() == begin + connection.rtt.rto
+    d.now += 300_000_000
+    d.hear("ACK", 1, 537)
+    assert d.host.next_timer() == min(d.now + connection.rtt.rto, begin + connection.user_timeout)
+    d.hear("ACK", 1, 1073)
+    assert d.host.next_timer() is None

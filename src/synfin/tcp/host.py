@@ -111,10 +111,14 @@ class Host:
         for connection in self._busy:  # the others were noted by ``take_output``
             if connection.state is not State.CLOSED and connection.state is not State.TIME_WAIT:
                 self._note(_key(connection), connection)
-        first, last = self._schedule.next(), self.resting.next_timer()
-        if first is None or last is None:
-            return last if first is None else first
-        return min(first, last)
+        last = self.resting.next_timer()
+        while (found := self._schedule.first()) is not None:
+            noted, key = found
+            when = self.connections[key].next_timer()
+            if when is not None and when <= noted:
+                return noted if last is None else min(noted, last)
+            self._schedule.later(key, when)
+        return last
 
     def timer_fired(self, now: int) -> None:
         """Do what is due."""

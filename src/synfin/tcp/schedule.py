@@ -1,7 +1,7 @@
 """When connections want to be called: the soonest first, each noted once.
 
-Times that grew later are not moved: what is noted for an earlier time stays, and whoever is called too early notes its
-later time then.  So an acknowledgment, which moves a retransmission timer, costs no more than a look.
+Times that grew later are not moved at once: what is noted for an earlier time stays, and is looked at when it is the
+first of all.  So an acknowledgment, which moves a retransmission timer, costs no more than a look.
 """
 
 from __future__ import annotations
@@ -35,20 +35,26 @@ class Schedule:
         if self._soonest.pop(key, None) is not None:
             self._tidy()
 
-    def next(self) -> int | None:
-        """The soonest time; None where nothing is noted."""
+    def later(self, key: Key, when: int | None) -> None:
+        """What was noted for ``key`` is too early: it wants to be called at ``when``, or (None) not at all."""
+        self.drop(key)
+        if when is not None:
+            self.note(key, when)
+
+    def first(self) -> tuple[int, Key] | None:
+        """The soonest time and whose it is; None where nothing is noted."""
         heap = self._heap
         while heap:
             when, _, key = heap[0]
             if self._soonest.get(key) == when:
-                return when
+                return when, key
             heapq.heappop(heap)
         return None
 
     def due(self, now: int) -> Key | None:
         """The key whose time came first, no longer noted; None where nothing is due."""
-        when = self.next()
-        if when is None or when > now:
+        found = self.first()
+        if found is None or found[0] > now:
             return None
         _, _, key = heapq.heappop(self._heap)
         del self._soonest[key]
