@@ -7,8 +7,10 @@ what is chosen, which extensions come back, how many tickets, what is resumed.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import random
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,7 +27,7 @@ from tests.tls import crossed_shake
 from tests.tls.crossed_client import ALERT, DATA, HANDSHAKE, SCHEMES, Ask, Client, Found
 from tests.tls.crossed_keys import message
 from tests.tls.crossed_shake import Offer, again, play
-from tests.tls.ends import NAME, NOW, root, server, server_config, ticket_keys, verifier
+from tests.tls.ends import NAME, NOW, leaf, root, server, server_config, ticket_keys, verifier
 
 WEEK = 7 * 86_400
 ALL = tuple(k.SUITES_13) + tuple(k.SUITES_12)
@@ -268,3 +270,30 @@ def test_a_certificate_for_anything_is_for_no_client(versions: tuple[int, ...] |
     config = server_config(client_auth="required", verify=verifier())
     client, found = play(server(config), Ask(versions, cert="p256"))
     assert found.alert == client.answer() == 43
+
+
+def test_large_certificates_of_strangers_are_not_kept(monkeypatch: Any) -> None:
+    """What is remembered of certificates is bounded in octets: a server does not grow by what strangers show it."""
+    config = server_config(client_auth="required", verify=verifier())
+    private = leaf(client=True).key
+    shows: list[Credential] = []
+    monkeypatch.setattr(crossed_shake, "credential", lambda *_, **__: shows[0])
+
+    def shown(number: int) -> int:
+        rest = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), number.to_bytes(2, "big") * 60_000)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(root().key.public_key())
+        extensions: list[tuple[x509.ExtensionType, bool]] = [(rest, False), (issuer, False)]
+        made = mint("client", root(), extensions=extensions, now=datetime.fromtimestamp(NOW, UTC))
+        shows[:] = [Credential((made.der,), private, mismatched=True)]
+        alert = play(server(config), Ask(cert="p256"))[1].alert
+        return alert or 0
+
+    assert shown(0) == 51  # the chain is good, the proof is not
+    tracemalloc.start()
+    try:
+        for number in range(1, 9):
+            assert shown(number) == 51
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()

@@ -39,7 +39,7 @@ def load_public_key(spki: bytes) -> PublicKeyTypes | None:
 
 def signature_holds(spki: bytes, sig_alg: str, hash_name: str, signature: bytes, signed: bytes) -> bool | None:
     """Whether the key in ``spki`` made ``signature`` over ``signed`` with algorithm ``sig_alg`` (dotted)."""
-    judge = _judge if len(signed) + len(spki) <= SMALL else _judge.__wrapped__
+    judge = _judge if len(signed) + len(spki) + len(signature) <= SMALL else _judge.__wrapped__
     return judge(spki, sig_alg, hash_name, signature, signed)
 
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa,
 
 from synfin.errors import PeerError
 from synfin.spec.certificates import certificate_facts
-from synfin.spec.signatures import load_public_key
+from synfin.spec.signatures import SMALL, load_public_key
 
 TLS13 = 0x0304
 
@@ -132,9 +132,13 @@ def _bound_to(spki: bytes) -> str:
     return _SHA2[named[0]] if len(named) == 2 and named[0] == named[1] else "another"
 
 
-@lru_cache(maxsize=1024)
 def peer_key(der: bytes) -> PeerKey:
     """The key of a certificate.  Raises PeerError certificate_unparsable or certificate_unsupported_key."""
+    return _peer_key(der) if len(der) <= SMALL else _peer_key.__wrapped__(der)
+
+
+@lru_cache(maxsize=1024)
+def _peer_key(der: bytes) -> PeerKey:
     facts = certificate_facts(der)
     public = load_public_key(facts.spki) if facts.parsed else None
     if public is None:
@@ -238,7 +242,7 @@ UNREADABLE = (
 def parse_certificate(der: bytes) -> x509.Certificate:
     """The certificate for ``cryptography``.  Raises PeerError certificate_unparsable."""
     try:
-        return _parse_certificate(der)
+        return _parse_certificate(der) if len(der) <= SMALL else _parse_certificate.__wrapped__(der)
     except UNREADABLE as error:
         raise PeerError("certificate_unparsable", "a certificate", str(error)) from None
 

@@ -30,6 +30,7 @@ from synfin.errors import PeerError
 from synfin.spec.certcheck import MAX_CHAIN, ChainVerdict, Severity, check_chain
 from synfin.spec.certificates import certificate_facts
 from synfin.spec.certroots import RootSet
+from synfin.spec.signatures import SMALL
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls.revocation import check_crls, check_staple
 from synfin.tls.signing import UNREADABLE, parse_certificate
@@ -92,7 +93,8 @@ class PathVerifier:
         if known is not None and known[0] <= presented.now <= known[1]:
             return
         path = self._path(presented)
-        wrong = _wrong_leaf(presented.chain[0], presented.name, presented.purpose)
+        look = _wrong_leaf if len(presented.chain[0]) <= SMALL else _wrong_leaf.__wrapped__
+        wrong = look(presented.chain[0], presented.name, presented.purpose)
         if wrong is not None:
             raise PeerError(wrong[0], "a certificate that holds", wrong[1])
         if presented.stapled is None and certificate_facts(presented.chain[0]).must_staple:
@@ -103,6 +105,8 @@ class PathVerifier:
         if presented.stapled is not None and len(path) > 1:
             stop = min(stop, check_staple(presented.stapled, path[0], path[1], presented.now))
             start = max(start, presented.now)
+        if sum(map(len, presented.chain)) + len(presented.stapled or b"") > 4 * SMALL:
+            return  # memory stays bounded by octets too
         self._good[key] = (start, stop)
         while len(self._good) > 512:
             self._good.popitem(last=False)
