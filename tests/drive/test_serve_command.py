@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import shutil
 import signal
 import socket
 import stat
@@ -217,6 +219,22 @@ def test_a_certificate_that_cannot_sign_is_warned_of(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=20)
         assert process.returncode == 0
         assert "warning" in err and "only static RSA" in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("place", ["127.0.0.5", "::1", "::"])
+def test_the_line_that_is_printed_reaches_the_server(place: str) -> None:
+    curl = shutil.which("curl")
+    if curl is None:
+        pytest.skip("curl is not installed")
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in place else socket.AF_INET) as probe:
+            probe.bind((place, 0))
+    except OSError:
+        pytest.skip(f"this machine has no {place}")
+    with running("--echo", "--bind", place) as (_, told):
+        words = [*shlex.split(told["try"]), "-sS"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 0 and '"method": "GET"' in done.stdout, done.stderr
 
 
 def test_a_full_disk_for_secrets_is_told_once_and_stops_nobody() -> None:

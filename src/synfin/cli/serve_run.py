@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from types import FrameType
 
@@ -251,7 +252,7 @@ _write = _Out()
 def _url(scheme: str, source: Source, plan: Plan, made: Made) -> str:
     host, port = source.addresses[0]
     if host in _ANY or host in _LOOPBACK:
-        host = "localhost"
+        host = "::1" if ":" in host else "localhost"  # where only IPv6 is listened on, localhost may mean the other
     if scheme == "https" and plan.wanted.certs and not made.config.credentials[0].names(host):
         named = certificate_facts(made.config.credentials[0].chain[0]).hosts
         names = [name for name in named if "*" not in name]
@@ -266,9 +267,11 @@ def _curl(plan: Plan, url: str, root: Path | None, source: Source) -> str:
     words = ["curl"]
     if root is not None:
         words.append(f"--cacert {root}")
-    elif "//localhost" not in url and address(source.addresses[0]) not in url:
-        host = url.split("//")[1].rpartition(":")[0]
-        words.append(f"--resolve {host}:{source.addresses[0][1]}:{source.addresses[0][0]}")
+        return " ".join([*words, url])
+    place, port = source.addresses[0]
+    host = url.split("//")[1].rpartition(":")[0]
+    if host not in (place, f"[{place}]", "[::1]") and (host != "localhost" or ":" in place):
+        words.append(f"--resolve {host}:{port}:{f'[{place}]' if ':' in place else place}")
     return " ".join([*words, url])
 
 
@@ -334,7 +337,7 @@ def _announce(
         lines.append(
             f"  stack        our own TCP; the kernel's side is {', '.join(plan.own.kernel)}; no way beyond this machine"
         )
-    elif any(host in _ANY or host not in _LOOPBACK for host, _ in source.addresses):
+    elif not all(ip_address(host.partition("%")[0]).is_loopback for host, _ in source.addresses):
         lines.append("  note         others on the network can reach this")
     _write("\n".join([*lines, "Ctrl-C stops it.", ""]))
 

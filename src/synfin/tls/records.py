@@ -220,7 +220,7 @@ class Records:
                 raise PeerError("unknown_content_type", "20 to 23", str(kind))
             head = bytes(view[pos : pos + 5])
             if head.partition(b" ")[0] in _METHODS:
-                raise PeerError("plain_http_sent", "a TLS record", repr(head))
+                raise PeerError("plain_http_sent", "a TLS record", repr(head)[1:])
             if head[0] & 0x80 and head[2] == 1 and head[3] in (0, 2, 3):  # an SSL 2.0 CLIENT-HELLO (RFC 8446 D.5)
                 raise PeerError("no_common_version", "TLS 1.2 or 1.3", "SSL 2.0")
             raise PeerError("not_tls", "a TLS record", head.hex())
