@@ -68,7 +68,7 @@ def acknowledged(c: Connection, seg: Arrival, now: int) -> bool:
     if seg.opts.sack and c.sack_on:
         blocks = [(unwrap(left, c.snd_una), unwrap(right, c.snd_una)) for left, right in seg.opts.sack]
         left, right = blocks[0]
-        if right <= c.snd_una or any(b0 <= left and right <= b1 for b0, b1 in blocks[1:]):
+        if left < right and (right <= c.snd_una or any(b0 <= left and right <= b1 for b0, b1 in blocks[1:])):
             repeat = blocks[0]  # RFC 2883 4
             blocks = blocks[1:]
         fresh, sacked_sample = board.sack(blocks, c.snd_una, c.snd_nxt, now)
