@@ -278,6 +278,18 @@ def hello_missed() -> Script:
     return script
 
 
+def copies(gap: float) -> Make:
+    """The ClientHello four times, ``gap`` seconds apart, and the capture ends."""
+
+    def make() -> Script:
+        script = Script().connect()
+        for _ in range(4):
+            script.line(f"a > b PSH,ACK hex={hello().hex()} seq=1001", gap)
+        return script
+
+    return make
+
+
 def answer(text: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\n" + text
 
@@ -349,6 +361,8 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "no certificate shown, a good-bye, and the client leaves": (no_certificate_12("a > b FIN,ACK"), ()),
     "an alert about a FIN that was not captured": (alert_to_close("ack=+1"), ()),
     "an alert about no FIN": (alert_to_close(""), ("TLS210",)),
+    "a ClientHello repeated": (copies(0.4), ("TLS113",)),
+    "a ClientHello copied by a mirror port": (copies(0.00002), ()),
     "no ClientHello captured": (hello_missed, ()),
     "no TLS, and no SYN,ACK captured": (begun_unseen(b"\x02\xf3\x02\x8b\x5b\x80\xc8\x86"), ()),
     "to an address, HTTP": (by_address(True), ("CRT301",)),

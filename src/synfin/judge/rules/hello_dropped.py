@@ -32,6 +32,9 @@ CODE = "TLS113"
 #: A ClientHello in packets of this size or more may as well be a matter of size.
 LARGE = 1200
 
+#: Repetitions take at least this long (RFC 6298 wants 1 s, Linux waits for 200 ms); sooner ones are a mirror's copies.
+AT_LEAST = SECOND // 5
+
 
 def check(connection: Connection, context: Context) -> Finding | None:
     """Fire when the ClientHello was repeated and no octet of it ever acknowledged."""
@@ -48,6 +51,8 @@ def check(connection: Connection, context: Context) -> Finding | None:
             return None  # it answered: a reset, a repeated SYN,ACK; a late FIN or a keep-alive is of its own accord
     first, last = rows.time[fate.first], rows.time[fate.carried[-1]]
     if repeats < 2 and not (repeats == 1 and context.waited(connection, first) >= SECOND):
+        return None
+    if repeats >= 2 and last - first < AT_LEAST:
         return None
     biggest = max(rows.load_len[i] for i in fate.carried)
     name = connection.tls.sni if connection.tls is not None else None
