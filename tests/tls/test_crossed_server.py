@@ -297,3 +297,25 @@ def test_large_certificates_of_strangers_are_not_kept(monkeypatch: Any) -> None:
         assert tracemalloc.get_traced_memory()[0] < 500_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("versions", [(0x0304,), None], ids=["retry", "1.2"])
+def test_a_hello_is_held_as_octets(versions: tuple[int, ...] | None) -> None:
+    """Whoever sends a list of 30,000 and then nothing makes the server hold little more than was sent."""
+    many = tuple(range(0x6000, 0x6000 + 30_000))
+    ask = Ask(versions, groups=(*many, 23, 29), shares=(), more=((0x4444, bytes(1000)),))
+    end = server()
+    client = Client(end, ask)
+    hello = client.hello(client.extensions(b"", False), bytes(32), b"")
+    tracemalloc.start()
+    try:
+        client.say(hello)
+        client.flush()
+        assert client.next()[0] == 2
+        client.said = b""
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert client.answer() == "waits"
+    assert held < 3 * len(hello)

@@ -54,8 +54,9 @@ class Progress:
     began: int = 0  # when the session began that is resumed, ms since 1970; 0: now
 
 
-def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: int = 0, group: int = 0) -> State:
-    """A ClientHello that wants TLS 1.3; ``first``, ``suite`` and ``group`` are those of a HelloRetryRequest before."""
+def client_hello(end: Server, hello: Hello, suite: int = 0, group: int = 0) -> State:
+    """A ClientHello that wants TLS 1.3; ``suite`` and ``group`` are those of a HelloRetryRequest before."""
+    retried = suite > 0
     message, config = hello.message, end.config
     end._ccs_allowed = True
     if message.compression_methods != (0,):
@@ -73,16 +74,16 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         return _retry(end, hello, suite, group)
     name = suite_hash(suite)
     transcript = end.transcript
-    psk = None if truncated is None else resumed_session(end, hello, name, truncated, first is not None)
+    psk = None if truncated is None else resumed_session(end, hello, name, truncated, retried)
     transcript.add(hello.raw)
-    if first is None:
+    if not retried:
         transcript.choose(name)
     chosen = None if psk else _signer(end, hello)
     limit_records(end, hello)
     public, shared = groups.respond(group, shares[group], end.entropy)
     random = end.entropy(32)
     secret = psk.state.secret if psk else b""
-    early = early_taken(end, hello, psk, suite, first is not None)
+    early = early_taken(end, hello, psk, suite, retried)
     hello_hash = transcript.digest() if early else b""
     extensions = [(checks.PSK, psk.index.to_bytes(2, "big"))] if psk else []
     extensions += [
@@ -105,7 +106,7 @@ def client_hello(end: Server, hello: Hello, first: Hello | None = None, suite: i
         group,
         own_signature=chosen[1] if chosen else None,
         resumed=psk is not None,
-        retried=first is not None,
+        retried=retried,
         alpn=hello.alpn,
         server_name=hello.server_name or None,
         early_data=early,
@@ -173,7 +174,7 @@ def _retry(end: Server, hello: Hello, suite: int, group: int) -> State:
     end.compatible_ccs(message.session_id)
     if checks.EARLY_DATA in hello.bodies:
         end._skip_early = _skip_room(end.config)
-    return WaitSecondHello(hello, suite, group, cookie)
+    return WaitSecondHello(hello.raw, suite, group, cookie)
 
 
 #: What may differ between the two hellos (RFC 8446 4.1.2): key_share, early_data, cookie, pre_shared_key, padding.
@@ -184,16 +185,17 @@ def _constants(hello: ClientHello) -> tuple[object, ...]:
     return hello.legacy_version, hello.random, hello.session_id, hello.cipher_suites, hello.compression_methods
 
 
-def _identities(hello: Hello) -> set[bytes]:
-    found = hello.decoded.get(checks.PSK)
+def _identities(hello: ClientHello) -> set[bytes]:
+    body = dict(hello.extensions or ()).get(checks.PSK)
+    found = None if body is None else checks.decode(checks.PSK, body, "client_hello")
     return {entry.identity for entry in found.identities} if isinstance(found, b.PreSharedKey) else set()
 
 
 @dataclass(frozen=True, slots=True)
 class WaitSecondHello:
-    """A HelloRetryRequest is out."""
+    """A HelloRetryRequest is out.  Held are the first hello's octets: read, they would take thirty times as much."""
 
-    first: Hello
+    first: bytes
     suite: int
     group: int
     cookie: bytes
@@ -204,7 +206,7 @@ class WaitSecondHello:
         """The second ClientHello, which must be the first but for what it had to change."""
         hello = read_hello(end, raw)
         end._skip_early = 0
-        first, second = self.first.message, hello.message
+        first, second = end.parse(self.first), hello.message
         if hello.version != TLS13:
             raise PeerError("hello_changed", "TLS 1.3", f"0x{hello.version:04x}")
         if checks.EARLY_DATA in hello.bodies:
@@ -224,9 +226,9 @@ class WaitSecondHello:
         share = hello.decoded.get(checks.SHARE)
         if not isinstance(share, b.KeyShares) or [entry.group for entry in share.entries] != [self.group]:
             raise PeerError("share_of_other_group", f"one share of 0x{self.group:04x}", "others")
-        if not _identities(hello) <= _identities(self.first):
+        if not _identities(second) <= _identities(first):
             raise PeerError("hello_changed", "no other pre_shared_key", "one")
-        return client_hello(end, hello, self.first, self.suite, self.group)
+        return client_hello(end, hello, self.suite, self.group)
 
 
 # ---------------------------------------------------------------- the server's flight
