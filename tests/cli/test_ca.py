@@ -251,6 +251,19 @@ def test_an_expired_ca_says_so(made: Run, monkeypatch: pytest.MonkeyPatch) -> No
 # ---------------------------------------------------------------- verifying
 
 
+def test_lists_that_are_out_of_date_are_told_with_the_remedy(made: Run) -> None:
+    from datetime import timedelta
+
+    from synfin.cli import ca_common
+
+    made("issue", "a.example", "--out", ".")
+    made("crl")
+    later = (ca_common.now() + timedelta(days=10)).isoformat()
+    told = made("verify", "chain.pem", "--name", "a.example", "--at", later)
+    known = "not known (CRL: is out of date)"
+    assert f"revocation: a.example: {known}; Home Web: {known}; synfin ca crl makes fresh ones\n" in told
+
+
 #: Faults that a file alone does not show: another certificate, or a handshake, is needed.
 UNSEEN = {"duplicate_serial", "must_staple_without_staple"}
 #: Problems that leave the verdict as it is.

@@ -262,7 +262,8 @@ def lines(found: Outcome, file: str, paint: Paint, full: bool) -> Iterator[str]:
     yield from ca_words.path(found.walk, trouble, asked.now, paint, full)
     yield ""
     if found.revocation:
-        yield f"revocation: {found.revocation}"
+        old = asked.roots.crls and "CRL: is out of date" in found.revocation
+        yield f"revocation: {found.revocation}{'; synfin ca crl makes fresh ones' if old else ''}"
     notes = [one for one in found.wrong if one.severity is I]
     for one in notes if not full else []:
         yield paint("dim", f"note: {one.name.replace('_', ' ')}: {clean(one.sentence)}")

@@ -240,6 +240,10 @@ def crls_in(data: bytes) -> tuple[bytes, ...]:
         return ()
 
 
+#: What is said of a CRL that has nothing to do with the certificate.
+_ANOTHER = "it is of another issuer"
+
+
 def status(
     leaf: bytes,
     issuer: bytes,
@@ -265,7 +269,7 @@ def status(
         listed = _by_crl(data, certificate, above, now)
         if listed.standing is not Standing.UNKNOWN:
             return listed
-        found = found if found.why else listed
+        found = listed if found.why in ("", _ANOTHER) else found  # lists of others say nothing, not even that
     return found
 
 
@@ -350,7 +354,7 @@ def _by_crl(data: bytes, leaf: x509.Certificate, issuer: x509.Certificate, now: 
     try:
         crl = x509.load_der_x509_crl(data)
         if crl.issuer != issuer.subject:
-            return unknown("it is of another issuer")
+            return unknown(_ANOTHER)
         if not crl.is_signature_valid(cast(PublicKey, issuer.public_key())):
             return unknown("the issuer did not sign it")
         if crl.last_update_utc > now:
