@@ -294,6 +294,14 @@ def answer(text: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\n" + text
 
 
+CHUNK = b"Transfer-Encoding: chunked\r\n\r\n64\r\nhello, and more"
+
+
+def chunk_begun() -> Script:
+    """A chunked answer in clear; the capture ends within a chunk."""
+    return Script(port=80).connect().send(0, REQUEST).send(1, answer(CHUNK))
+
+
 WHOLE = head(1, 5) + frame(0, 1, 1, b"hello")
 
 ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
@@ -383,6 +391,9 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
         ("HTP202",),
     ),
     "more than it says": (plain(answer(b"Content-Length: 5\r\n\r\nhello, and more of it")), ("HTP202",)),
+    "a chunk that the capture ends in": (chunk_begun, ()),
+    "a chunk that the server leaves": (plain(answer(CHUNK)), ("HTP201",)),
+    "a chunk size that is none": (plain(answer(CHUNK.replace(b"64", b"-4"))), ("HTP202",)),
     "a blank line behind it": (plain(answer(b"Content-Length: 5\r\n\r\nhello\r\n")), ()),
     "another protocol from here on": (
         plain(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nhello, this is x\n"),

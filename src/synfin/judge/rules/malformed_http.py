@@ -45,7 +45,7 @@ CONTRADICTIONS = (CONTRADICTION, NO_LENGTH, NO_FIELD, *BAD_START)
 #: What the observer says of frames that it did not read, which says nothing about them.
 UNREAD = ("octets missing", "frame not captured", "header table unknown", "header list larger", "header block too long")
 #: What the observer says of a body whose end was not captured.
-UNFINISHED = ("the capture ends", "octets were not captured")
+UNFINISHED = ("the capture ends", "were not captured")
 
 
 def check(connection: Connection, context: Context) -> Finding | None:
@@ -66,7 +66,7 @@ def check(connection: Connection, context: Context) -> Finding | None:
         contradicts = message.complete and problem.startswith(CONTRADICTIONS)
         if problem.startswith(CUT_HEAD) and not _closed_by(connection, message.sender):
             continue  # it had not finished yet
-        if problem in UNFINISHED:
+        if problem.endswith(UNFINISHED):
             continue
         if contradicts or not (message.complete or ended_early(message)):
             return finding(
