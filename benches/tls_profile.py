@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from benches.tls_speed import NAME, NOW, Foreign, Ours
 from synfin.spec import keys, protection_aead
-from synfin.tls import Client, Server, authentication, core, groups, hello, offer, signing, verify
+from synfin.tls import Client, Server, authentication, groups, hello, messages, offer, signing, verify
 from synfin.wire.tls import extensions
 
 PARTS: dict[str, list[tuple[Any, str]]] = {
@@ -55,7 +55,7 @@ PARTS: dict[str, list[tuple[Any, str]]] = {
     "hellos and messages built and read": [
         (offer, "make"),
         (hello, "read_hello"),
-        (core, "parse_message"),
+        (messages, "parse_message"),
         (extensions, "decode_body"),
         (extensions, "split_extensions"),
         (authentication, "server_chain"),

@@ -15,9 +15,9 @@ from synfin.tls import authentication as auth
 from synfin.tls import checks
 from synfin.tls.both13 import finished, key_update
 from synfin.tls.config import TLS13, Credential
-from synfin.tls.core import State
 from synfin.tls.credentials import Wanted, pick
 from synfin.tls.events import Ticket
+from synfin.tls.messages import State
 from synfin.tls.session import WEEK, Session
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import CertificateRequest, NewSessionTicket

@@ -16,7 +16,7 @@ import zstandard
 from synfin.errors import PeerError, WireError
 from synfin.tls import checks, signing
 from synfin.tls.config import TLS13, Credential, Limits
-from synfin.tls.core import parse_message
+from synfin.tls.messages import parse_message
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.extensions import Extension
 from synfin.wire.tls.messages import (

@@ -16,7 +16,8 @@ from synfin.errors import PeerError, UsageError
 from synfin.spec.protection import opener_13
 from synfin.tls import both13, checks, client12, client13, master, offer
 from synfin.tls.config import TLS12, TLS13, ClientConfig
-from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
+from synfin.tls.core import NO_RENEGOTIATION, Endpoint
+from synfin.tls.messages import State
 from synfin.tls.offer import Offer
 from synfin.tls.records import APPLICATION_DATA
 from synfin.tls.schedule import early_exporter, early_traffic, suite_hash

@@ -13,7 +13,6 @@ from synfin.errors import PeerError, UsageError
 from synfin.spec.transcript import Transcript
 from synfin.tls import checks, exchange12, signing
 from synfin.tls.config import TLS12, Credential
-from synfin.tls.core import State
 from synfin.tls.credentials import Wanted, pick
 from synfin.tls.events import Facts, HandshakeDone, Ticket
 from synfin.tls.master import (
@@ -27,6 +26,7 @@ from synfin.tls.master import (
     message,
     say_finished,
 )
+from synfin.tls.messages import State
 from synfin.tls.offer import Offer
 from synfin.tls.schedule import suite_facts, suite_hash
 from synfin.tls.session import Session

@@ -14,8 +14,8 @@ from synfin.tls import checks, groups
 from synfin.tls.answers13 import CONNECTED, Connected, Request, authenticate, read_request
 from synfin.tls.both13 import Keys, check_finished, finished
 from synfin.tls.config import TLS13
-from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
+from synfin.tls.messages import State
 from synfin.tls.offer import Offer
 from synfin.tls.schedule import Schedule, suite_hash
 from synfin.tls.signing import SIGNING, check_usage

@@ -15,8 +15,8 @@ from synfin.tls import authentication as auth
 from synfin.tls import checks
 from synfin.tls.both13 import check_finished, key_update
 from synfin.tls.config import ServerConfig
-from synfin.tls.core import State
 from synfin.tls.events import PeerAuthenticated
+from synfin.tls.messages import State
 from synfin.tls.signing import SIGNING, check_usage
 from synfin.tls.verify import Presented
 from synfin.wire.tls.extensions import Extension

@@ -12,8 +12,9 @@ from typing import ClassVar
 from synfin.errors import PeerError, UsageError
 from synfin.tls import both13, late13, master, server12, server13
 from synfin.tls.config import TLS12, TLS13, ServerConfig
-from synfin.tls.core import NO_RENEGOTIATION, Endpoint, State
+from synfin.tls.core import NO_RENEGOTIATION, Endpoint
 from synfin.tls.hello import read_hello
+from synfin.tls.messages import State
 from synfin.wire.tls.registry import handshake_name
 
 

@@ -14,7 +14,6 @@ from synfin.spec.transcript import Transcript
 from synfin.tls import checks, exchange12, signing
 from synfin.tls.choices12 import Chosen, asked_fragment, by_ticket, choose, common_answers, known_session
 from synfin.tls.config import TLS12
-from synfin.tls.core import State
 from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.hello import limit_records
 from synfin.tls.master import (
@@ -26,6 +25,7 @@ from synfin.tls.master import (
     message,
     say_finished,
 )
+from synfin.tls.messages import State
 from synfin.tls.schedule import suite_facts, suite_hash
 from synfin.tls.session import TicketState
 from synfin.tls.verify import Presented

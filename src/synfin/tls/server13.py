@@ -25,11 +25,11 @@ from synfin.tls.choices13 import (
     truncated_hello,
 )
 from synfin.tls.config import TLS13, Credential, ServerConfig
-from synfin.tls.core import State
 from synfin.tls.credentials import candidates, pick
 from synfin.tls.events import Facts, HandshakeDone
 from synfin.tls.hello import Hello, limit_records, read_hello
 from synfin.tls.late13 import CONNECTED, certificate_request, read_certificate
+from synfin.tls.messages import State
 from synfin.tls.schedule import Schedule, early_exporter, early_traffic, suite_hash
 from synfin.tls.session import WEEK, TicketState
 from synfin.wire.frozen import changed
