@@ -458,7 +458,7 @@ def test_a_reader_that_has_seen_enough_leaves_no_secrets_behind(site: Site, tmp_
         assert running.stdout.readline().startswith(b"GET ")
         running.stdout.close()
         assert running.stderr.read() == b""
-    assert running.returncode == -signal.SIGPIPE
+    assert running.returncode in (-signal.SIGPIPE, 0)  # 0: all was said before the pipe was closed
     assert not list(tmp_path.iterdir())
 
 
