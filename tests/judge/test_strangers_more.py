@@ -278,6 +278,11 @@ def hello_missed() -> Script:
     return script
 
 
+def tickets_and(length: int) -> Script:
+    """TLS 1.3 that cannot be read: a request, two tickets and a record; the capture ends."""
+    return script13(FINISHED).send(0, sealed(90)).send(1, sealed(282, 282, length))
+
+
 def copies(gap: float) -> Make:
     """The ClientHello four times, ``gap`` seconds apart, and the capture ends."""
 
@@ -369,6 +374,8 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "no certificate shown, a good-bye, and the client leaves": (no_certificate_12("a > b FIN,ACK"), ()),
     "an alert about a FIN that was not captured": (alert_to_close("ack=+1"), ()),
     "an alert about no FIN": (alert_to_close(""), ("TLS210",)),
+    "tickets and a good-bye, the capture ends": (lambda: tickets_and(GOODBYE), ("HTP103",)),
+    "tickets and SETTINGS, the capture ends": (lambda: tickets_and(9 + 9 + 17), ()),
     "a ClientHello repeated": (copies(0.4), ("TLS113",)),
     "a ClientHello copied by a mirror port": (copies(0.00002), ()),
     "no ClientHello captured": (hello_missed, ()),

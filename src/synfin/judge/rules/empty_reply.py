@@ -21,6 +21,7 @@ from synfin.judge.engine import Context
 from synfin.judge.facts import ended_by, first_close, missed
 from synfin.judge.model import Confidence, Finding, Severity
 from synfin.judge.records import protected, speaks_http, unanswered
+from synfin.judge.signs import PADDED_ALERT
 from synfin.judge.telling import SECOND, at, end, finding, server_name
 from synfin.observe.story import Connection
 
@@ -86,6 +87,8 @@ def _unreadable(connection: Connection) -> Finding | None:
     if not speaks_http(connection) or (close is not None and close.reset) or request.length < SHORTEST:
         return None
     goodbyes = [p for p in protected(tls) if p.what == "alert" and p.time >= request.time]
+    if close is None:  # a record of a padded alert's size may be two SETTINGS frames (RFC 9113 6.5), and no end
+        goodbyes = [p for p in goodbyes if not (p.guess and p.length == PADDED_ALERT)]
     if goodbyes and (close is None or goodbyes[0].time <= close.time):
         side, time, packet = goodbyes[0].sender, goodbyes[0].time, goodbyes[0].packet
     elif close is not None:
