@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from synfin.tls import Client, Closed, Failed, Server, Session, signing
+from synfin.tls import Closed, Failed, Server, Session, signing
 from synfin.wire.tls.messages import HRR_RANDOM
 from tests.support.tlsoctets import message
 from tests.tls.edits import Edit
-from tests.tls.ends import NAME, NOW, client_config, events, of, pump, server_config
+from tests.tls.ends import NAME, NOW, Teller, client_config, events, of, pump, server_config
 
 #: The number that drafts gave HelloRetryRequest; here it names ServerHellos that are one.
 RETRY = 6
@@ -41,19 +41,6 @@ class Bad(Server):
         key = self.config.credentials[0].key
         signature = signing.sign(key, scheme, self.client_random + self.server_random + parameters)
         return message(12, parameters + scheme.to_bytes(2, "big") + len(signature).to_bytes(2, "big") + signature)
-
-
-class Teller(Client):
-    """A client that keeps a list of the alerts it sent."""
-
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self.told: list[tuple[int, int]] = []
-
-    def alert(self, level: int, description: int) -> None:
-        """See ``Endpoint``."""
-        self.told.append((level, description))
-        super().alert(level, description)
 
 
 def asking(bad: Bad, raw: bytes) -> bytes:

@@ -403,18 +403,6 @@ class Crossed12(Crossed):
                 assert value == prf(self.hash, self.master, b"EXPORTER-x", seed, 40)
         self.nothing_else()
 
-    def after(self) -> None:
-        """What the case has after the handshake."""
-        self.down()
-        getattr(self, "after_" + self.case["after"])()
-        self.up()
-        self.nothing_else()
-
-    def after_none(self) -> None: ...
-
-    def after_large(self) -> None:
-        self.large()
-
     def _refused(self) -> None:
         assert self.peer.next_record() == (ALERT, b"\1\x64")
 

@@ -34,18 +34,6 @@ class Crossed13(Handshake13):
         assert self.got() == self.half
         self.nothing_else()
 
-    def after(self) -> None:
-        """What the case has after the handshake."""
-        self.down()
-        getattr(self, "after_" + self.case["after"])()
-        self.up()
-        self.nothing_else()
-
-    def after_none(self) -> None: ...
-
-    def after_large(self) -> None:
-        self.large()
-
     def _update(self, asked: int) -> None:
         assert isinstance(self.peer.out, Keys13)
         self.peer.pour(HANDSHAKE, self.made("ku", 24, bytes([asked])))

@@ -11,11 +11,11 @@ import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from synfin.tls import Client, ClientConfig, Closed, Credential, Data, Event, Failed, PeerAlert, Session
+from synfin.tls import ClientConfig, Closed, Credential, Data, Event, Failed, PeerAlert, Session
 from synfin.tls.verify import Presented
 from tests.tls.crossed_keys import MLKEM, block, message, vec
 from tests.tls.crossed_peer import ALERT, CCS, DATA, HANDSHAKE, End, Hello, Peer
-from tests.tls.ends import NAME, NOW
+from tests.tls.ends import NAME, NOW, Teller
 
 Case = dict[str, Any]
 #: (the handshake, the message's name, the message) -> what goes out in its place.
@@ -31,19 +31,6 @@ SCHEMES = (
 def plain(numbers: Iterable[int]) -> list[int]:
     """Numbers without those of GREASE (RFC 8701 2)."""
     return [n for n in numbers if n & 0x0F0F != 0x0A0A or n >> 8 != n & 255]
-
-
-class Teller(Client):
-    """A client that keeps a list of the alerts it sent."""
-
-    def __init__(self, *given: Any, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self.told: list[tuple[int, int]] = []
-
-    def alert(self, level: int, description: int) -> None:
-        """See ``Endpoint``."""
-        self.told.append((level, description))
-        super().alert(level, description)
 
 
 class Crossed:
@@ -145,6 +132,18 @@ class Crossed:
         self.up(40_000)
 
     # ------------------------------------------------------------ the end
+
+    def after(self) -> None:
+        """What the case has after the handshake."""
+        self.down()
+        getattr(self, "after_" + self.case["after"])()
+        self.up()
+        self.nothing_else()
+
+    def after_none(self) -> None: ...
+
+    def after_large(self) -> None:
+        self.large()
 
     def end(self) -> None:
         """Close as the case says."""

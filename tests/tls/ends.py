@@ -102,6 +102,19 @@ def ticket_keys() -> TicketKeys:
     return TicketKeys(bytes(range(32)))
 
 
+class Teller(Client):
+    """A client that keeps a list of the alerts it sent."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.told: list[tuple[int, int]] = []
+
+    def alert(self, level: int, description: int) -> None:
+        """See ``Endpoint``."""
+        self.told.append((level, description))
+        super().alert(level, description)
+
+
 def client(config: ClientConfig | None = None, session: Session | None = None, name: str | None = NAME) -> Client:
     return Client(config or client_config(), name, now=NOW, entropy=os.urandom, session=session)
 

@@ -33,11 +33,12 @@ from tests.support.tlsoctets import (
     certificates,
     message,
 )
-from tests.tls.bad_server import Bad, Teller, asking, carried, ends, judged
+from tests.tls.bad_server import Bad, asking, carried, ends, judged
 from tests.tls.edits import Edit, after, before, doubled, exactly, flipped, gone, hello, longer, shorter, twice
 from tests.tls.ends import (
     NAME,
     NOW,
+    Teller,
     client,
     client_config,
     credential,

@@ -25,9 +25,9 @@ from tests.support.tlsoctets import (
     message,
     record,
 )
-from tests.tls.bad_server import Bad, Teller, ends, judged
+from tests.tls.bad_server import Bad, ends, judged
 from tests.tls.edits import gone
-from tests.tls.ends import NAME, NOW, Stepwise, events, of, pump, said, ticket_keys
+from tests.tls.ends import NAME, NOW, Stepwise, Teller, events, of, pump, said, ticket_keys
 
 STEPS = {
     NEW: (

@@ -30,11 +30,12 @@ from synfin.wire.tls.messages import (
     write_handshake,
 )
 from tests.support.tlsoctets import FAILURE, ILLEGAL, OLD, UNSUPPORTED_CERT, message
-from tests.tls.bad_server import Bad, Teller, carried, ends, judged
+from tests.tls.bad_server import Bad, carried, ends, judged
 from tests.tls.edits import Edit, exactly, hello
 from tests.tls.ends import (
     NAME,
     NOW,
+    Teller,
     client,
     client_config,
     credential,

@@ -42,11 +42,12 @@ from tests.support.tlsoctets import (
     message,
     record,
 )
-from tests.tls.bad_server import RETRY, Bad, Teller, carried, ends, judged
+from tests.tls.bad_server import RETRY, Bad, carried, ends, judged
 from tests.tls.edits import Edit, hello
 from tests.tls.ends import (
     NAME,
     NOW,
+    Teller,
     client,
     client_config,
     events,

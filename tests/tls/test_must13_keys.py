@@ -10,9 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import dh
 from synfin.tls import groups
 from synfin.tls.ffdhe import PRIMES
 from tests.support.tlsoctets import DECODE, ILLEGAL, NEW, OLD
-from tests.tls.bad_server import Bad, Teller, carried, ends, judged
+from tests.tls.bad_server import Bad, carried, ends, judged
 from tests.tls.edits import Edit, exactly, hello
-from tests.tls.ends import NAME, NOW, client, client_config, credential, pump, server, server_config, verifier
+from tests.tls.ends import NAME, NOW, Teller, client, client_config, credential, pump, server, server_config, verifier
 from tests.tls.test_letter_client13 import cr
 
 P256 = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF

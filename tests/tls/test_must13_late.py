@@ -16,10 +16,11 @@ from synfin.tls import (
     Ticket,
 )
 from tests.support.tlsoctets import DECRYPT, ILLEGAL, NEW, UNEXPECTED, block
-from tests.tls.bad_server import Bad, Teller, carried, ends, judged
+from tests.tls.bad_server import Bad, carried, ends, judged
 from tests.tls.edits import flipped
 from tests.tls.ends import (
     NOW,
+    Teller,
     credential,
     events,
     of,
