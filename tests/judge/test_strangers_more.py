@@ -155,11 +155,13 @@ def hello_reset(extra: str, wait: float) -> Make:
     return make
 
 
-def cut_record(came: int, *, closer: int = 1) -> Make:
+def cut_record(came: int, *, closer: int = 1, bye: bool = False) -> Make:
     """TLS that cannot be read: the last record is sealed for 9,000 octets, and a FIN comes after ``came``."""
 
     def make() -> Script:
         script = script13(FINISHED).send(0, sealed(90)).send(1, sealed(300)).pause(0.2)
+        if bye:
+            script.send(0, sealed(19))
         return script.send(1, sealed(9000)[: 5 + came]).close(closer)
 
     return make
@@ -361,6 +363,7 @@ ROWS: dict[str, tuple[Make, tuple[str, ...]]] = {
     "a large ClientHello reset from near, without timestamps": (hello_reset("id=40000", 0.0003), ("TLS110",)),
     "a large ClientHello reset a round trip later": (hello_reset("<TS 3 2> id=8", 0.02), ("TLS204",)),
     "FIN in the middle of a record": (cut_record(5000), ("HTP201",)),
+    "FIN in the middle of a record, after the client's good-bye": (cut_record(5000, bye=True), ()),
     "FIN at the end of a record": (cut_record(9000), ()),
     "the client's FIN in the middle of a record": (cut_record(5000, closer=0), ()),
     "silence in the middle of a record": (stopped_in_record(6), ("HTP104",)),

@@ -19,6 +19,7 @@ from __future__ import annotations
 from synfin.judge.engine import Context
 from synfin.judge.facts import ended_by, first_close, missed
 from synfin.judge.model import Confidence, Finding
+from synfin.judge.records import protected
 from synfin.judge.telling import at, end, finding
 from synfin.observe.story import Connection
 from synfin.observe.story_http import HttpMessage
@@ -86,6 +87,9 @@ def _cut_record(connection: Connection) -> Finding | None:
     if tls is None or not tls.handshake_done or close is None or close.reset or close.side == tls.client:
         return None
     server = close.side
+    said = [p for p in protected(tls) if p.sender == tls.client and p.packet < close.packet]
+    if said and said[-1].what == "alert":
+        return None  # it had said good-bye in the middle of the answer
     record = next((r for r in reversed(tls.records) if r.sender == server), None)
     if record is None or record.type != 23 or record.complete:
         return None
