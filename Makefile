@@ -46,20 +46,20 @@ examples: $(VENV)/.ready
 docs: $(VENV)/.ready
 	$(BIN)/python -m synfin.cli.main rule --markdown > docs/reference/rules.md
 
-$(VENV)/.ready: pyproject.toml
+$(VENV)/.ready: pyproject.toml src/synfin/spec/_runs.c
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
 	@echo "Setting up in $(VENV) (once)" >&2
 	@$(PYTHON) tools/make_venv.py $(VENV) && touch $@
 
-$(VENV)/.ready-dev: pyproject.toml
+$(VENV)/.ready-dev: pyproject.toml src/synfin/spec/_runs.c
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
 	@echo "Setting up for development in $(VENV) (once)" >&2
 	@$(PYTHON) tools/make_venv.py $(VENV) dev && touch $@ $(VENV)/.ready
 
-$(VENV)/.ready-judges: pyproject.toml
+$(VENV)/.ready-judges: pyproject.toml src/synfin/spec/_runs.c
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
 	@echo "Setting up foreign TLS engines in $(VENV) (once, 180 MB)" >&2
 	@$(PYTHON) tools/make_venv.py $(VENV) dev,judges && touch $@ $(VENV)/.ready $(VENV)/.ready-dev
 
 clean:
-	rm -rf $(VENV) .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build src/synfin.egg-info src/synfin/spec/*.so .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -10,8 +10,6 @@ from synfin.wire.codec import Buffer
 
 record_header = Struct("!BHH").pack
 read_header = Struct("!BHH").unpack_from
-write_header = Struct("!BHH").pack_into
-write_numbered = Struct("!BHHQ").pack_into
 mac_header = Struct("!QBHH").pack
 
 #: How many records ``try_resync`` looks ahead when it is not told otherwise.
@@ -36,8 +34,9 @@ class Unsupported(WireError):  # noqa: N818
 class Protection(ABC):
     """The keys of one direction in one epoch.  ``sequence`` numbers the next record."""
 
-    __slots__ = ("sequence",)
+    __slots__ = tuple[str, ...]()  # the number has its slot in subclasses
 
+    sequence: int
     #: Whether a record can be opened without the records before it, so that ``try_resync`` makes sense.
     independent = True
 
@@ -55,13 +54,10 @@ class Protection(ABC):
     def seal_record(self, content_type: int, plaintext: Buffer, padding: int = 0) -> bytes:
         """The whole protected record, header included.  ``padding`` is for TLS 1.3, in octets."""
 
-    def seal_run(self, content_type: int, plaintext: Buffer, limit: int, out: list[bytes | bytearray]) -> None:
-        """Records of at most ``limit`` octets of content each, appended to ``out`` in pieces to be joined once.
-
-        One record for an empty ``plaintext``.
-        """
-        for at in range(0, len(plaintext) or 1, limit):
-            out.append(self.seal_record(content_type, plaintext[at : at + limit]))
+    def seal_run(self, content_type: int, plaintext: Buffer, limit: int) -> bytes | bytearray:
+        """Records of at most ``limit`` octets of content each, one for an empty ``plaintext``."""
+        starts = range(0, len(plaintext) or 1, limit)
+        return b"".join([self.seal_record(content_type, plaintext[at : at + limit]) for at in starts])
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
         """Open ordinary records of application data from ``pos`` on: where they end, and what they hold together.

@@ -49,7 +49,7 @@ class Mac:
 class Stream(Protection):
     """RC4 and NULL with a MAC (RFC 5246 6.2.3.1).  RC4 runs on from record to record: none can be left out."""
 
-    __slots__ = ("_crypt", "_mac", "_version", "independent")
+    __slots__ = ("_crypt", "_mac", "_version", "independent", "sequence")
 
     def __init__(self, version: int, mac: Mac, crypt: Callable[[bytes], bytes] | None) -> None:
         super().__init__()
@@ -86,7 +86,18 @@ class Cbc(Protection):
     is the next IV); from TLS 1.1 on the explicit IV is simply the first block, whose plaintext is thrown away.
     """
 
-    __slots__ = ("_block", "_crypt", "_entropy", "_etm", "_explicit", "_mac", "_ssl3", "_version", "independent")
+    __slots__ = (
+        "_block",
+        "_crypt",
+        "_entropy",
+        "_etm",
+        "_explicit",
+        "_mac",
+        "_ssl3",
+        "_version",
+        "independent",
+        "sequence",
+    )
 
     def __init__(
         self,

@@ -36,6 +36,8 @@ class Client(Endpoint):
     Raises UsageError when the configuration leaves nothing to offer.
     """
 
+    __slots__ = ("_ccs_sent", "_contexts", "_early_left", "_tickets", "config", "keys12", "keys13", "server_name")
+
     ROLE = "client"
 
     def __init__(

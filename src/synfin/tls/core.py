@@ -31,6 +31,11 @@ CLOSE_NOTIFY, INTERNAL_ERROR, USER_CANCELED, NO_RENEGOTIATION = 0, 80, 90, 100
 class Endpoint(Messages):
     """One end of one connection; see the module.  Not thread safe."""
 
+    __slots__ = (
+        "_between", "_calm", "_deadline", "_eof", "_events", "_half_alert", "_said", "_update_answer", "_update_asked",
+        "_updates", "_warnings", "early_exporter", "early_facts", "entropy", "now", "pair12",
+    )  # fmt: skip
+
     def __init__(self, limits: Limits, entropy: Callable[[int], bytes], deadline: float | None) -> None:
         super().__init__(limits)
         self.entropy = entropy

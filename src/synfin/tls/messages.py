@@ -60,6 +60,8 @@ class State(Protocol):
 class Messages(Records):
     """The messages of one end, both directions."""
 
+    __slots__ = ("_usual", "state", "transcript")
+
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
         self.state: State | None = None

@@ -22,6 +22,13 @@ MAX_PLAIN = 1 << 14
 class Records:
     """The record layer of one end, both directions."""
 
+    __slots__ = (
+        "_ccs_allowed", "_ccs_early", "_ccs_expected", "_deaf", "_early", "_empty", "_flight", "_fragment", "_held",
+        "_limit_agreed", "_limit_in", "_limit_out", "_limit_passed", "_most", "_mute", "_need", "_new", "_opened_any",
+        "_opener", "_out", "_padding", "_partial", "_record_version", "_sealer", "_skip_early", "_turned", "facts",
+        "limits", "version",
+    )  # fmt: skip
+
     ROLE = ""
 
     def __init__(self, limits: Limits) -> None:
@@ -52,6 +59,7 @@ class Records:
         self._out: list[bytes | bytearray] = []
         self._flight = bytearray()  # handshake messages not yet in a record
         self._limit_out = MAX_PLAIN
+        self._most = limits.records_per_key
         self._padding: Callable[[int], int] | None = None
         self._mute = False
         self._record_version = 0x0303
@@ -85,24 +93,21 @@ class Records:
         """Content of any length out, in as many records as it takes, under the keys that hold; what is queued first."""
         if self._flight:
             self.flush()
-        sealer = self._sealer
-        limit = self._limit_out
+        sealer, limit = self._sealer, self._limit_out
         if sealer is None or self._padding is not None:
             self._seal_each(sealer, kind, content)
-        elif len(content) <= limit:
-            self._out.append(sealer.seal_record(kind, content))
-        elif kind != APPLICATION_DATA:
-            sealer.seal_run(kind, content, limit, self._out)
+        elif len(content) <= limit or kind != APPLICATION_DATA:
+            self._out.append(sealer.seal_run(kind, content, limit))
         else:  # not beyond what these keys may protect
-            while (run := max(1, self.limits.records_per_key - sealer.sequence) * limit) < len(content):
-                sealer.seal_run(kind, content[:run], limit, self._out)
+            while (run := max(1, self._most - sealer.sequence) * limit) < len(content):
+                self._out.append(sealer.seal_run(kind, content[:run], limit))
                 content = memoryview(content)[run:]
                 self.keys_used_up()
                 if self._sealer is sealer or self._sealer is None:  # TLS 1.2 has no others
                     break
                 sealer = self._sealer
-            sealer.seal_run(kind, content, limit, self._out)
-        if kind == APPLICATION_DATA and sealer is not None and sealer.sequence >= self.limits.records_per_key:
+            self._out.append(sealer.seal_run(kind, content, limit))
+        if sealer is not None and sealer.sequence >= self._most and kind == APPLICATION_DATA:
             self.keys_used_up()
 
     def _seal_each(self, sealer: Protection | None, kind: int, content: Buffer) -> None:
@@ -267,7 +272,7 @@ class Records:
         """Refuse a record with more content than we take."""
         size = len(content)
         if type(opener) is Aead13:  # padding and content type count too (RFC 8446 5.4, RFC 8449 4)
-            size = len(fragment) - opener.expansion - 1
+            size = len(fragment) - opener.tag - 1
         if size > self._limit_in and (size > MAX_PLAIN or not self._early):  # early data may not know our limit yet
             if size > MAX_PLAIN:
                 raise PeerError("plaintext_overflow", "at most 16384 octets", str(size))

@@ -21,6 +21,8 @@ from synfin.wire.tls.registry import handshake_name
 class Server(Endpoint):
     """A TLS server.  ``entropy(n)`` gives n octets nobody can predict."""
 
+    __slots__ = ("_ccs_sent", "_early_left", "_post_auth", "_session_id", "_tickets", "config", "keys12", "keys13")
+
     ROLE = "server"
 
     def __init__(self, config: ServerConfig, *, now: float, entropy: Callable[[int], bytes]) -> None:
