@@ -6,8 +6,8 @@ Handshakes: an ECDSA P-256 chain of leaf and root, verified with the name by bot
 in 1.2) and AES-128-GCM on both sides.  The engine remembers that a chain was good (see ``tls.verify``), so a cell with
 that memory emptied for each handshake stands beside it.  tlslite-ng, where it is installed, verifies no chain and gives
 no ticket.  Bulk: records of 16 KiB, sealed by one end and opened by the other, one, seven (as the streams do),
-sixteen or 64 a write; then what bounds single records: the AEAD calls of ``cryptography`` alone, and with the copies
-that TLS 1.3 asks for, in one function without an engine.  Ratios above 1 say that the engine is faster.
+sixteen or 64 a write; then what bounds them: the AEAD calls of ``cryptography`` alone; then the same without what was
+compiled (``spec.protection_runs``), as where there is no C compiler.  Ratios above 1 say that the engine is faster.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from benches.tls_peer import lite_pair
+from synfin.spec.protection_runs import COMPILED
 from synfin.tls import Client, ClientConfig, Data, PathVerifier, Server, ServerConfig, Session, Ticket
 from tests.tls.ends import NAME, credential, leaf, load, root, ticket_keys
 
@@ -212,12 +213,13 @@ def bulk(version: str, name: str, ours: Ours, foreign: Foreign, seconds: float) 
 
         fast, slow, ratio = rates(our_records, their_records, seconds)
         scale = RECORD * records / 1e9
-        show(f"TLS {version} bulk {name}, {records} a write", fast * scale, slow * scale, ratio, "GB/s")
+        how = "" if COMPILED else ", in Python"
+        show(f"TLS {version} bulk {name}, {records} a write{how}", fast * scale, slow * scale, ratio, "GB/s")
 
-    compare(1)
-    compare(7)
-    compare(16)
-    compare(64)
+    for records in (1, 7, 16, 64):
+        compare(records)
+    if not COMPILED:
+        return
     data, nonce, header = os.urandom(RECORD), bytes(12), bytes(5)
     aead = AESGCM(bytes(16)) if name.startswith("AES") else ChaCha20Poly1305(bytes(32))
 
@@ -229,14 +231,8 @@ def bulk(version: str, name: str, ours: Ours, foreign: Foreign, seconds: float) 
         bios[2].write(bios[1].read())
         two.read(RECORD)
 
-    def records() -> None:
-        record = header + aead.encrypt(nonce, data + b"\x17", header)
-        if aead.decrypt(nonce, memoryview(record)[5:], record[:5])[:-1] != data:
-            raise RuntimeError("a record was lost")
-
-    for what, action in (("alone", alone), ("and copies alone", records)):
-        fast, slow, ratio = rates(action, their_record, seconds)
-        show(f"  {name} {what}", fast * RECORD / 1e9, slow * RECORD / 1e9, ratio, "GB/s")
+    fast, slow, ratio = rates(alone, their_record, seconds)
+    show(f"  {name} alone, 1 a write", fast * RECORD / 1e9, slow * RECORD / 1e9, ratio, "GB/s")
 
 
 def show(name: str, ours: float, theirs: float, ratio: float, unit: str = "/s", peer: str = "ssl") -> None:
@@ -248,29 +244,40 @@ def show(name: str, ours: float, theirs: float, ratio: float, unit: str = "/s", 
     )
 
 
+#: For each bulk cell: ours in TLS 1.3 and 1.2, OpenSSL's names for both.
+CIPHERS = {
+    "AES-128-GCM": (0x1301, 0xC02B, "TLS_AES_128_GCM_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256"),
+    "ChaCha20-Poly1305": (0x1303, 0xCCA9, "TLS_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"),
+}
+WITHOUT = "import sys; sys.modules['synfin.spec._runs'] = None; from benches.tls_speed import main; main()"
+
+
+def cell(name: str, seconds: float) -> None:
+    """The cells of one process."""
+    for version in CODES:
+        if name == "handshakes":
+            handshakes(version, seconds)
+        else:
+            one, two, _, foreign = CIPHERS[name]
+            bulk(version, name, Ours(version, (one, two)), Foreign(version, foreign), seconds)
+
+
 def main() -> None:
     """All cells.  Python cannot choose OpenSSL's TLS 1.3 suites, its configuration file can: one process for each."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 1.5
     if len(sys.argv) > 2:
-        name = sys.argv[2]
-        if name == "handshakes":
-            for version in CODES:
-                handshakes(version, seconds)
-            return
-        bulk("1.3", name, Ours("1.3", (0x1301 if name.startswith("AES") else 0x1303,)), Foreign("1.3"), seconds)
+        cell(sys.argv[2], seconds)
         return
-    for name, chosen in (
-        ("handshakes", "TLS_AES_128_GCM_SHA256"),
-        ("AES-128-GCM", "TLS_AES_128_GCM_SHA256"),
-        ("ChaCha20-Poly1305", "TLS_CHACHA20_POLY1305_SHA256"),
-    ):
+    if not COMPILED:
+        print("synfin.spec._runs is not compiled (no C compiler at set-up): records go the slower way")
+    whole = ["-m", "benches.tls_speed"]
+    turns = [("handshakes", whole)] + [(name, way) for way in (whole, ["-c", WITHOUT]) for name in CIPHERS]
+    for name, way in turns[: None if COMPILED else 3]:
         with tempfile.NamedTemporaryFile("w", suffix=".cnf") as file:
-            file.write(OPENSSL_CONF.format(chosen))
+            file.write(OPENSSL_CONF.format(CIPHERS.get(name, CIPHERS["AES-128-GCM"])[2]))
             file.flush()
-            command = [sys.executable, "-m", "benches.tls_speed", str(seconds), name]
+            command = [sys.executable, *way, str(seconds), name]
             subprocess.run(command, env={**os.environ, "OPENSSL_CONF": file.name}, check=True)
-    bulk("1.2", "AES-128-GCM", Ours("1.2"), Foreign("1.2", "ECDHE-ECDSA-AES128-GCM-SHA256"), seconds)
-    bulk("1.2", "ChaCha20-Poly1305", Ours("1.2", (0xCCA9,)), Foreign("1.2", "ECDHE-ECDSA-CHACHA20-POLY1305"), seconds)
 
 
 if __name__ == "__main__":

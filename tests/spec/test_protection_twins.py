@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synfin.spec.protection_runs import COMPILED, RUN, PlainRuns, Runs
+from synfin.spec.protection_runs import COMPILED, RUN, PlainRuns, PlainRuns12, PlainRuns13, Runs12, Runs13
 
 compiled = pytest.mark.skipif(not COMPILED, reason="synfin.spec._runs was not compiled: no C compiler at set-up")
 
@@ -24,12 +24,13 @@ SHAPES: dict[str, tuple[Any, int, int, int]] = {
     "1.2 CCM": (AESCCM(KEY[:16]), 4, 16, 0),
 }
 each_shape = pytest.mark.parametrize("shape", SHAPES)
-both = pytest.mark.parametrize("kind", [PlainRuns, pytest.param(Runs, marks=compiled)], ids=["plain", "compiled"])
+both = pytest.mark.parametrize("way", ["plain", pytest.param("compiled", marks=compiled)])
 
 
-def made(kind: type[PlainRuns], shape: str, sequence: int = 0) -> PlainRuns:
+def made(way: str, shape: str, sequence: int = 0) -> PlainRuns:
     aead, iv, tag, inner = SHAPES[shape]
-    runs = kind(aead.encrypt_into, aead.decrypt_into, KEY[:iv], tag, inner)
+    kinds = (PlainRuns12, PlainRuns13) if way == "plain" else (Runs12, Runs13)
+    runs = kinds[inner](aead, KEY[:iv], tag, inner)
     runs.sequence = sequence
     return runs
 
@@ -45,7 +46,7 @@ def made(kind: type[PlainRuns], shape: str, sequence: int = 0) -> PlainRuns:
 )
 def test_they_seal_alike(shape: str, size: int, limit: int, sequence: int, kind: int) -> None:
     content = bytes(n % 251 for n in range(size))
-    one, two = made(Runs, shape, sequence), made(PlainRuns, shape, sequence)
+    one, two = made("compiled", shape, sequence), made("plain", shape, sequence)
     assert one.seal_run(kind, content, limit) == two.seal_run(kind, content, limit)
     assert one.sequence == two.sequence == sequence + max(1, -(-size // limit))
 
@@ -66,13 +67,13 @@ def test_they_open_alike(
     shape: str, size: int, limit: int, told: int, pos: int, cut: int, damage: list[tuple[int, int]], moved: bool
 ) -> None:
     """Whatever was done to the octets, and wherever the looking begins."""
-    octets = bytearray(made(PlainRuns, shape, 7).seal_run(23, bytes(size), limit))
+    octets = bytearray(made("plain", shape, 7).seal_run(23, bytes(size), limit))
     for at, change in damage:
         if at < len(octets):
             octets[at] ^= change
     data = bytes(pos if moved else 0) + octets[: max(0, len(octets) - cut)]
     for given_as in (data, bytearray(data), memoryview(data)):
-        one, two = made(Runs, shape, 7), made(PlainRuns, shape, 7)
+        one, two = made("compiled", shape, 7), made("plain", shape, 7)
         assert one.open_run(given_as, pos, told) == two.open_run(given_as, pos, told)
         assert one.sequence == two.sequence
 
@@ -84,18 +85,18 @@ def test_they_open_alike(
 def test_they_take_garbage_alike(shape: str, data: bytes, limit: int, pos: int) -> None:
     for octets in (data, b"\x17\x03\x03" + data):
         pos = min(pos, len(octets))
-        for kind in (Runs, PlainRuns):
-            runs = made(kind, shape)
+        for way in ("compiled", "plain"):
+            runs = made(way, shape)
             assert runs.open_run(octets, pos, limit) == (pos, b"")
             assert runs.sequence == 0
 
 
 @both
 @each_shape
-def test_a_run_has_an_end(kind: type[PlainRuns], shape: str) -> None:
+def test_a_run_has_an_end(way: str, shape: str) -> None:
     content = bytes(n % 251 for n in range(100 * (RUN + 3)))
-    data = made(kind, shape).seal_run(23, content, 100)
-    runs = made(kind, shape)
+    data = made(way, shape).seal_run(23, content, 100)
+    runs = made(way, shape)
     pos, found = runs.open_run(data, 0, 100)
     assert (runs.sequence, found) == (RUN, content[: 100 * RUN])
     assert runs.open_run(data, pos, 100) == (len(data), content[100 * RUN :])
@@ -103,19 +104,19 @@ def test_a_run_has_an_end(kind: type[PlainRuns], shape: str) -> None:
 
 
 @both
-def test_sequence_numbers_end(kind: type[PlainRuns]) -> None:
+def test_sequence_numbers_end(way: str) -> None:
     """RFC 8446 5.3: they must not wrap."""
-    runs = made(kind, "1.3 GCM", 2**64 - 3)
+    runs = made(way, "1.3 GCM", 2**64 - 3)
     runs.seal_run(23, bytes(200), 100)
     assert runs.sequence == 2**64 - 1
     with pytest.raises(OverflowError):
         runs.seal_run(23, b"", 100)
-    runs = made(kind, "1.2 GCM", 2**64 - 2)
+    runs = made(way, "1.2 GCM", 2**64 - 2)
     with pytest.raises(OverflowError):
         runs.seal_run(23, bytes(200), 100)
     assert runs.sequence == 2**64 - 2
     data = runs.seal_run(23, b"last", 100)
-    opener = made(kind, "1.2 GCM", 2**64 - 2)
+    opener = made(way, "1.2 GCM", 2**64 - 2)
     assert opener.open_run(bytes(data) * 2, 0, 100) == (len(data), b"last")
     assert opener.open_run(data, 0, 100) == (0, b"")
 
@@ -124,15 +125,16 @@ def test_sequence_numbers_end(kind: type[PlainRuns]) -> None:
 def test_wrong_arguments_are_told() -> None:
     """From our own code only; nothing of it is read or written past its end."""
     aead = AESGCM(KEY)
-    good: list[Any] = [aead.encrypt_into, aead.decrypt_into, KEY[:12], 16, 1]
+    good: list[Any] = [aead, KEY[:12], 16, 1]
     makes: list[tuple[int, Any, type[Exception]]] = [
-        (2, KEY[:11], ValueError), (2, "iv", TypeError), (3, 0, ValueError), (3, 17, ValueError), (4, 2, ValueError),
+        (0, None, AttributeError), (1, KEY[:11], ValueError), (1, "iv", TypeError), (2, 0, ValueError),
+        (2, 17, ValueError), (3, 2, ValueError),
     ]  # fmt: skip
     for at, value, error in makes:
         wrong: Any = [*good[:at], value, *good[at + 1 :]]
         with pytest.raises(error):
-            Runs(*wrong)
-    runs: Any = Runs(*good)
+            Runs13(*wrong)
+    runs: Any = Runs13(*good)
     seals: list[tuple[tuple[Any, ...], type[Exception]]] = [
         (("kind", b"", 9), TypeError), ((23, "content", 9), TypeError), ((23, b"", 0), ValueError),
         ((23, b"", 65535), ValueError), ((23, b""), TypeError), ((), TypeError),
@@ -147,7 +149,7 @@ def test_wrong_arguments_are_told() -> None:
     data = runs.seal_run(23, b"content", 64)
     for pos in (-1, len(data), len(data) + 1):
         assert runs.open_run(data, pos, 64) == (pos, b"")
-    bare: Any = Runs.__new__(Runs)
+    bare: Any = Runs13.__new__(Runs13)
     with pytest.raises(TypeError):
         bare.seal_run(23, b"", 9)
 
@@ -157,27 +159,32 @@ def test_a_cipher_that_fails_is_passed_on() -> None:
     """And what it kept of the memory that was lent to it is of no use any more."""
     kept: list[Any] = []
 
-    def fails(nonce: bytes, data: Any, covered: Any, out: Any) -> int:
-        kept.extend((data, out))
-        raise RuntimeError("out of order")
+    class Broken:
+        def encrypt_into(self, nonce: bytes, data: Any, covered: Any, out: Any) -> int:
+            kept.extend((data, out))
+            raise RuntimeError("out of order")
 
-    runs = Runs(fails, fails, KEY[:12], 16, 1)
-    data = made(Runs, "1.3 GCM").seal_run(23, b"content", 64)
-    with pytest.raises(RuntimeError, match="out of order"):
-        runs.seal_run(23, b"content", 64)
-    with pytest.raises(RuntimeError, match="out of order"):
-        runs.open_run(data, 0, 64)
-    assert runs.sequence == 0
+        decrypt_into = encrypt_into
+
+    class Short:
+        def encrypt_into(self, nonce: bytes, data: Any, covered: Any, out: Any) -> int:
+            return len(out) - 1
+
+        decrypt_into = encrypt_into
+
+    data = made("compiled", "1.3 GCM").seal_run(23, b"content", 64)
+    broken: list[tuple[Any, type[Exception], str]] = [
+        (Broken(), RuntimeError, "out of order"),
+        (Short(), SystemError, "wrote"),
+    ]
+    for aead, error, words in broken:
+        runs = Runs13(aead, KEY[:12], 16, 1)
+        with pytest.raises(error, match=words):
+            runs.seal_run(23, b"content", 64)
+        with pytest.raises(error, match=words):
+            runs.open_run(data, 0, 64)
+        assert runs.sequence == 0
     assert len(kept) == 4
     for view in kept:
         with pytest.raises(ValueError, match="released"):
             bytes(view)
-
-    def writes_less(nonce: bytes, data: Any, covered: Any, out: Any) -> int:
-        return len(out) - 1
-
-    runs = Runs(writes_less, writes_less, KEY[:12], 16, 1)
-    with pytest.raises(SystemError, match="wrote"):
-        runs.seal_run(23, b"content", 64)
-    with pytest.raises(SystemError, match="wrote"):
-        runs.open_run(data, 0, 64)

@@ -95,7 +95,7 @@ def test_padding_of_ours_is_zeros() -> None:
     c.way.end.send(b"data")
     raw = bytes(c.way.end.take_output(0))
     opened = opener_13(0x1301, c.schedule.server_next)
-    inner = opened._decrypt(opened._iv, raw[5:], raw[:5])
+    inner = opened._decrypt(opened._mask.to_bytes(12, "big"), raw[5:], raw[:5])
     assert inner == b"data\x17" + bytes(99)
 
 

@@ -1,4 +1,4 @@
-/* Runs of protected records in C: what PlainRuns in protection_runs.py does in Python, octet for octet.
+/* Runs of protected records in C: what the classes of protection_runs.py do in Python, octet for octet.
 
    The ciphers stay those of the Python package `cryptography`: its encrypt_into or decrypt_into is called once a
    record.  What is saved is the Python between those calls, and the clearing and copying of buffers.  Whoever has no C
@@ -251,15 +251,22 @@ static PyObject *open_run(PyObject *object, PyObject *const *args, Py_ssize_t gi
 static int init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     Runs *self = (Runs *)object;
-    PyObject *encrypt, *decrypt, *old;
+    PyObject *aead, *encrypt, *decrypt, *old;
     const char *iv;
     Py_ssize_t length, tag, inner;
 
     (void)keywords;
-    if (!PyArg_ParseTuple(args, "OOy#nn", &encrypt, &decrypt, &iv, &length, &tag, &inner))
+    if (!PyArg_ParseTuple(args, "Oy#nn", &aead, &iv, &length, &tag, &inner))
         return -1;
     if ((length != 4 && length != NONCE) || tag < 1 || tag > 16 || inner < 0 || inner > 1) {
         PyErr_SetString(PyExc_ValueError, "there are no such records");
+        return -1;
+    }
+    encrypt = PyObject_GetAttrString(aead, "encrypt_into");
+    decrypt = PyObject_GetAttrString(aead, "decrypt_into");
+    if (encrypt == NULL || decrypt == NULL) {
+        Py_XDECREF(encrypt);
+        Py_XDECREF(decrypt);
         return -1;
     }
     memset(self->iv, 0, NONCE);
@@ -268,8 +275,6 @@ static int init(PyObject *object, PyObject *args, PyObject *keywords)
     self->tag = tag;
     self->inner = inner;
     self->sequence = 0;
-    Py_INCREF(encrypt);
-    Py_INCREF(decrypt);
     old = self->encrypt;
     self->encrypt = encrypt;
     Py_XDECREF(old);

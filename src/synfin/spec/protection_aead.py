@@ -16,15 +16,13 @@ from synfin.spec.protection_base import (
     mac_header,
     record_header,
 )
-from synfin.spec.protection_runs import Runs
+from synfin.spec.protection_runs import Aead, Runs12, Runs13
 from synfin.wire.codec import Buffer
 from synfin.wire.tls.suites import Suite
 
 APPLICATION_DATA = 23
 TLS12 = keys.TLS12
 _TYPES = [bytes([number]) for number in range(256)]
-
-Aead = AESGCM | AESCCM | ChaCha20Poly1305
 
 
 def prf_hash(chosen: Suite) -> str:
@@ -46,29 +44,21 @@ def _recipe(chosen: Suite) -> tuple[str, Callable[[bytes], Aead], int]:
     raise Unsupported(chosen.name)
 
 
-class _Aead(Runs, Protection):
-    """What both have in common: the cipher of one key, and where its nonces come from."""
-
-    __slots__ = ("_decrypt", "_encrypt", "_iv", "_mask", "tag")
-
-    def __init__(self, aead: Aead, iv: bytes, tag: int, inner: int) -> None:
-        super().__init__(aead.encrypt_into, aead.decrypt_into, iv, tag, inner)
-        self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
-        self._iv, self._mask = iv, int.from_bytes(iv, "big")
-        #: Octets of the tag.
-        self.tag = tag
-
-
-class Aead13(_Aead):
+class Aead13(Runs13, Protection):
     """TLS 1.3 (RFC 8446 5.2): content type inside, padding of zeros, nonce = IV xor sequence number."""
 
-    __slots__ = ("_secret", "_suite")
+    __slots__ = ("_decrypt", "_encrypt", "_mask", "_secret", "_suite", "tag")
 
     def __init__(self, chosen: Suite, traffic_secret: bytes) -> None:
         hash_name, make, tag = _recipe(chosen)
         key, iv = keys.traffic_keys(hash_name, chosen.key_length, traffic_secret)
-        super().__init__(make(key), iv, tag, 1)
+        aead = make(key)
+        super().__init__(aead, iv, tag, 1)
+        self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
+        self._mask = int.from_bytes(iv, "big")
         self._suite, self._secret = chosen, traffic_secret
+        #: Octets of the tag.
+        self.tag = tag
 
     def open_record(self, content_type: int, version: int, fragment: Buffer) -> tuple[int, bytes]:
         """See ``Protection``; the header counts as additional data, so all of it must be right."""
@@ -110,20 +100,24 @@ class Aead13(_Aead):
         return Aead13(self._suite, keys.next_traffic_secret(prf_hash(self._suite), self._secret))
 
 
-class Aead12(_Aead):
+class Aead12(Runs12, Protection):
     """TLS 1.2 AEAD (RFC 5246 6.2.3.3): GCM (RFC 5288) and CCM (RFC 6655) send part of the nonce."""
 
-    __slots__ = ("_explicit",)
+    __slots__ = ("_before", "_decrypt", "_encrypt", "_iv", "_mask", "tag")
 
     def __init__(self, chosen: Suite, key: bytes, iv: bytes) -> None:
         _, make, tag = _recipe(chosen)
-        super().__init__(make(key), iv, tag, 0)
-        self._explicit = 12 - len(iv)
+        aead = make(key)
+        super().__init__(aead, iv, tag, 0)
+        self._decrypt, self._encrypt = aead.decrypt, aead.encrypt
+        self._before = 12 - len(iv)  # octets of explicit nonce
+        self._iv, self._mask = iv, int.from_bytes(iv, "big")
+        self.tag = tag
 
     def open_record(self, content_type: int, version: int, fragment: Buffer) -> tuple[int, bytes]:
         """See ``Protection``."""
         sequence = self.sequence
-        explicit = self._explicit
+        explicit = self._before
         size = len(fragment) - explicit - self.tag
         if size < 0:
             raise BadRecord("too short for its tag")
@@ -141,7 +135,7 @@ class Aead12(_Aead):
 
     def seal_record(self, content_type: int, plaintext: Buffer, padding: int = 0) -> bytes:
         """See ``Protection``; the explicit nonce is the sequence number."""
-        explicit, sequence, size = self._explicit, self.sequence, len(plaintext)
+        explicit, sequence, size = self._before, self.sequence, len(plaintext)
         covered = mac_header(sequence, content_type, TLS12, size)
         self.sequence = sequence + 1
         if explicit:

@@ -10,6 +10,8 @@ from synfin.wire.codec import Buffer
 
 record_header = Struct("!BHH").pack
 read_header = Struct("!BHH").unpack_from
+write_header = Struct("!BHH").pack_into
+write_numbered = Struct("!BHHQ").pack_into
 mac_header = Struct("!QBHH").pack
 
 #: How many records ``try_resync`` looks ahead when it is not told otherwise.
