@@ -101,17 +101,18 @@ class PlainRuns13(PlainRuns):
         sequence = self._number(-(-size // limit))
         encrypt, content, tail = self._aead.encrypt_into, memoryview(plaintext), _TYPES[content_type] + bytes(tag)
         header = record_header(APPLICATION_DATA, TLS12, limit + 1 + tag)
+        last = record_header(APPLICATION_DATA, TLS12, (size - 1) % limit + 2 + tag)
         parts: list[Buffer] = [_APART]
         for at in range(0, size, limit):
-            if size - at < limit:
-                header = record_header(APPLICATION_DATA, TLS12, size - at + 1 + tag)
-            parts += header, content[at : at + limit], tail
+            parts += header if size - at > limit else last, content[at : at + limit], tail
         sealed = bytearray().join(parts)
         del sealed[: len(_APART)]
         view, at, whole = memoryview(sealed), 5, len(sealed)
         while at < whole:
-            end = min(at + limit + 1, whole - tag)
-            encrypt((xor ^ sequence).to_bytes(12, "big"), view[at:end], bytes(view[at - 5 : at]), view[at : end + tag])
+            end = at + limit + 1
+            if end >= whole - tag:
+                end, header = whole - tag, last
+            encrypt((xor ^ sequence).to_bytes(12, "big"), view[at:end], header, view[at : end + tag])
             sequence += 1
             at = end + tag + 5
         self.sequence = sequence
