@@ -53,7 +53,7 @@ class Data(NamedTuple):
     """Application data, never empty.  ``early`` marks 0-RTT data, which an attacker may have replayed.
 
     Records that came whole in one ``receive`` are opened together, up to a MiB to an event; where records are opened
-    in Python alone such data is a bytearray of the caller's own.  (A tuple, which is made in half the time of a record.)
+    in Python alone such data is a bytearray of the caller's own.  (A tuple is made in half the time of a record.)
     """
 
     data: bytes | bytearray
