@@ -149,6 +149,8 @@ def test_wrong_arguments_are_told() -> None:
     data = runs.seal_run(23, b"content", 64)
     for pos in (-1, len(data), len(data) + 1):
         assert runs.open_run(data, pos, 64) == (pos, b"")
+    with pytest.raises(TypeError, match="before"):
+        runs.__init__(*good)
     bare: Any = Runs13.__new__(Runs13)
     with pytest.raises(TypeError):
         bare.seal_run(23, b"", 9)

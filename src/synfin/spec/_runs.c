@@ -7,7 +7,6 @@
    A record is header (5), explicit nonce (12 less the length of iv), content, its type where `inner` is 1 (TLS 1.3),
    tag.  No length is trusted before it is compared with the buffer that it speaks of. */
 
-#define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030B0000
 #include <Python.h>
 #include <limits.h>
@@ -251,12 +250,12 @@ static PyObject *open_run(PyObject *object, PyObject *const *args, Py_ssize_t gi
 static int init(PyObject *object, PyObject *args, PyObject *keywords)
 {
     Runs *self = (Runs *)object;
-    PyObject *aead, *encrypt, *decrypt, *old;
-    const char *iv;
+    PyObject *aead, *iv, *encrypt, *decrypt;
+    char *octets;
     Py_ssize_t length, tag, inner;
 
-    (void)keywords;
-    if (!PyArg_ParseTuple(args, "Oy#nn", &aead, &iv, &length, &tag, &inner))
+    (void)keywords; /* formats with # mean something else before Python 3.13: what is built there must run here */
+    if (!PyArg_ParseTuple(args, "OSnn", &aead, &iv, &tag, &inner) || PyBytes_AsStringAndSize(iv, &octets, &length) < 0)
         return -1;
     if ((length != 4 && length != NONCE) || tag < 1 || tag > 16 || inner < 0 || inner > 1) {
         PyErr_SetString(PyExc_ValueError, "there are no such records");
@@ -264,23 +263,21 @@ static int init(PyObject *object, PyObject *args, PyObject *keywords)
     }
     encrypt = PyObject_GetAttrString(aead, "encrypt_into");
     decrypt = PyObject_GetAttrString(aead, "decrypt_into");
-    if (encrypt == NULL || decrypt == NULL) {
+    if (self->encrypt != NULL) /* a run may be under way, in another thread say, that counts on what is here */
+        PyErr_SetString(PyExc_TypeError, "these records were initialised before");
+    if (encrypt == NULL || decrypt == NULL || self->encrypt != NULL) {
         Py_XDECREF(encrypt);
         Py_XDECREF(decrypt);
         return -1;
     }
     memset(self->iv, 0, NONCE);
-    memcpy(self->iv, iv, (size_t)length);
+    memcpy(self->iv, octets, (size_t)length);
     self->explicit_nonce = NONCE - length;
     self->tag = tag;
     self->inner = inner;
     self->sequence = 0;
-    old = self->encrypt;
     self->encrypt = encrypt;
-    Py_XDECREF(old);
-    old = self->decrypt;
     self->decrypt = decrypt;
-    Py_XDECREF(old);
     return 0;
 }
 
@@ -299,7 +296,7 @@ static int clear_parts(PyObject *object)
     return 0;
 }
 
-static void end(PyObject *object)
+static void dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
 
@@ -322,7 +319,7 @@ static PyMemberDef members[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_init, (void *)init},
-    {Py_tp_dealloc, (void *)end},
+    {Py_tp_dealloc, (void *)dealloc},
     {Py_tp_traverse, (void *)visit_parts},
     {Py_tp_clear, (void *)clear_parts},
     {Py_tp_methods, methods},
