@@ -49,16 +49,19 @@ docs: $(VENV)/.ready
 $(VENV)/.ready: pyproject.toml src/synfin/spec/_runs.c
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
 	@echo "Setting up in $(VENV) (once)" >&2
+	@rm -f src/synfin/spec/*.so
 	@$(PYTHON) tools/make_venv.py $(VENV) && touch $@
 
 $(VENV)/.ready-dev: pyproject.toml src/synfin/spec/_runs.c
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
 	@echo "Setting up for development in $(VENV) (once)" >&2
+	@rm -f src/synfin/spec/*.so
 	@$(PYTHON) tools/make_venv.py $(VENV) dev && touch $@ $(VENV)/.ready
 
 $(VENV)/.ready-judges: pyproject.toml src/synfin/spec/_runs.c
 	@test -n "$(PYTHON)" || { echo "synfin needs Python 3.11 or newer; none was found (set PYTHON=...)" >&2; exit 2; }
 	@echo "Setting up foreign TLS engines in $(VENV) (once, 180 MB)" >&2
+	@rm -f src/synfin/spec/*.so
 	@$(PYTHON) tools/make_venv.py $(VENV) dev,judges && touch $@ $(VENV)/.ready $(VENV)/.ready-dev
 
 clean:
