@@ -46,7 +46,8 @@ static void put_header(char *to, int kind, Py_ssize_t length)
     put(to + 3, (unsigned long long)length, 2);
 }
 
-/* A view of lent memory is done with.  Who kept it, in a traceback say, must not reach that memory any more. */
+/* A view of lent memory is done with.  Who kept it, in a traceback say, must not reach that memory any more.  A slice of
+   it still would: the ciphers of `cryptography` keep neither, and others have no business here. */
 static void drop(PyObject *view)
 {
     PyObject *type, *value, *traceback, *done;
