@@ -121,6 +121,29 @@ def test_sequence_numbers_end(way: str) -> None:
     assert opener.open_run(data, 0, 100) == (0, b"")
 
 
+@both
+@pytest.mark.parametrize("shape", ["1.3 GCM", "1.2 GCM"])
+def test_who_seals_meanwhile_has_other_numbers(way: str, shape: str) -> None:
+    """Ciphers let other threads run: with the same number twice, keys would be lost (RFC 5116 5.1.1)."""
+    aead, iv, tag, inner = SHAPES[shape]
+    nonces: list[bytes] = []
+
+    class Crowded:
+        def encrypt_into(self, nonce: bytes, data: Any, covered: Any, out: Any) -> int:
+            nonces.append(bytes(nonce))
+            if len(nonces) == 2:
+                runs.seal_run(23, bytes(200), 100)
+            return int(aead.encrypt_into(nonce, data, covered, out))
+
+        decrypt_into = encrypt_into
+
+    kinds = (PlainRuns12, PlainRuns13) if way == "plain" else (Runs12, Runs13)
+    cipher: Any = Crowded()
+    runs: PlainRuns = kinds[inner](cipher, KEY[:iv], tag, inner)
+    assert runs.seal_run(23, bytes(300), 100) == made(way, shape).seal_run(23, bytes(300), 100)
+    assert runs.sequence == len(nonces) == len(set(nonces)) == 5
+
+
 @compiled
 def test_wrong_arguments_are_told() -> None:
     """From our own code only; nothing of it is read or written past its end."""
@@ -185,7 +208,7 @@ def test_a_cipher_that_fails_is_passed_on() -> None:
             runs.seal_run(23, b"content", 64)
         with pytest.raises(error, match=words):
             runs.open_run(data, 0, 64)
-        assert runs.sequence == 0
+        assert runs.sequence == 1  # no number is used twice
     assert len(kept) == 4
     for view in kept:
         with pytest.raises(ValueError, match="released"):

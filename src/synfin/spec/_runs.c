@@ -124,7 +124,7 @@ static PyObject *seal_run(PyObject *object, PyObject *const *args, Py_ssize_t gi
     Py_buffer content;
     PyObject *out;
     Py_ssize_t limit, before, count, left, size, length;
-    unsigned long long sequence = self->sequence;
+    unsigned long long sequence;
     char *to, *from;
     int kind, outer;
 
@@ -136,6 +136,7 @@ static PyObject *seal_run(PyObject *object, PyObject *const *args, Py_ssize_t gi
     outer = self->inner ? APPLICATION_DATA : kind;
     before = HEADER + self->explicit_nonce;
     count = content.len ? (content.len - 1) / limit + 1 : 1;
+    sequence = self->sequence;
     if ((unsigned long long)count > ULLONG_MAX - sequence) {
         PyBuffer_Release(&content);
         PyErr_SetString(PyExc_OverflowError, "sequence numbers never start again");
@@ -148,6 +149,8 @@ static PyObject *seal_run(PyObject *object, PyObject *const *args, Py_ssize_t gi
     out = PyBytes_FromStringAndSize(NULL, content.len + count * (before + self->inner + self->tag));
     to = out == NULL ? NULL : PyBytes_AsString(out);
     from = content.buf;
+    if (out != NULL) /* the cipher lets other threads run: none may seal with these numbers */
+        self->sequence = sequence + (unsigned long long)count;
     for (left = content.len; out != NULL && count--; left -= size) {
         size = left < limit ? left : limit;
         length = self->explicit_nonce + size + self->inner + self->tag;
@@ -166,8 +169,6 @@ static PyObject *seal_run(PyObject *object, PyObject *const *args, Py_ssize_t gi
         sequence++;
     }
     PyBuffer_Release(&content);
-    if (out != NULL)
-        self->sequence = sequence;
     return out;
 }
 

@@ -65,10 +65,11 @@ class PlainRuns(ABC):
         """
 
     def _number(self, records: int) -> int:
-        """The first sequence number of as many records."""
+        """The first sequence number of as many records, which nobody else gets: ciphers let other threads run."""
         first = self.sequence
         if records > _LAST - first:
             raise OverflowError("sequence numbers never start again")
+        self.sequence = first + records
         return first
 
     def _ordinary(self, header: Buffer, extra: int, limit: int) -> int:
@@ -96,7 +97,6 @@ class PlainRuns13(PlainRuns):
             sequence = self._number(1)
             header = record_header(APPLICATION_DATA, TLS12, size + 1 + tag)
             inner = b"".join((plaintext, _TYPES[content_type]))
-            self.sequence = sequence + 1
             return header + self._aead.encrypt((xor ^ sequence).to_bytes(12, "big"), inner, header)
         sequence = self._number(-(-size // limit))
         encrypt, content, tail = self._aead.encrypt_into, memoryview(plaintext), _TYPES[content_type] + bytes(tag)
@@ -115,7 +115,6 @@ class PlainRuns13(PlainRuns):
             encrypt((xor ^ sequence).to_bytes(12, "big"), view[at:end], header, view[at : end + tag])
             sequence += 1
             at = end + tag + 5
-        self.sequence = sequence
         return sealed
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
@@ -167,7 +166,6 @@ class PlainRuns12(PlainRuns):
         if total <= limit:
             sequence = self._number(1)
             covered = mac_header(sequence, content_type, TLS12, total)
-            self.sequence = sequence + 1
             header = record_header(content_type, TLS12, explicit + total + tag)
             if explicit:
                 return b"".join((header, covered[:8], self._aead.encrypt(salt + covered[:8], plaintext, covered)))
@@ -189,7 +187,6 @@ class PlainRuns12(PlainRuns):
             encrypt(nonce, part, covered, view[to : to + size + tag])
             sequence += 1
             to += size + tag + 5 + explicit
-        self.sequence = sequence
         return sealed
 
     def open_run(self, data: Buffer, pos: int, limit: int) -> tuple[int, bytes | bytearray]:
