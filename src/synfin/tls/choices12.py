@@ -15,6 +15,7 @@ from synfin.tls.credentials import candidates
 from synfin.tls.master import AUTHENTICATION, CURVES
 from synfin.tls.schedule import suite_facts
 from synfin.tls.session import TicketState, parse_state
+from synfin.wire.frozen import quick
 from synfin.wire.tls.suites import Suite
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ RENEGOTIATION_SCSV = 0x00FF
 _FFDHE = frozenset(range(0x0100, 0x0200))  # finite-field groups, known or not (RFC 7919 4)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A suite with what it needs: credential, signature scheme and group, 0 where it has none."""

@@ -20,7 +20,7 @@ from synfin.tls.offer import Offer
 from synfin.tls.schedule import Schedule, suite_hash
 from synfin.tls.signing import SIGNING, check_usage
 from synfin.tls.verify import Presented
-from synfin.wire.frozen import changed
+from synfin.wire.frozen import changed, quick
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
     CertificateVerify,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from synfin.tls.client import Client
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What the handshake has brought so far."""
@@ -182,6 +183,7 @@ class WaitCertificate:
         return WaitCertificateVerify(self.progress, self.request, found)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WaitCertificateVerify:
     """WAIT_CV."""
@@ -201,6 +203,7 @@ class WaitCertificateVerify:
         return WaitFinished(self.progress, self.request, self.peer, scheme)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WaitFinished:
     """WAIT_FINISHED."""
