@@ -19,6 +19,7 @@ from synfin.spec.transcript import Transcript
 SSL30, TLS10, TLS11, TLS12, TLS13 = 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
 
 
+_tuple = tuple.__new__  # makes a NamedTuple without the call of its own constructor
 _IPAD = bytes(octet ^ 0x36 for octet in range(256))
 _OPAD = bytes(octet ^ 0x5C for octet in range(256))
 #: What makes the hash, its block and its output in octets.
@@ -141,7 +142,7 @@ def traffic_keys(hash_name: str, key_length: int, traffic_secret: bytes) -> Traf
     outer.update(inner.digest())
     other.update(_IV_LABEL)
     last.update(other.digest())
-    return TrafficKeys(outer.digest()[:key_length], last.digest()[:12])
+    return _tuple(TrafficKeys, (outer.digest()[:key_length], last.digest()[:12]))
 
 
 def next_traffic_secret(hash_name: str, traffic_secret: bytes) -> bytes:

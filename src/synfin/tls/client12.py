@@ -84,8 +84,9 @@ def server_hello(end: Client, offer: Offer, hello: ServerHello, raw: bytes) -> S
             checks.decode(number, body, "server_hello")
             if 0 not in body[1:]:
                 raise PeerError("illegal_parameter", "uncompressed points", body.hex())
-        elif number == checks.TICKET and body:  # RFC 5077 3.2
-            raise PeerError("decode_error", "an empty session_ticket", body[:8].hex())
+        elif number == checks.TICKET:  # RFC 5077 3.2
+            if body:
+                raise PeerError("decode_error", "an empty session_ticket", body[:8].hex())
         else:
             checks.decode(number, body, "server_hello")
     end.agree_limit(checks.RECORD_LIMIT in found)

@@ -112,7 +112,7 @@ class WaitEncryptedExtensions:
         message: EncryptedExtensions = end.parse(raw)
         progress = self.progress
         offer = progress.offer
-        early = any(number == checks.EARLY_DATA for number, _ in message.extensions or ())
+        early = checks.EARLY_DATA in dict(message.extensions or ())
         if offer.early and progress.psk and not early:  # refused: what the server reads from now on
             _write_handshake_keys(end, progress.schedule)
         found = checks.answers(

@@ -50,6 +50,8 @@ def _server_hello(body: bytes, version: int | None, kex: str | None) -> ServerHe
 
 def _ticket(body: bytes, version: int | None, kex: str | None) -> NewSessionTicket | None:
     end = len(body)
+    if version == TLS12 and end >= 6 and body[4] << 8 | body[5] == end - 6:
+        return NewSessionTicket(int.from_bytes(body[:4], "big"), None, None, body[6:], None)
     if version != TLS13 or end < 13:
         return None
     lifetime, age_add, size = _TICKET(body)
