@@ -50,13 +50,12 @@ def choose(end: Server, hello: Hello) -> Chosen:
         raise PeerError("illegal_parameter", "uncompressed points", hello.bodies[checks.POINT_FORMATS].hex())
     shared = [code for code in end.config.suites_12 if code in offered]
     missing, finite = "no_common_cipher", False
-    fields = not _FFDHE.isdisjoint(listed or ())
     for code in shared:
         suite = suite_facts(code)
         group = choose_group(end, suite.kex, listed)
         if group is None or (compressed and suite.kex.startswith("ECDHE")):
             missing = "no_common_group"
-            finite = finite or (fields and suite.kex.startswith("DHE"))
+            finite = finite or (suite.kex.startswith("DHE") and not _FFDHE.isdisjoint(listed or ()))
             continue
         for credential in credentials:
             key = credential.kind
@@ -84,7 +83,10 @@ def choose_group(end: Server, kex: str, listed: frozenset[int] | None) -> int | 
     if kex.startswith("ECDHE"):
         if listed is None:
             return groups.SECP256R1 if groups.SECP256R1 in ours else None
-        return next((g for g in ours if g in groups.ELLIPTIC and g in listed), None)
+        for group in ours:
+            if group in listed and group in groups.ELLIPTIC:
+                return group
+        return None
     fields = [g for g in ours if g in groups.FINITE]
     if listed is None or _FFDHE.isdisjoint(listed):
         return fields[0] if fields else None

@@ -174,7 +174,8 @@ class WaitCertificate:
         offered = self.progress.offer.extensions
         if kind == 25 and checks.COMPRESS not in offered:
             raise PeerError("unexpected_message", "certificate", "compressed_certificate")
-        found = auth.server_chain(raw, offered & checks.KNOWN, end.config.certificate_compression, end.limits)
+        most = end.limits.certificate_message
+        found = auth.server_chain(raw, offered & checks.KNOWN, end.config.certificate_compression, most)
         if not found.chain:
             raise PeerError("certificate_missing", "a certificate", "none")
         end.config.verify(Presented(found.chain, end.server_name, "server", end.now, found.stapled))
