@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,13 @@ def test_rfc8448_finished_and_what_follows() -> None:
     resumption = keys.derive_secret(H, rfc.MAIN_SECRET, "res master", transcript.digest())
     assert resumption == rfc.RESUMPTION_SECRET
     assert keys.ticket_psk(H, resumption, rfc.TICKET_NONCE) == rfc.TICKET_PSK
+
+
+@pytest.mark.parametrize("digest", ["sha256", "sha384", "sha512"])
+@given(st.binary(min_size=1, max_size=160), st.binary(max_size=64))
+def test_finished_is_the_hmac_of_its_key(digest: str, secret: bytes, transcript: bytes) -> None:
+    key = keys.finished_key(digest, secret)
+    assert keys.verify_data_13(digest, secret, transcript) == hmac.digest(key, transcript, digest)
 
 
 def test_hkdf_expand_takes_more_than_one_block() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synfin.errors import WireError
+from synfin.wire.codec import Reader
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.extensions import REFS, Extension, decode_extension, encode_extension
 from tests.wire.tls_made import BODIES
@@ -89,3 +90,26 @@ def test_octets_left_over_are_an_error() -> None:
     for number, body in ((16, b"\0\x03\x02h2!"), (0, b"\0\0\0"), (45, b"\x01\x01\x01"), (41, b"\0\0\0\0\0")):
         with pytest.raises(WireError, match="left over"):
             decode_extension(Extension(number, body), "client_hello")
+
+
+@settings(max_examples=300)
+@given(
+    st.one_of(
+        st.binary(max_size=40),
+        st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=3)), max_size=4).map(
+            lambda shares: b"".join([bytes([0, group, 0, len(key)]) + key for group, key in shares])
+        ),
+    ),
+    st.integers(-1, 1),
+)
+def test_shares_are_read_alike_the_quick_way(octets: bytes, off: int) -> None:
+    for kind, body in (
+        (b.KeyShare, octets),
+        (b.KeyShares, octets),
+        (b.KeyShares, max(0, len(octets) + off).to_bytes(2, "big") + octets),
+    ):
+        try:
+            careful: object = kind.read(Reader(body))
+        except WireError:
+            careful = None
+        assert kind.quick(body) == careful

@@ -19,6 +19,7 @@ from synfin.spec.transcript import Transcript
 SSL30, TLS10, TLS11, TLS12, TLS13 = 0x0300, 0x0301, 0x0302, 0x0303, 0x0304
 
 
+_tuple = tuple.__new__  # makes a NamedTuple without the call of its own constructor
 _IPAD = bytes(octet ^ 0x36 for octet in range(256))
 _OPAD = bytes(octet ^ 0x5C for octet in range(256))
 #: What makes the hash, its block and its output in octets.
@@ -141,12 +142,18 @@ def traffic_keys(hash_name: str, key_length: int, traffic_secret: bytes) -> Traf
     outer.update(inner.digest())
     other.update(_IV_LABEL)
     last.update(other.digest())
-    return TrafficKeys(outer.digest()[:key_length], last.digest()[:12])
+    return _tuple(TrafficKeys, (outer.digest()[:key_length], last.digest()[:12]))
 
 
 def next_traffic_secret(hash_name: str, traffic_secret: bytes) -> bytes:
     """application_traffic_secret_N+1, after a KeyUpdate (RFC 8446 7.2)."""
     return hkdf_expand_label(hash_name, traffic_secret, "traffic upd", b"", hash_length(hash_name))
+
+
+@lru_cache(maxsize=8)
+def _finished_label(length: int) -> bytes:
+    """What HKDF-Expand hashes for a finished_key of this length."""
+    return _label_head("finished", length, 0) + b"\x01"
 
 
 def finished_key(hash_name: str, base_secret: bytes) -> bytes:
@@ -156,7 +163,15 @@ def finished_key(hash_name: str, base_secret: bytes) -> bytes:
 
 def verify_data_13(hash_name: str, base_secret: bytes, transcript_hash: bytes) -> bytes:
     """verify_data of Finished, and the value of a PSK binder (RFC 8446 4.4.4, 4.2.11.2)."""
-    return hmac_digest(finished_key(hash_name, base_secret), transcript_hash, hash_name)
+    found = _HASHES.get(hash_name)
+    if found is None or len(base_secret) > found[1]:
+        return hmac_digest(finished_key(hash_name, base_secret), transcript_hash, hash_name)
+    make, block, size = found  # the two HMACs in one place
+    padded = base_secret.ljust(block, b"\0")
+    inner = make(padded.translate(_IPAD) + _finished_label(size)).digest()
+    padded = make(padded.translate(_OPAD) + inner).digest().ljust(block, b"\0")
+    inner = make(padded.translate(_IPAD) + transcript_hash).digest()
+    return make(padded.translate(_OPAD) + inner).digest()
 
 
 def exporter_13(hash_name: str, exporter_secret: bytes, label: str, context: bytes, length: int) -> bytes:
@@ -283,6 +298,9 @@ def key_block(
     )
 
 
+_FINISHED = {"client": b"client finished", "server": b"server finished"}
+
+
 def verify_data_12(version: int, hash_name: str, master: bytes, sender: str, transcript: Transcript) -> bytes:
     """verify_data of Finished: 12 octets (RFC 5246 7.4.9), or SSL 3.0's 36 (RFC 6101 5.6.9).
 
@@ -290,7 +308,7 @@ def verify_data_12(version: int, hash_name: str, master: bytes, sender: str, tra
     told the version's hashes (MD5 and SHA-1 below TLS 1.2).
     """
     if version > SSL30:
-        return prf(version, hash_name, master, f"{sender} finished".encode(), transcript.digest(), 12)
+        return prf(version, hash_name, master, _FINISHED[sender], transcript.digest(), 12)
     role = b"CLNT" if sender == "client" else b"SRVR"
     output = b""
     for context, pad in zip(transcript.contexts(), (48, 40), strict=True):

@@ -15,7 +15,7 @@ import zstandard
 
 from synfin.errors import PeerError, WireError
 from synfin.tls import checks, signing
-from synfin.tls.config import TLS13, Credential, Limits
+from synfin.tls.config import TLS13, Credential
 from synfin.tls.messages import parse_message
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.extensions import Extension
@@ -82,8 +82,8 @@ def our_certificate(
     )
 
 
-def decompressed(message: CompressedCertificate, offered: tuple[int, ...], limits: Limits) -> Certificate:
-    """The Certificate inside, read as if it had come plain (RFC 8879 4).
+def decompressed(message: CompressedCertificate, offered: tuple[int, ...], most: int) -> Certificate:
+    """The Certificate inside, of ``most`` octets, read as if it had come plain (RFC 8879 4).
 
     PeerError for an algorithm not offered, a bomb, or damage, and those of ``parse_message``.
     """
@@ -91,7 +91,7 @@ def decompressed(message: CompressedCertificate, offered: tuple[int, ...], limit
         raise PeerError("illegal_parameter", "a compression that was offered", str(message.algorithm))
     if not message.data:
         raise PeerError("empty_list", "a compressed message", "nothing")
-    if message.uncompressed_length > limits.certificate_message:
+    if message.uncompressed_length > most:
         raise PeerError("certificate_bad_compression", "a sane length", str(message.uncompressed_length))
     try:
         body = message.decompress()
@@ -124,17 +124,17 @@ def read_chain(message: Certificate, context: bytes, offered: frozenset[int]) ->
     return PeerChain(message.certificates, stapled, scts)
 
 
-def server_chain(raw: bytes, offered: frozenset[int], algorithms: tuple[int, ...], limits: Limits) -> PeerChain:
+def server_chain(raw: bytes, offered: frozenset[int], algorithms: tuple[int, ...], most: int) -> PeerChain:
     """What a server's Certificate or CompressedCertificate says; the same octets are read once.  PeerError as below."""
     read = _server_chain if len(raw) <= SMALL else _server_chain.__wrapped__
-    return read(raw, offered, algorithms, limits)
+    return read(raw, offered, algorithms, most)
 
 
 @lru_cache(maxsize=256)
-def _server_chain(raw: bytes, offered: frozenset[int], algorithms: tuple[int, ...], limits: Limits) -> PeerChain:
+def _server_chain(raw: bytes, offered: frozenset[int], algorithms: tuple[int, ...], most: int) -> PeerChain:
     parsed: Certificate | CompressedCertificate = parse_message(raw, TLS13)
     if isinstance(parsed, CompressedCertificate):
-        parsed = decompressed(parsed, algorithms, limits)
+        parsed = decompressed(parsed, algorithms, most)
     return read_chain(parsed, b"", offered)
 
 

@@ -61,7 +61,12 @@ def _decode(number: int, body: bytes, context: str) -> Decoded:
         found = decode_body(number, context, body)
     except WireError as error:
         raise PeerError("decode_error", extension_name(number), str(error)) from None
-    if isinstance(found, b.Codes):
+    if isinstance(found, b.KeyShares):  # first what is read in each handshake; the list may be empty
+        return found
+    if isinstance(found, b.KeyShare):
+        if not found.key:
+            raise PeerError("empty_list", extension_name(number), "an empty share")
+    elif isinstance(found, b.Codes):
         if not found.codes:
             raise PeerError("empty_list", extension_name(number), "nothing in it")
     elif isinstance(found, b.Strings):
@@ -72,8 +77,6 @@ def _decode(number: int, body: bytes, context: str) -> Decoded:
             raise PeerError("empty_list", extension_name(number), "an empty list or name")
     elif isinstance(found, b.Cookie) and not found.value:
         raise PeerError("empty_list", extension_name(number), "an empty cookie")
-    elif isinstance(found, b.KeyShare) and not found.key:
-        raise PeerError("empty_list", extension_name(number), "an empty share")
     elif isinstance(found, b.SctList) and len(body) == 2:
         raise PeerError("empty_list", extension_name(number), "no timestamps")
     elif isinstance(found, b.OIDFilters) and not all(one.oid for one in found.filters):

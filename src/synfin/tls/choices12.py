@@ -15,6 +15,7 @@ from synfin.tls.credentials import candidates
 from synfin.tls.master import AUTHENTICATION, CURVES
 from synfin.tls.schedule import suite_facts
 from synfin.tls.session import TicketState, parse_state
+from synfin.wire.frozen import quick
 from synfin.wire.tls.suites import Suite
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ RENEGOTIATION_SCSV = 0x00FF
 _FFDHE = frozenset(range(0x0100, 0x0200))  # finite-field groups, known or not (RFC 7919 4)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """A suite with what it needs: credential, signature scheme and group, 0 where it has none."""
@@ -48,13 +50,12 @@ def choose(end: Server, hello: Hello) -> Chosen:
         raise PeerError("illegal_parameter", "uncompressed points", hello.bodies[checks.POINT_FORMATS].hex())
     shared = [code for code in end.config.suites_12 if code in offered]
     missing, finite = "no_common_cipher", False
-    fields = not _FFDHE.isdisjoint(listed or ())
     for code in shared:
         suite = suite_facts(code)
         group = choose_group(end, suite.kex, listed)
         if group is None or (compressed and suite.kex.startswith("ECDHE")):
             missing = "no_common_group"
-            finite = finite or (fields and suite.kex.startswith("DHE"))
+            finite = finite or (suite.kex.startswith("DHE") and not _FFDHE.isdisjoint(listed or ()))
             continue
         for credential in credentials:
             key = credential.kind
@@ -82,7 +83,10 @@ def choose_group(end: Server, kex: str, listed: frozenset[int] | None) -> int | 
     if kex.startswith("ECDHE"):
         if listed is None:
             return groups.SECP256R1 if groups.SECP256R1 in ours else None
-        return next((g for g in ours if g in groups.ELLIPTIC and g in listed), None)
+        for group in ours:
+            if group in listed and group in groups.ELLIPTIC:
+                return group
+        return None
     fields = [g for g in ours if g in groups.FINITE]
     if listed is None or _FFDHE.isdisjoint(listed):
         return fields[0] if fields else None

@@ -66,21 +66,20 @@ def key_shares(hello: Hello) -> dict[int, bytes]:
 def choose_suite(config: ServerConfig, hello: Hello) -> int:
     """The first of our suites that is offered.  PeerError no_common_cipher."""
     offered = hello.message.cipher_suites
-    suite = next((code for code in config.suites_13 if code in offered), None)
-    if suite is None:
-        raise PeerError("no_common_cipher", "a suite of ours", "none")
-    return suite
+    for code in config.suites_13:
+        if code in offered:
+            return code
+    raise PeerError("no_common_cipher", "a suite of ours", "none")
 
 
 def choose_group(end: Server, hello: Hello, shares: dict[int, bytes]) -> int:
     """The best group with a share, else the best that is listed; with ``best_group`` the best that is listed."""
-    listed = hello.codes(checks.GROUPS)
     ours = end.config.groups
-    group = None if end.config.best_group else next((g for g in ours if g in shares), None)
-    group = group or next((g for g in ours if g in listed), None)
-    if group is None:
-        raise PeerError("no_common_group", "a group of ours", "none")
-    return group
+    for better in (hello.codes(checks.GROUPS),) if end.config.best_group else (shares, hello.codes(checks.GROUPS)):
+        for group in ours:
+            if group in better:
+                return group
+    raise PeerError("no_common_group", "a group of ours", "none")
 
 
 def truncated_hello(hello: Hello) -> bytes | None:

@@ -31,7 +31,7 @@ from synfin.tls.offer import Offer
 from synfin.tls.schedule import suite_facts, suite_hash
 from synfin.tls.session import Session
 from synfin.tls.verify import Presented
-from synfin.wire.frozen import changed
+from synfin.wire.frozen import changed, quick
 from synfin.wire.tls.messages import (
     Certificate,
     CertificateRequest,
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 DEFAULT_LIFETIME = 7200
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What the handshake has brought so far."""
@@ -83,8 +84,9 @@ def server_hello(end: Client, offer: Offer, hello: ServerHello, raw: bytes) -> S
             checks.decode(number, body, "server_hello")
             if 0 not in body[1:]:
                 raise PeerError("illegal_parameter", "uncompressed points", body.hex())
-        elif number == checks.TICKET and body:  # RFC 5077 3.2
-            raise PeerError("decode_error", "an empty session_ticket", body[:8].hex())
+        elif number == checks.TICKET:  # RFC 5077 3.2
+            if body:
+                raise PeerError("decode_error", "an empty session_ticket", body[:8].hex())
         else:
             checks.decode(number, body, "server_hello")
     end.agree_limit(checks.RECORD_LIMIT in found)
@@ -201,6 +203,7 @@ class WaitStatus:
         return _verified(end, self.progress, self.chain, status.response)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WaitKeyExchange:
     """ServerKeyExchange is next."""
@@ -228,6 +231,7 @@ class WaitKeyExchange:
         return WaitDone(changed(progress, facts=facts), answer, None)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WaitDone:
     """CertificateRequest may come, then ServerHelloDone."""
@@ -296,6 +300,7 @@ def _await_finished(end: Client, progress: Progress, keys: Keys) -> State:
     return WaitChange(progress, keys)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WaitChange:
     """ChangeCipherSpec is next; before it a promised NewSessionTicket."""
@@ -337,6 +342,7 @@ def _session(end: Client, progress: Progress, keys: Keys, ticket: bytes, lifetim
     )
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WaitFinished:
     """The server's Finished is next."""

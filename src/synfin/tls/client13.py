@@ -20,7 +20,7 @@ from synfin.tls.offer import Offer
 from synfin.tls.schedule import Schedule, suite_hash
 from synfin.tls.signing import SIGNING, check_usage
 from synfin.tls.verify import Presented
-from synfin.wire.frozen import changed
+from synfin.wire.frozen import changed, quick
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
     CertificateVerify,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from synfin.tls.client import Client
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What the handshake has brought so far."""
@@ -111,7 +112,7 @@ class WaitEncryptedExtensions:
         message: EncryptedExtensions = end.parse(raw)
         progress = self.progress
         offer = progress.offer
-        early = any(number == checks.EARLY_DATA for number, _ in message.extensions or ())
+        early = checks.EARLY_DATA in dict(message.extensions or ())
         if offer.early and progress.psk and not early:  # refused: what the server reads from now on
             _write_handshake_keys(end, progress.schedule)
         found = checks.answers(
@@ -173,7 +174,8 @@ class WaitCertificate:
         offered = self.progress.offer.extensions
         if kind == 25 and checks.COMPRESS not in offered:
             raise PeerError("unexpected_message", "certificate", "compressed_certificate")
-        found = auth.server_chain(raw, offered & checks.KNOWN, end.config.certificate_compression, end.limits)
+        most = end.limits.certificate_message
+        found = auth.server_chain(raw, offered & checks.KNOWN, end.config.certificate_compression, most)
         if not found.chain:
             raise PeerError("certificate_missing", "a certificate", "none")
         end.config.verify(Presented(found.chain, end.server_name, "server", end.now, found.stapled))
@@ -182,6 +184,7 @@ class WaitCertificate:
         return WaitCertificateVerify(self.progress, self.request, found)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WaitCertificateVerify:
     """WAIT_CV."""
@@ -201,6 +204,7 @@ class WaitCertificateVerify:
         return WaitFinished(self.progress, self.request, self.peer, scheme)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WaitFinished:
     """WAIT_FINISHED."""

@@ -126,7 +126,11 @@ class _Common:
     key_log: Callable[[str], None] | None = field(default=None, repr=False)  # each line of an SSLKEYLOGFILE
 
     def __hash__(self) -> int:
-        """Of a few fields: configurations are keys of caches in every connection."""
+        """Of a few fields, and once: configurations are keys of caches in every connection."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
         return hash((self.min_version, self.max_version, self.suites, self.groups))
 
     def __post_init__(self) -> None:

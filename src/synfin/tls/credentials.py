@@ -68,7 +68,7 @@ def candidates(end: Server, hello: Hello) -> tuple[Credential, ...]:
     name, config = hello.server_name, end.config
     found = config.credentials
     if name:
-        fitting = tuple(c for c in found if c.names(name))
+        fitting = tuple([c for c in found if c.names(name)])
         if not fitting and config.strict_sni:
             raise PeerError("unrecognized_name", "a name we serve", name)
         found = fitting or found

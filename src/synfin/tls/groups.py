@@ -14,8 +14,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import dh, ec, mlkem, x448, x25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
+from cryptography.hazmat.primitives.asymmetric import dh, ec, mlkem, x448
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_der_private_key,
+    load_der_public_key,
+)
 
 from synfin.errors import PeerError
 from synfin.tls.ffdhe import PRIMES
@@ -27,15 +32,16 @@ X25519MLKEM768 = 0x11EC
 
 Entropy = Callable[[int], bytes]
 
-_CURVES: dict[int, tuple[ec.EllipticCurve, int, int]] = {
-    SECP256R1: (ec.SECP256R1(), 32, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
+_ECDH = ec.ECDH()
+
+#: Octets of a coordinate, and the order.
+_CURVES: dict[int, tuple[int, int]] = {
+    SECP256R1: (32, 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551),
     SECP384R1: (
-        ec.SECP384R1(),
         48,
         0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFC7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973,
     ),
     SECP521R1: (
-        ec.SECP521R1(),
         66,
         int("1" + "f" * 65 + "a51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409", 16),
     ),
@@ -47,6 +53,18 @@ _SEC1 = {
     SECP384R1: (bytes.fromhex("303e02010104 30"), bytes.fromhex("a00706052b81040022")),
     SECP521R1: (bytes.fromhex("305002010104 42"), bytes.fromhex("a00706052b81040023")),
 }
+
+#: What stands before an uncompressed point in a SubjectPublicKeyInfo (RFC 5480 2), and before X25519's keys (RFC 8410):
+#: the calls that read these go straight to the library, those for bare octets look first whether it has the curve.
+_SPKI = {
+    SECP256R1: bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d030107034200"),
+    SECP384R1: bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200"),
+    SECP521R1: bytes.fromhex("30819b301006072a8648ce3d020106052b8104002303818600"),
+}
+_X25519_PRIVATE, _X25519_PUBLIC = (
+    bytes.fromhex("302e020100300506032b656e04220420"),
+    bytes.fromhex("302a300506032b656e032100"),
+)
 
 #: Every group this engine can use.
 SUPPORTED = (
@@ -70,10 +88,10 @@ def _field(group: int) -> tuple[dh.DHParameters, int, int]:
 def generate(group: int, entropy: Entropy) -> tuple[Any, bytes]:
     """A private key and the public share to send.  KeyError for a group outside ``SUPPORTED``."""
     if group == X25519:
-        key = x25519.X25519PrivateKey.from_private_bytes(entropy(32))
+        key: Any = load_der_private_key(_X25519_PRIVATE + entropy(32), None)
         return key, key.public_key().public_bytes_raw()
     if group in _CURVES:
-        _, size, order = _CURVES[group]
+        size, order = _CURVES[group]
         scalar = int.from_bytes(entropy(size + 8), "big") % (order - 1) + 1
         head, tail = _SEC1[group]
         private: Any = load_der_private_key(head + scalar.to_bytes(size, "big") + tail, None)
@@ -97,12 +115,14 @@ def agree(group: int, private: Any, share: bytes) -> bytes:
     """
     try:
         if group == X25519:
-            return _exchange_x(private, x25519.X25519PublicKey.from_public_bytes(share))
+            if len(share) != 32:
+                raise PeerError("bad_key_share", "32 octets", _told(share))
+            return _exchange_x(private, load_der_public_key(_X25519_PUBLIC + share))
         if group in _CURVES:
-            curve, size, _ = _CURVES[group]
+            size, _ = _CURVES[group]
             if len(share) != 2 * size + 1 or share[0] != 4:
                 raise PeerError("bad_key_share", f"an uncompressed point of {2 * size + 1} octets", _told(share))
-            shared: bytes = private.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(curve, share))
+            shared: bytes = private.exchange(_ECDH, load_der_public_key(_SPKI[group] + share))
             return shared
         if group == X25519MLKEM768:
             if len(share) != _MLKEM_CIPHERTEXT + 32:

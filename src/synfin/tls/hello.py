@@ -58,7 +58,7 @@ def read_hello(end: Server, raw: bytes) -> Hello:
     extensions = message.extensions or ()
     found = dict(extensions)
     form = _form if len(raw) <= _SMALL else _form.__wrapped__
-    lasting, fresh, known_status, name = form(tuple([(n, b"" if n in FRESH else body) for n, body in extensions]))
+    lasting, fresh, known_status, name = form(tuple([(one[0], b"") if one[0] in FRESH else one for one in extensions]))
     if not known_status:
         del found[checks.STATUS_REQUEST]
     decoded = dict(lasting)

@@ -54,7 +54,7 @@ def read_certificate(end: Server, raw: bytes, context: bytes) -> auth.PeerChain:
     if isinstance(parsed, CompressedCertificate):
         if not config.certificate_compression:
             raise PeerError("unexpected_message", "certificate", "compressed_certificate")
-        parsed = auth.decompressed(parsed, config.certificate_compression, end.limits)
+        parsed = auth.decompressed(parsed, config.certificate_compression, end.limits.certificate_message)
     found = auth.read_chain(parsed, context, _ASKED)
     if found.chain and config.verify is not None:
         config.verify(Presented(found.chain, None, "client", end.now, found.stapled))

@@ -17,6 +17,7 @@ from synfin.tls import groups
 from synfin.tls.config import TLS12
 from synfin.tls.core import Endpoint
 from synfin.tls.schedule import suite_facts, suite_hash
+from synfin.wire.frozen import quick
 
 #: Key exchange -> the kinds of key its certificate may have; () for any.
 AUTHENTICATION: dict[str, tuple[str, ...]] = {
@@ -33,6 +34,7 @@ CURVES = {"secp256r1": groups.SECP256R1, "secp384r1": groups.SECP384R1, "secp521
 CERTIFICATE_TYPES: dict[int, tuple[str, ...]] = {1: ("rsa", "rsa-pss"), 64: ("ec", "ed25519", "ed448")}
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Keys:
     """What stays of a TLS 1.2 handshake."""

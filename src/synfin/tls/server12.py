@@ -29,7 +29,7 @@ from synfin.tls.messages import State
 from synfin.tls.schedule import suite_facts, suite_hash
 from synfin.tls.session import TicketState
 from synfin.tls.verify import Presented
-from synfin.wire.frozen import changed
+from synfin.wire.frozen import changed, quick
 from synfin.wire.tls.messages import Certificate, CertificateVerify, ClientKeyExchange
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 SENTINEL = b"DOWNGRD\1"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What the handshake has brought so far."""

@@ -32,7 +32,7 @@ from synfin.tls.late13 import CONNECTED, certificate_request, read_certificate
 from synfin.tls.messages import State
 from synfin.tls.schedule import Schedule, early_exporter, early_traffic, suite_hash
 from synfin.tls.session import WEEK, TicketState
-from synfin.wire.frozen import changed
+from synfin.wire.frozen import changed, quick
 from synfin.wire.tls import bodies as b
 from synfin.wire.tls.messages import (
     HRR_RANDOM,
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from synfin.tls.server import Server
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Progress:
     """What the handshake has brought so far."""

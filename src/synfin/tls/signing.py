@@ -214,7 +214,7 @@ def verify(key: PeerKey, code: int, signature: bytes, data: bytes, *, version: i
     if not fits(key, code, version):
         raise PeerError("signature_of_other_key", f"a scheme for {key.kind} {key.curve}".strip(), f"0x{code:04x}")
     try:
-        if isinstance(key.public, rsa.RSAPublicKey) and len(signature) != (key.public.key_size + 7) // 8:
+        if key.kind.startswith("rsa") and len(signature) != (key.bits + 7) // 8:
             raise InvalidSignature  # RFC 8017 8.1.2 and 8.2.2; the library takes one without its leading zeros
         key.public.verify(signature, data, *SCHEMES[code].arguments)
     except (InvalidSignature, ValueError, UnsupportedAlgorithm):

@@ -34,6 +34,7 @@ from synfin.spec.signatures import SMALL
 from synfin.spec.violations import VIOLATIONS
 from synfin.tls.revocation import check_crls, check_staple
 from synfin.tls.signing import UNREADABLE, parse_certificate
+from synfin.wire.frozen import quick
 
 #: Problems of a leaf that depend neither on the path above it nor on time.
 _OF_LEAVES = frozenset({"name_mismatch", "wildcard_too_deep", "wrong_usage", "weak_key"})
@@ -42,6 +43,7 @@ _CA = ExtensionPolicy.webpki_defaults_ca()
 _CLIENT = ExtensionPolicy.webpki_defaults_ee().may_be_present(x509.SubjectAlternativeName, Criticality.AGNOSTIC, None)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Presented:
     """What a peer presented: its chain (DER, leaf first), the name asked for, when, and what came with the leaf.
@@ -99,7 +101,8 @@ class PathVerifier:
             raise PeerError(wrong[0], "a certificate that holds", wrong[1])
         if presented.stapled is None and certificate_facts(presented.chain[0]).must_staple:
             raise PeerError("certificate_must_staple", "a stapled OCSP response", "none")
-        check_crls(path, self._crls)
+        if self._crls:
+            check_crls(path, self._crls)
         start = max([c.not_valid_before_utc for c in path]).timestamp()
         stop = min([c.not_valid_after_utc for c in path]).timestamp()
         if presented.stapled is not None and len(path) > 1:

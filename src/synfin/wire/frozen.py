@@ -22,24 +22,26 @@ _become: Callable[[Any, type], None] = object.__dict__["__class__"].__set__
 
 def quick(kind: type[T]) -> type[T]:
     """Class decorator, above ``@dataclass(frozen=True, slots=True)``: the same class, with a quicker constructor."""
-    fields = [
-        (
-            field.name,
-            Any,
-            dataclasses.field(default=field.default, default_factory=field.default_factory, init=field.init),
-        )
-        for field in dataclasses.fields(kind)  # type: ignore[arg-type]
-    ]
-    twin = dataclasses.make_dataclass(kind.__name__, fields, slots=True, eq=False, repr=False)
-    fill = twin.__init__  # type: ignore[misc]
-
-    @wraps(kind.__init__)
-    def init(self: Any, *given: Any, **named: Any) -> None:
-        _become(self, twin)
-        fill(self, *given, **named)
-        _become(self, kind)
-
-    kind.__init__ = init  # type: ignore[method-assign]
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    twin = type(kind.__name__, (), {"__slots__": [field.name for field in fields]})
+    names: dict[str, Any] = {"_become": _become, "_twin": twin, "_kind": kind, "_missing": dataclasses.MISSING}
+    asked, lines = ["self"], []
+    for field in fields:
+        name, value = field.name, field.name
+        default = f"_default_{name}"
+        names[default] = field.default
+        if field.default_factory is not dataclasses.MISSING:
+            names[f"_make_{name}"], names[default] = field.default_factory, dataclasses.MISSING
+            value = f"_make_{name}() if {name} is _missing else {name}" if field.init else f"_make_{name}()"
+        elif not field.init:
+            value = default
+        if field.init:
+            bare = names[default] is dataclasses.MISSING and value == name
+            asked.append(name if bare else f"{name}={default}")
+        lines.append(f"    self.{name} = {value}")
+    head, tail = f"def init({', '.join(asked)}):", "    _become(self, _kind)"
+    exec("\n".join((head, "    _become(self, _twin)", *lines, tail)), names)  # as dataclasses make theirs
+    kind.__init__ = wraps(kind.__init__)(names["init"])  # type: ignore[method-assign]
     return kind
 
 
@@ -55,9 +57,10 @@ def changed(old: T, **changes: Any) -> T:
     kind = type(old)
     read, twin = _copier(kind)  # type: ignore[arg-type]
     fresh = twin(*read(old))
-    for name, value in changes.items():
-        if name not in twin.__slots__:  # type: ignore[attr-defined]
-            raise TypeError(f"{kind.__name__} has no {name}")
-        setattr(fresh, name, value)
+    try:
+        for name, value in changes.items():
+            setattr(fresh, name, value)
+    except AttributeError:
+        raise TypeError(f"{kind.__name__} has no {name}") from None
     _become(fresh, kind)
     return fresh  # type: ignore[no-any-return]

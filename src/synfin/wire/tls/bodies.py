@@ -166,22 +166,6 @@ def _read_share(reader: Reader, name: str) -> KeyShareEntry:
 _PAIR = Struct(">HH").unpack_from
 
 
-def _quick_shares(reader: Reader) -> tuple[KeyShareEntry, ...] | None:
-    """All entries where their lengths add up, so that every octet is read; else None."""
-    data, at, end = reader.data, reader.pos + 2, reader.end
-    if at > end or int.from_bytes(data[at - 2 : at], "big") != end - at:
-        return None
-    found: list[KeyShareEntry] = []
-    while at + 4 <= end:
-        group, size = _PAIR(data, at)
-        found.append(KeyShareEntry(group, bytes(data[at + 4 : at + 4 + size])))
-        at += 4 + size
-    if at != end:
-        return None
-    reader.pos = end
-    return tuple(found)
-
-
 @dataclass(frozen=True, slots=True)
 class KeyShares(Body):
     """The client's public keys (RFC 8446 4.2.8)."""
@@ -191,14 +175,25 @@ class KeyShares(Body):
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """A list of entries."""
-        if reader.spans is None and (quick := _quick_shares(reader)) is not None:
-            return cls(quick)
         inner = reader.sub(2, "shares")
         entries: list[KeyShareEntry] = []
         while inner.left:
             entries.append(_read_share(inner, f"[{len(entries)}]."))
         reader.finish()
         return cls(tuple(entries))
+
+    @classmethod
+    def quick(cls, body: bytes) -> Self | None:
+        """What ``read`` reads, where all lengths add up; else None."""
+        at, end = 2, len(body)
+        if end < 2 or body[0] << 8 | body[1] != end - 2:
+            return None
+        entries: list[KeyShareEntry] = []
+        while at + 4 <= end:
+            group, size = _PAIR(body, at)
+            entries.append(KeyShareEntry(group, body[at + 4 : at + 4 + size]))
+            at += 4 + size
+        return cls(tuple(entries)) if at == end else None
 
     def write(self, writer: Writer) -> None:
         """A list of entries."""
@@ -218,15 +213,17 @@ class KeyShare(Body):
     @classmethod
     def read(cls, reader: Reader) -> Self:
         """One entry."""
-        at, end = reader.pos + 4, reader.end
-        if reader.spans is None and at <= end:
-            group, size = _PAIR(reader.data, at - 4)
-            if at + size == end:
-                reader.pos = end
-                return cls(group, bytes(reader.data[at:end]))
         entry = _read_share(reader, "")
         reader.finish()
         return cls(*entry)
+
+    @classmethod
+    def quick(cls, body: bytes) -> Self | None:
+        """What ``read`` reads, where its length adds up; else None."""
+        if len(body) < 4:
+            return None
+        group, size = _PAIR(body)
+        return cls(group, body[4:]) if size == len(body) - 4 else None
 
     def write(self, writer: Writer) -> None:
         """One entry."""

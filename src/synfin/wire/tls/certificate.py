@@ -16,6 +16,7 @@ import zstandard
 
 from synfin.errors import WireError
 from synfin.wire.codec import Reader, Writer
+from synfin.wire.frozen import quick
 from synfin.wire.tls.extensions import (
     CERTIFICATE,
     CERTIFICATE_REQUEST,
@@ -36,6 +37,7 @@ class CertificateEntry(NamedTuple):
     extensions: tuple[Extension, ...] | None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """A chain, leaf first as sent; ``context`` is None in the form of TLS 1.2 and before."""

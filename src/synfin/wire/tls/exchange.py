@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from synfin.wire.codec import Reader, Writer
+from synfin.wire.frozen import quick
 
 TLS12 = 0x0303
 SSL3 = 0x0300
@@ -27,6 +28,7 @@ def _has_scheme(reader: Reader, version: int | None) -> bool:
     return left < 4 or (reader.data[at] << 8 | reader.data[at + 1]) != left - 2
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ServerKeyExchange:
     """The server's key, signed or not; fields that its key exchange lacks are None.
@@ -129,6 +131,7 @@ def _signed(kex: str | None) -> bool:
     return kex is not None and "anon" not in kex and "PSK" not in kex and kex != "SRP_SHA"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class ClientKeyExchange:
     """The client's key: ``exchange`` is an encrypted premaster secret or a public value.
@@ -173,6 +176,7 @@ class ClientKeyExchange:
         writer.raw(self.trailing)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class CertificateVerify:
     """Proof of the key in the sender's certificate (RFC 8446 4.4.3, RFC 5246 7.4.8); no scheme before TLS 1.2."""

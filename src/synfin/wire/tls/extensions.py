@@ -11,7 +11,7 @@ A malformed body is a WireError of ``decode_extension`` only: the list, and the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
@@ -115,7 +115,17 @@ FRESH = frozenset({35, 40, 41, 44, 51, 0xFE0D})
 LONG = 512
 
 
+#: Those that are in every handshake of TLS 1.3, and are always others.
+_QUICK: dict[tuple[int, str], Callable[[bytes], Decoded | None]] = {
+    (51, _CH): b.KeyShares.quick,
+    (51, _SH): b.KeyShare.quick,
+}
+
+
 def _decode(number: int, context: str, body: bytes) -> Decoded:
+    quick = _QUICK.get((number, context))
+    if quick is not None and (found := quick(body)) is not None:
+        return found
     cls = _BODIES.get((number, context))
     return body if cls is None else cls.read(Reader(body, extension_name(number)))
 

@@ -36,7 +36,7 @@ Quick = (
 
 def quick_message(msg_type: int, body: bytes, version: int | None, kex: str | None) -> Quick | None:
     """The message, or None where it has to be read the careful way."""
-    found = _QUICK.get(msg_type)
+    found = QUICK.get(msg_type)
     return None if found is None else found(body, version, kex)
 
 
@@ -50,6 +50,8 @@ def _server_hello(body: bytes, version: int | None, kex: str | None) -> ServerHe
 
 def _ticket(body: bytes, version: int | None, kex: str | None) -> NewSessionTicket | None:
     end = len(body)
+    if version == TLS12 and end >= 6 and body[4] << 8 | body[5] == end - 6:
+        return NewSessionTicket(int.from_bytes(body[:4], "big"), None, None, body[6:], None)
     if version != TLS13 or end < 13:
         return None
     lifetime, age_add, size = _TICKET(body)
@@ -134,7 +136,8 @@ def _client_key_exchange(body: bytes, version: int | None, kex: str | None) -> C
     return ClientKeyExchange(kex, None, body[1:], 1)
 
 
-_QUICK: dict[int, Callable[[bytes, int | None, str | None], Quick | None]] = {
+#: Message type -> what reads it from its body, the version and the key exchange, or gives up.
+QUICK: dict[int, Callable[[bytes, int | None, str | None], Quick | None]] = {
     1: _client_hello,
     2: _server_hello,
     4: _ticket,
