@@ -23,10 +23,10 @@ class Records:
     """The record layer of one end, both directions."""
 
     __slots__ = (
-        "__weakref__", "_ccs_allowed", "_ccs_early", "_ccs_expected", "_deaf", "_early", "_empty", "_flight", "_fragment",
-        "_held", "_limit_agreed", "_limit_in", "_limit_out", "_limit_passed", "_most", "_mute", "_need", "_new", "_opened_any",
-        "_opener", "_out", "_padding", "_partial", "_record_version", "_sealer", "_skip_early", "_turned", "facts",
-        "limits", "version",
+        "__weakref__", "_ccs_allowed", "_ccs_early", "_ccs_expected", "_deaf", "_early", "_empty", "_flight",
+        "_fragment", "_held", "_limit_agreed", "_limit_in", "_limit_out", "_limit_passed", "_most", "_mute", "_need",
+        "_new", "_opened_any", "_opener", "_out", "_padding", "_partial", "_record_version", "_sealer", "_skip_early",
+        "_turned", "facts", "limits", "version",
     )  # fmt: skip
 
     ROLE = ""
