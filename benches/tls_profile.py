@@ -102,13 +102,17 @@ class Stopwatch:
                 homes = [owner] if isinstance(owner, type) else list(sys.modules.values())
                 for home in homes:
                     known = home is owner or getattr(home, "__name__", "").startswith("synfin")
-                    if known and home.__dict__.get(name) is old:
-                        undo.append((home, name, old))
+                    here = home.__dict__.get(name)
+                    if known and (here is old or isinstance(home, type)):  # a class may have it from another
+                        undo.append((home, name, here))
                         setattr(home, name, new)
 
         def restore() -> None:
-            for home, name, old in undo:
-                setattr(home, name, old)
+            for home, name, here in undo:
+                if here is None:
+                    delattr(home, name)
+                else:
+                    setattr(home, name, here)
 
         return restore
 
