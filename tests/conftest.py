@@ -1,6 +1,8 @@
 """Settings shared by all tests."""
 
 import signal
+from collections.abc import Generator
+from types import FrameType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +18,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the backgrou
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Octets are named by their kind alone: fresh keys and times in an id would differ between parallel workers."""
     return argname if isinstance(val, bytes | bytearray) else None
+
+
+def too_long(number: int, frame: FrameType | None) -> None:
+    """What a test that waits for ever gets."""
+    raise TimeoutError("a test took five minutes")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Let a test fail that waits for ever, for the end of a program say: the others must get their turn."""
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(300)
+    try:
+        return (yield)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
