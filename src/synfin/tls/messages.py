@@ -13,7 +13,7 @@ from synfin.spec.transcript import Transcript
 from synfin.tls.config import TLS12, TLS13, Limits
 from synfin.tls.records import Records
 from synfin.wire.tls.messages import parse_handshake
-from synfin.wire.tls.quick import QUICK
+from synfin.wire.tls.quick import quick_message
 from synfin.wire.tls.registry import HANDSHAKES, handshake_name
 
 CERTIFICATE_MESSAGES = frozenset({11, 22, 25})
@@ -32,8 +32,8 @@ SHORT = frozenset({0, 5, 14, 20, 24})
 def parse_message(raw: bytes, version: int | None, kex: str | None = None) -> Any:
     """The handshake message in ``raw``.  PeerError decode_error or trailing_bytes when it is not exactly that."""
     body = raw[4:]
-    read = QUICK.get(raw[0])
-    if read is not None and (quick := read(body, version, kex)) is not None:
+    quick = quick_message(raw[0], body, version, kex)
+    if quick is not None:
         return quick
     try:
         message = parse_handshake(raw[0], body, version=version, kex=kex)

@@ -101,8 +101,7 @@ class PathVerifier:
             raise PeerError(wrong[0], "a certificate that holds", wrong[1])
         if presented.stapled is None and certificate_facts(presented.chain[0]).must_staple:
             raise PeerError("certificate_must_staple", "a stapled OCSP response", "none")
-        if self._crls:
-            check_crls(path, self._crls)
+        check_crls(path, self._crls)
         start = max([c.not_valid_before_utc for c in path]).timestamp()
         stop = min([c.not_valid_after_utc for c in path]).timestamp()
         if presented.stapled is not None and len(path) > 1:

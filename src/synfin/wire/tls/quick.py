@@ -36,7 +36,7 @@ Quick = (
 
 def quick_message(msg_type: int, body: bytes, version: int | None, kex: str | None) -> Quick | None:
     """The message, or None where it has to be read the careful way."""
-    found = QUICK.get(msg_type)
+    found = _QUICK.get(msg_type)
     return None if found is None else found(body, version, kex)
 
 
@@ -136,8 +136,7 @@ def _client_key_exchange(body: bytes, version: int | None, kex: str | None) -> C
     return ClientKeyExchange(kex, None, body[1:], 1)
 
 
-#: Message type -> what reads it from its body, the version and the key exchange, or gives up.
-QUICK: dict[int, Callable[[bytes, int | None, str | None], Quick | None]] = {
+_QUICK: dict[int, Callable[[bytes, int | None, str | None], Quick | None]] = {
     1: _client_hello,
     2: _server_hello,
     4: _ticket,
