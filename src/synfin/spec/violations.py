@@ -214,7 +214,7 @@ AREAS: dict[str, tuple[Violation, ...]] = {
         V("http_bad_length", "Content-Length is no number", 9112, "6.3", None, "HTP202"),
         V("http_bad_chunk", "a chunk's size or end is wrong", 9112, "7.1", None, "HTP202"),
         V("http_short_body", "a body is shorter than it said", 9112, "8", None, "HTP201"),
-        V("http_empty_reply", "it closed without an answer", 9112, "9.5", None, "HTP103"),
+        V("http_empty_reply", "it closed without a whole answer", 9112, "9.5", None, "HTP103"),
         V("http_missing_host", "a request has no Host", 9112, "3.2"),
         V("http_answer_unasked", "an answer came to no request", 9112, "9.2"),
         V("h2_bad_preface", "HTTP/2 does not start with its preface", 9113, "3.4", None, "HTP301"),
